@@ -1,0 +1,153 @@
+"""What the sql service needs from outside, each as small as its use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from services.sql.models import (
+    Assessment,
+    NoDraft,
+    Owner,
+    QueryPage,
+    QueryPosition,
+    QueryState,
+    ResultTable,
+    Schema,
+    SqlDraft,
+    SqlQuery,
+)
+
+
+class SqlGenerator(Protocol):
+    """Turns questions into SQL. It sees the schema and nothing else: it has no way to run what it writes."""
+
+    @property
+    def name(self) -> str:
+        """What statistics call it, "grounded" for one."""
+        ...
+
+    async def generate(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+        """One SELECT in PostgreSQL's dialect, or why there is none. The question is trimmed and 1 to 4,000 characters.
+
+        A question that the schema cannot answer is a NoDraft, never an error and never a guess.
+        """
+        ...
+
+    async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
+        """How well the schema answers each text, in the order given; reasons of at most 300 characters."""
+        ...
+
+
+class TargetDatabase(Protocol):
+    """The user's database, read-only."""
+
+    async def run(self, sql: str) -> ResultTable:
+        """Run one guarded SELECT within the limits of time, cost, rows and bytes; nothing it did outlives the call.
+
+        Raises DatabaseUnavailable, QueryFailed, QueryTooCostly, StatementTimeout.
+        """
+        ...
+
+    async def is_reachable(self) -> bool:
+        """Whether a trivial statement can be run now; never raises."""
+        ...
+
+
+class SchemaReader(Protocol):
+    """Reads what the role of the connection may see of the user's database."""
+
+    async def read(self) -> Schema:
+        """Tables, columns, keys, estimates and bounded samples, with the fingerprint. Raises DatabaseUnavailable."""
+        ...
+
+    async def structure_digest(self) -> str:
+        """A cheap digest of tables, columns and keys, equal while no DDL has changed them. Raises DatabaseUnavailable."""
+        ...
+
+
+class SchemaStore(Protocol):
+    """Remembers the last schema read from each database, across restarts and processes."""
+
+    async def load(self, database: str) -> Schema | None:
+        """The schema last saved for this database key, None before the first. Raises QueryStoreUnavailable."""
+        ...
+
+    async def save(self, database: str, schema: Schema) -> bool:
+        """Keep it; True when its fingerprint differs from the one before or is the first. Raises QueryStoreUnavailable."""
+        ...
+
+
+class QueryStore(Protocol):
+    """Keeps queries and the audit log of their transitions.
+
+    Each transition is one compare-and-set with its audit row in the same transaction: of any number of concurrent
+    callers, in whatever process, exactly one sees it succeed. Expiry is judged on every read and write against the
+    store's own clock: an undecided or unused query past its `expire_time` is EXPIRED. A query EXECUTING for longer than
+    the run lease is FAILED with state_reason OUTCOME_UNKNOWN: its process died. Both are written with an audit row.
+    Queries of another owner do not exist for the caller. Every method raises QueryStoreUnavailable.
+    """
+
+    async def add(self, query: SqlQuery, *, request_id: str, keeps_for: timedelta) -> SqlQuery:
+        """Store a PENDING query; its times are set by the store's clock, expiry `keeps_for` later.
+
+        With a `request_id` the owner has used before, nothing is stored and the query of that time is returned.
+        """
+        ...
+
+    async def find_by_request(self, owner: Owner, request_id: str) -> SqlQuery | None:
+        """The query stored under this request id."""
+        ...
+
+    async def get(self, owner: Owner, query_id: str) -> SqlQuery | None:
+        """The query as it stands now."""
+        ...
+
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> bool:
+        """PENDING with this hash → APPROVED."""
+        ...
+
+    async def reject(self, owner: Owner, query_id: str, *, note: str) -> bool:
+        """PENDING or APPROVED → REJECTED; the note goes to the audit log."""
+        ...
+
+    async def edit(
+        self, owner: Owner, query_id: str, *, old_hash: str, sql: str, explanation: str, tables: Sequence[str]
+    ) -> bool:
+        """PENDING with the old hash → PENDING with the new text and its hash."""
+        ...
+
+    async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> bool:
+        """APPROVED with this hash → EXECUTING. Who gets True, and nobody else, ever, may run the query."""
+        ...
+
+    async def finish_run(self, owner: Owner, query_id: str, *, row_count: int) -> SqlQuery | None:
+        """EXECUTING → EXECUTED. None when it is EXECUTING no longer: its lease ran out."""
+        ...
+
+    async def fail_run(self, owner: Owner, query_id: str, *, reason: str) -> SqlQuery | None:
+        """EXECUTING → FAILED for this machine-readable reason. None when it is EXECUTING no longer."""
+        ...
+
+    async def page(
+        self, owner: Owner, *, state: QueryState | None, after: QueryPosition | None, limit: int
+    ) -> QueryPage:
+        """Queries newest first, from behind `after`."""
+        ...
+
+    async def count_by_state(self, tenant: str) -> dict[QueryState, int]:
+        """Number of the tenant's queries in each state that occurs."""
+        ...
+
+    async def is_reachable(self) -> bool:
+        """Whether the store answers now; never raises."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time; tests set it."""
+
+    def __call__(self) -> datetime:
+        """Now, in UTC."""
+        ...
