@@ -1,0 +1,70 @@
+"""What a target to dial and an address to listen on look like, checked when settings are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from services.transport.errors import AddressInvalid
+
+LAMBDA_PREFIX = "lambda:"
+UNIX_PREFIX = "unix:"
+_MAX_SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminator; longer ones fail with a riddle
+
+_PORT = r"(?::(?P<port>[0-9]{1,5}))"
+_HOST_PORT = re.compile(rf"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]){_PORT}")
+_DNS = re.compile(rf"dns:(?:///)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]){_PORT}?")
+_FUNCTION = re.compile(r"[A-Za-z0-9_:$-]{1,170}")
+_TARGET_FORMS = "dns:///rag:50051, 127.0.0.1:50051, unix:/run/diglot/rag.sock or lambda:diglot-rag"
+_LISTEN_FORMS = "0.0.0.0:50051 or unix:/run/diglot/rag.sock"
+
+
+def check_target(target: str) -> str:
+    """The target itself. Raises AddressInvalid when no channel can be opened to it."""
+    if target.startswith(LAMBDA_PREFIX):
+        valid = _FUNCTION.fullmatch(target.removeprefix(LAMBDA_PREFIX)) is not None
+    elif target.startswith(UNIX_PREFIX):
+        socket_path(target)
+        valid = True
+    else:
+        match = _DNS.fullmatch(target) or _HOST_PORT.fullmatch(target)
+        valid = match is not None and (match["port"] is None or 0 < int(match["port"]) < 65_536)
+    if not valid:
+        raise AddressInvalid(f"{target!r} is no target; use {_TARGET_FORMS}")
+    return target
+
+
+def check_listen_address(address: str) -> str:
+    """The address itself. Raises AddressInvalid when no server can listen there. Port 0 means: any free one."""
+    if address.startswith(UNIX_PREFIX):
+        socket_path(address)
+        return address
+    match = _HOST_PORT.fullmatch(address)
+    if match is None or int(match["port"]) > 65_535:
+        raise AddressInvalid(f"{address!r} is no address to listen on; use {_LISTEN_FORMS}")
+    return address
+
+
+def socket_path(address: str) -> Path:
+    """Path of a `unix:` address. Raises AddressInvalid when it is missing or too long."""
+    path = address.removeprefix(UNIX_PREFIX)
+    if path.startswith("//"):
+        path = path[2:]  # unix:///absolute/path is the other accepted spelling
+    if not path or path.endswith("/") or "\0" in path:
+        raise AddressInvalid(f"{address!r} names no socket; use unix:/run/diglot/rag.sock")
+    if len(path.encode()) > _MAX_SOCKET_PATH_BYTES:
+        raise AddressInvalid(
+            f"{address!r} is longer than a socket path may be ({_MAX_SOCKET_PATH_BYTES} bytes); "
+            "use a shorter directory, as in unix:/run/diglot/rag.sock"
+        )
+    return Path(path)
+
+
+Target = Annotated[str, AfterValidator(check_target)]
+"""Settings field type of a callee's target."""
+
+ListenAddress = Annotated[str, AfterValidator(check_listen_address)]
+"""Settings field type of the address a server listens on."""

@@ -1,0 +1,138 @@
+"""Request ids, W3C trace context, and JSON logs that carry both.
+
+Logs never hold questions, SQL, rows, prompts or keys. For the same reason a logged exception shows its types and its
+frames but not its messages: a driver's text may quote a row.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+
+REQUEST_ID_KEY = "diglot-request-id"
+TRACEPARENT_KEY = "traceparent"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_SAMPLED = "01"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One request and this process's span of its trace (https://www.w3.org/TR/trace-context/)."""
+
+    request_id: str
+    trace_id: str
+    span_id: str
+    flags: str
+
+    @property
+    def traceparent(self) -> str:
+        """The header that makes the next hop a child of this span."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+_request: ContextVar[RequestContext | None] = ContextVar("diglot_request", default=None)
+
+
+def current_request() -> RequestContext | None:
+    """The request this code runs for, if any."""
+    return _request.get()
+
+
+def current_request_id() -> str:
+    """Id of the request this code runs for; empty outside one."""
+    request = _request.get()
+    return request.request_id if request is not None else ""
+
+
+def make_request(request_id: str | None, traceparent: str | None) -> RequestContext:
+    """Continue a request with a span of our own. A missing or malformed id or header begins a new one."""
+    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
+        request_id = secrets.token_hex(16)
+    match = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
+    # Version 00 has exactly four parts; only later versions may bring more.
+    if match is None or (match.string.startswith("00") and len(match.string) != len("00-") + 32 + 1 + 16 + 1 + 2):
+        return RequestContext(request_id, secrets.token_hex(16), secrets.token_hex(8), _SAMPLED)
+    return RequestContext(request_id, match[1], secrets.token_hex(8), match[3])
+
+
+def enter_request(request: RequestContext) -> None:
+    """Make this the request for the rest of the served call's own context."""
+    _request.set(request)
+
+
+@contextmanager
+def new_request(request_id: str | None, traceparent: str | None) -> Iterator[RequestContext]:
+    """Run for a request: its id and trace go into logs and into every call made inside."""
+    before = _request.get()
+    request = make_request(request_id, traceparent)
+    _request.set(request)
+    try:
+        yield request
+    finally:
+        # Not reset(token): a generator may be closed in another context than the one it was started in.
+        _request.set(before)
+
+
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, event, service, logger, request and trace ids, then the record's extras."""
+
+    def __init__(self, service_name: str) -> None:
+        super().__init__()
+        self._service_name = service_name
+
+    def format(self, record: logging.LogRecord) -> str:
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, object] = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "event": record.getMessage(),
+            "service": self._service_name,
+            "logger": record.name,
+        }
+        request = _request.get()
+        if request is not None:
+            line["request_id"] = request.request_id
+            line["trace_id"] = request.trace_id
+            line["span_id"] = request.span_id
+        for key, value in vars(record).items():
+            if key not in _STANDARD_FIELDS:
+                line[key] = value
+        if record.exc_info and record.exc_info[1] is not None:
+            line["error"] = type(record.exc_info[1]).__qualname__
+            line["stack"] = _frames(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _frames(exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]) -> str:
+    parts: list[str] = []
+    error, seen = exc_info[1], set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        parts.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\ncaused by:\n".join(parts)
+
+
+def configure_logging(service_name: str) -> None:
+    """Log JSON lines to stderr, from the root logger down. Calling it again replaces what it set up."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(service_name))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
