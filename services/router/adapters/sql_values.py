@@ -1,0 +1,52 @@
+"""Values of a result as JSON: numbers up to 15 significant digits are numbers, longer ones strings.
+
+15 digits is what every reader of JSON keeps: it reads numbers as 64-bit floating point.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from decimal import Decimal
+
+from protos.sql.v1 import sql_query_pb2
+from services.router.models import JsonValue
+
+SAFE_DIGITS = 15
+
+
+def to_json(value: sql_query_pb2.Value) -> JsonValue:
+    """A typed value of sql.v1 as JSON; bytes as base64, json columns as the JSON they are."""
+    match value.WhichOneof("kind"):
+        case "bool_value":
+            return value.bool_value
+        case "integer_value":
+            return _number(str(value.integer_value))
+        case "double_value":
+            return value.double_value
+        case "decimal_value":
+            return _number(value.decimal_value)
+        case "text_value":
+            return value.text_value
+        case "bytes_value":
+            return base64.b64encode(value.bytes_value).decode("ascii")
+        case "json_value":
+            parsed: JsonValue = json.loads(value.json_value, parse_int=_number, parse_float=_number)
+            return parsed
+        case "list_value":
+            return [to_json(element) for element in value.list_value.values]
+        case _:
+            return None
+
+
+def _number(text: str) -> int | float | str:
+    """The number a text stands for; the text itself for NaN, infinities, and where a JSON number would lose digits."""
+    number = Decimal(text)
+    if not number.is_finite():
+        return text
+    if number == number.to_integral_value():
+        return int(number) if abs(number) < 10**SAFE_DIGITS else text
+    _, digits, exponent = number.normalize().as_tuple()
+    assert isinstance(exponent, int)
+    # A fraction far from 1 would leave the range of floating point or turn into another spelling.
+    return float(number) if len(digits) <= SAFE_DIGITS and -300 < exponent + len(digits) < 300 else text
