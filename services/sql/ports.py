@@ -63,7 +63,7 @@ class SchemaReader(Protocol):
         ...
 
     async def structure_digest(self) -> str:
-        """A cheap digest of tables, columns and keys, equal while no DDL has changed them. Raises DatabaseUnavailable."""
+        """A cheap digest of tables, columns and keys, equal while no DDL changed them. Raises DatabaseUnavailable."""
         ...
 
 
@@ -75,7 +75,7 @@ class SchemaStore(Protocol):
         ...
 
     async def save(self, database: str, schema: Schema) -> bool:
-        """Keep it; True when its fingerprint differs from the one before or is the first. Raises QueryStoreUnavailable."""
+        """Keep it; True when its fingerprint is the first or differs from the last. Raises QueryStoreUnavailable."""
         ...
 
 

@@ -1,0 +1,132 @@
+"""What can go wrong in the sql service, as its callers may see it.
+
+    SqlError
+    ├── InvalidRequest           a field of the request is wrong; `field` names it
+    │   ├── QuestionInvalid      blank, too long, or with control characters
+    │   ├── RequestIdInvalid     set and no UUID
+    │   ├── QueryNameInvalid     not `queries/{query}`
+    │   ├── PageTokenInvalid     not from this list with this filter
+    │   └── SqlRefused           the guard refuses the text; `metadata["refusal"]` is its code
+    ├── QueryNotFound            unknown, or another's: the two are not told apart
+    ├── SqlHashMismatch          the text is not the one the caller has read
+    ├── QueryStateConflict       the query stands elsewhere; `metadata["state"]` says where
+    ├── QueryFailed              the database refused the statement; `metadata["sqlstate"]` says why
+    ├── QueryTooCostly           the plan costs more than the ceiling
+    ├── StatementTimeout         the run took longer than allowed
+    ├── DatabaseUnavailable      the user's database cannot be reached
+    ├── QueryStoreUnavailable    our own store cannot be reached
+    └── ConfigurationRefused     the service must not start like this; never reaches a caller
+
+str(error) is shown to users: it never holds rows, addresses, or a driver's own text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class SqlError(Exception):
+    """Base of everything above."""
+
+
+class InvalidRequest(SqlError):
+    """A field of the request is wrong."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class QuestionInvalid(InvalidRequest):
+    """The question, or a part of it, cannot be read as one."""
+
+
+class RequestIdInvalid(InvalidRequest):
+    """`request_id` is no UUID."""
+
+    def __init__(self) -> None:
+        super().__init__("request_id must be empty or a UUID", field="request_id")
+
+
+class QueryNameInvalid(InvalidRequest):
+    """`name` is no resource name of a query."""
+
+    def __init__(self) -> None:
+        super().__init__("name must look like queries/{query}", field="name")
+
+
+class PageTokenInvalid(InvalidRequest):
+    """`page_token` was not made by this list with this filter."""
+
+    def __init__(self) -> None:
+        super().__init__("page_token is not from this list with the same filter", field="page_token")
+
+
+class SqlRefused(InvalidRequest):
+    """The guard refuses the text."""
+
+    def __init__(self, message: str, *, refusal: str) -> None:
+        super().__init__(message, field="sql")
+        self.metadata: Mapping[str, str] = {"refusal": refusal}
+
+
+class QueryNotFound(SqlError):
+    """There is no such query for this caller."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such query")
+
+
+class SqlHashMismatch(SqlError):
+    """The decision is about another text."""
+
+    def __init__(self) -> None:
+        super().__init__("sql_hash is not that of the query's text; read the query again")
+
+
+class QueryStateConflict(SqlError):
+    """The query's state does not allow this."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the query is {state.lower()}")
+        self.metadata: Mapping[str, str] = {"state": state}
+
+
+class QueryFailed(SqlError):
+    """The database refused the statement, or it failed on the data."""
+
+    def __init__(self, message: str, *, sqlstate: str) -> None:
+        super().__init__(message)
+        self.metadata: Mapping[str, str] = {"sqlstate": sqlstate}
+
+
+class QueryTooCostly(SqlError):
+    """The planner expects more work than one question may cause."""
+
+    def __init__(self) -> None:
+        super().__init__("the query would take more work than is allowed; ask for less, or add a condition")
+
+
+class StatementTimeout(SqlError):
+    """The run was stopped at its time limit."""
+
+    def __init__(self) -> None:
+        super().__init__("the query took longer than is allowed and was stopped")
+
+
+class DatabaseUnavailable(SqlError):
+    """The user's database does not answer, refuses the login, or has no connection to spare."""
+
+    def __init__(self) -> None:
+        super().__init__("the database cannot be reached")
+
+
+class QueryStoreUnavailable(SqlError):
+    """Our own store does not answer or has no connection to spare."""
+
+    def __init__(self) -> None:
+        super().__init__("the query store cannot be reached")
+
+
+class ConfigurationRefused(SqlError):
+    """The service is configured so that it must not start."""

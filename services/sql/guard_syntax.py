@@ -1,0 +1,159 @@
+"""What a query may be made of: the guard's allow-lists. Whatever is not named here is refused."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+_QUERY_PARTS = frozenset({"with_", "order", "limit", "offset"})
+
+# Nodes that shape a query, with the parts each may have. A part that is missing here (locks, into, sample, hints,
+# pivots, ROWS FROM, SEARCH and CYCLE, …) makes the query refused.
+STRUCTURE: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Select: _QUERY_PARTS | {"expressions", "from_", "joins", "where", "group", "having", "distinct", "windows"},
+    exp.Union: _QUERY_PARTS | {"this", "expression", "distinct"},
+    exp.Intersect: _QUERY_PARTS | {"this", "expression", "distinct"},
+    exp.Except: _QUERY_PARTS | {"this", "expression", "distinct"},
+    exp.Subquery: _QUERY_PARTS | {"this", "alias", "joins"},
+    exp.With: frozenset({"expressions", "recursive"}),
+    exp.CTE: frozenset({"this", "alias", "materialized"}),
+    exp.From: frozenset({"this"}),
+    exp.Join: frozenset({"this", "kind", "side", "method", "on", "using"}),
+    exp.Table: frozenset({"this", "db", "alias", "joins", "ordinality"}),
+    exp.TableAlias: frozenset({"this", "columns"}),
+    exp.Lateral: frozenset({"this", "alias", "ordinality"}),
+    exp.Unnest: frozenset({"expressions", "alias", "offset"}),
+    exp.Values: frozenset({"expressions", "alias"}),
+    exp.Where: frozenset({"this"}),
+    exp.Group: frozenset({"expressions", "rollup", "cube", "grouping_sets"}),
+    exp.Rollup: frozenset({"expressions"}),
+    exp.Cube: frozenset({"expressions"}),
+    exp.GroupingSets: frozenset({"expressions"}),
+    exp.Having: frozenset({"this"}),
+    exp.Order: frozenset({"this", "expressions"}),
+    exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
+    exp.Limit: frozenset({"expression"}),
+    exp.Fetch: frozenset({"direction", "count", "limit_options"}),
+    exp.LimitOptions: frozenset({"rows"}),
+    exp.Offset: frozenset({"expression"}),
+    exp.Distinct: frozenset({"expressions", "on"}),
+    exp.Window: frozenset({"this", "partition_by", "order", "spec", "alias", "over"}),
+    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side", "exclude"}),
+    exp.Filter: frozenset({"this", "expression"}),
+    exp.WithinGroup: frozenset({"this", "expression"}),
+    exp.Alias: frozenset({"this", "alias"}),
+    exp.Column: frozenset({"this", "table", "db"}),
+    exp.Identifier: frozenset({"this", "quoted"}),
+    exp.Star: frozenset(),
+    exp.Cast: frozenset({"this", "to"}),
+    exp.DataType: frozenset({"this", "expressions", "nested", "kind"}),
+    exp.DataTypeParam: frozenset({"this"}),
+    exp.Interval: frozenset({"this", "unit"}),
+    exp.IntervalSpan: frozenset({"this", "expression"}),
+    exp.Anonymous: frozenset({"this", "expressions"}),
+    exp.Kwarg: frozenset({"this", "expression"}),
+    exp.Array: frozenset({"expressions", "bracket_notation"}),
+    exp.Bracket: frozenset({"this", "expressions", "offset"}),
+    exp.Slice: frozenset({"this", "expression"}),
+    exp.In: frozenset({"this", "expressions", "query", "field"}),
+    exp.Collate: frozenset({"this", "expression"}),
+    exp.Trim: frozenset({"this", "expression", "position"}),
+    exp.Substring: frozenset({"this", "start", "length"}),
+    exp.StrPosition: frozenset({"this", "substr"}),
+    exp.Overlay: frozenset({"this", "expression", "from_", "for_"}),
+    exp.Extract: frozenset({"this", "expression"}),
+    exp.CurrentDate: frozenset(),
+    exp.CurrentTime: frozenset({"this"}),
+    exp.CurrentTimestamp: frozenset({"this"}),
+    exp.Localtime: frozenset({"this"}),
+    exp.Localtimestamp: frozenset({"this"}),
+    # sqlglot keeps the text behind -> and ->> as a path; what it writes back is compared with what was read.
+    exp.JSONExtract: frozenset({"this", "expression", "only_json_types"}),
+    exp.JSONExtractScalar: frozenset({"this", "expression", "only_json_types"}),
+    exp.JSONPath: frozenset({"expressions"}),
+    exp.JSONPathRoot: frozenset(),
+    exp.JSONPathKey: frozenset({"this", "quoted"}),
+    exp.JSONPathSubscript: frozenset({"this"}),
+}
+
+# Values and operators: nothing but operands below them.
+OPERATORS: frozenset[type[exp.Expr]] = frozenset(
+    {
+        exp.Add, exp.All, exp.And, exp.Any, exp.ArrayContainedBy, exp.ArrayContainsAll, exp.ArrayOverlaps,
+        exp.AtTimeZone, exp.Between, exp.BitwiseAnd, exp.BitwiseLeftShift, exp.BitwiseNot, exp.BitwiseOr,
+        exp.BitwiseRightShift, exp.BitwiseXor, exp.Boolean, exp.Case, exp.DPipe, exp.Div, exp.EQ, exp.Escape,
+        exp.Exists, exp.GT, exp.GTE, exp.ILike, exp.If, exp.Is, exp.JSONBContainsTopKey, exp.JSONBExtract,
+        exp.JSONBExtractScalar, exp.LT, exp.LTE, exp.Like, exp.Literal, exp.Mod, exp.Mul, exp.NEQ, exp.Neg, exp.Not,
+        exp.Null, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Or, exp.Overlaps, exp.Paren, exp.Pow, exp.RegexpILike,
+        exp.RegexpLike, exp.SimilarTo, exp.Sub, exp.Tuple, exp.Var,
+    }
+)  # fmt: skip
+
+# Functions by PostgreSQL's own names. None of them reads a file, a setting or a catalog, waits, locks, writes, runs
+# text as SQL, or makes a value whose size is one of its arguments.
+FUNCTIONS: frozenset[str] = frozenset(
+    """
+    any_value array_agg avg bit_and bit_or bool_and bool_or corr count covar_pop covar_samp every json_agg
+    json_object_agg jsonb_agg jsonb_object_agg max min mode percentile_cont percentile_disc regr_count regr_intercept
+    regr_r2 regr_slope stddev stddev_pop stddev_samp string_agg sum var_pop var_samp variance grouping
+
+    cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number
+
+    abs acos asin atan atan2 cbrt ceil ceiling cos cot degrees div exp floor gcd lcm ln log log10 mod pi power radians
+    round scale sign sin sqrt tan trunc width_bucket
+
+    ascii bit_length btrim char_length character_length chr concat concat_ws initcap left length lower ltrim md5
+    octet_length regexp_count regexp_instr regexp_like regexp_match regexp_matches regexp_replace
+    regexp_split_to_array regexp_split_to_table regexp_substr replace reverse right rtrim split_part starts_with
+    string_to_array string_to_table strpos substr substring to_char to_date to_number to_timestamp translate upper
+
+    age clock_timestamp date_bin date_part date_trunc isfinite justify_days justify_hours justify_interval make_date
+    make_interval make_time make_timestamp make_timestamptz now statement_timestamp timezone transaction_timestamp
+
+    coalesce greatest least nullif row num_nonnulls num_nulls array current_time current_timestamp localtime
+    localtimestamp
+
+    array_append array_cat array_dims array_length array_lower array_ndims array_position array_positions array_prepend
+    array_remove array_replace array_to_string array_upper cardinality generate_series generate_subscripts unnest
+
+    json_array_elements json_array_elements_text json_array_length json_build_array json_build_object json_each
+    json_each_text json_extract_path json_extract_path_text json_object_keys json_typeof jsonb_array_elements
+    jsonb_array_elements_text jsonb_array_length jsonb_build_array jsonb_build_object jsonb_each jsonb_each_text
+    jsonb_extract_path jsonb_extract_path_text jsonb_object_keys jsonb_typeof to_json to_jsonb
+
+    bool date float4 float8 int2 int4 int8 text
+
+    isempty lower_inc lower_inf upper_inc upper_inf daterange int4range int8range numrange tsrange tstzrange
+    """.split()  # noqa: SIM905 - a list of words reads better as words
+)
+
+# Casts to these types only, besides the enum and domain types that columns of the schema have. The reg* types look
+# names up in the catalogs and are not among them.
+TYPES: frozenset[exp.DType] = frozenset(
+    {
+        exp.DType.ARRAY, exp.DType.BIGINT, exp.DType.BIT, exp.DType.BOOLEAN, exp.DType.CHAR, exp.DType.DATE,
+        exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT, exp.DType.INT, exp.DType.INTERVAL, exp.DType.JSON,
+        exp.DType.JSONB, exp.DType.SMALLINT, exp.DType.TEXT, exp.DType.TIME, exp.DType.TIMESTAMP,
+        exp.DType.TIMESTAMPTZ, exp.DType.TIMETZ, exp.DType.UUID, exp.DType.VARBINARY, exp.DType.VARCHAR,
+        exp.DType.INET, exp.DType.DATERANGE, exp.DType.INT4RANGE, exp.DType.INT8RANGE, exp.DType.NUMRANGE,
+        exp.DType.TSRANGE, exp.DType.TSTZRANGE, exp.DType.MONEY,
+    }
+)  # fmt: skip
+
+# PostgreSQL 18's keywords that cannot stand unquoted wherever a name can (reserved, and the two half-reserved kinds).
+# Source: https://www.postgresql.org/docs/current/sql-keywords-appendix.html
+KEYWORDS: frozenset[str] = frozenset(
+    """
+    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast
+    char character check coalesce collate collation column concurrently constraint create cross current_catalog
+    current_date current_role current_schema current_time current_timestamp current_user dec decimal default deferrable
+    desc distinct do else end except exists extract false fetch float for foreign freeze from full grant greatest group
+    grouping having ilike in initially inner inout int integer intersect interval into is isnull join json json_array
+    json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value
+    lateral leading least left like limit localtime localtimestamp merge_action national natural nchar none normalize
+    not notnull null nullif numeric offset on only or order out outer overlaps overlay placing position precision
+    primary real references returning right row select session_user setof similar smallint some substring symmetric
+    system_user table tablesample then time timestamp to trailing treat trim true union unique user using values varchar
+    variadic verbose when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces
+    xmlparse xmlpi xmlroot xmlserialize xmltable
+    """.split()  # noqa: SIM905 - a list of words reads better as words
+)

@@ -1,0 +1,261 @@
+"""The guard: what may be run, judged from the text alone.
+
+A text passes when it is exactly one statement that only reads, is made of allowed parts, functions and types at every
+depth, and names nothing but tables and columns of the schema. What passes is written anew from the parsed tree, with
+schemas named and a row limit, and only that text is ever shown, approved and run. Whatever is unknown, ambiguous or
+too large to judge is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from services.sql.guard_dialect import GuardDialect
+from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, TYPES
+from services.sql.models import Schema
+from services.sql.query_names import UnknownColumn, UnknownTable, UnreadableQuery, resolve_names
+
+MAX_SQL_CHARACTERS = 20_000
+MAX_DEPTH = 40  # parentheses and CASEs within each other; people write 5
+MAX_TOKENS = 5_000
+MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names, and two names could become one
+
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_PLAIN_NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?|\.\d+([eE][+-]?\d{1,3})?")
+_PLAIN_WORDS = re.compile(r"[A-Za-z0-9_ ]*")  # YEAR, LEFT, UNBOUNDED PRECEDING: the only raw text a node may carry
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# Nodes whose text is quoted again when it is written.
+_QUOTED_AGAIN = (exp.Literal, exp.Identifier, exp.JSONPathKey, exp.JSONPathSubscript)
+
+
+class RefusalCode(StrEnum):
+    """Why a text is refused; part of the contract with callers."""
+
+    EMPTY = "EMPTY"
+    TOO_LONG = "TOO_LONG"
+    TOO_COMPLEX = "TOO_COMPLEX"
+    UNREADABLE_CHARACTER = "UNREADABLE_CHARACTER"
+    SYNTAX = "SYNTAX"
+    NOT_ONE_STATEMENT = "NOT_ONE_STATEMENT"
+    NOT_A_SELECT = "NOT_A_SELECT"
+    CONSTRUCT_NOT_ALLOWED = "CONSTRUCT_NOT_ALLOWED"
+    FUNCTION_NOT_ALLOWED = "FUNCTION_NOT_ALLOWED"
+    TYPE_NOT_ALLOWED = "TYPE_NOT_ALLOWED"
+    UNKNOWN_TABLE = "UNKNOWN_TABLE"
+    UNKNOWN_COLUMN = "UNKNOWN_COLUMN"
+    LIMIT_NOT_A_NUMBER = "LIMIT_NOT_A_NUMBER"
+
+
+_MESSAGES = {
+    RefusalCode.EMPTY: "the text holds no statement",
+    RefusalCode.TOO_LONG: f"the text is longer than {MAX_SQL_CHARACTERS} characters",
+    RefusalCode.TOO_COMPLEX: "the statement is nested too deeply or has too many parts",
+    RefusalCode.UNREADABLE_CHARACTER: "the text holds control characters",
+    RefusalCode.SYNTAX: "the text cannot be read as PostgreSQL",
+    RefusalCode.NOT_ONE_STATEMENT: "exactly one statement is allowed",
+    RefusalCode.NOT_A_SELECT: "only SELECT is allowed",
+    RefusalCode.CONSTRUCT_NOT_ALLOWED: "this construct is not allowed",
+    RefusalCode.FUNCTION_NOT_ALLOWED: "this function is not allowed",
+    RefusalCode.TYPE_NOT_ALLOWED: "casts to this type are not allowed",
+    RefusalCode.UNKNOWN_TABLE: "this table is not among those that can be asked",
+    RefusalCode.UNKNOWN_COLUMN: "this column is not among those that can be asked",
+    RefusalCode.LIMIT_NOT_A_NUMBER: "LIMIT must be a plain number",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One reason; `detail` names the part of the text it is about, where there is one."""
+
+    code: RefusalCode
+    detail: str = ""
+
+    def __str__(self) -> str:
+        message = _MESSAGES[self.code]
+        return f"{message}: {self.detail}" if self.detail else message
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Either `sql`, to be run as it is, with the full names of the tables it reads, sorted; or at least one refusal."""
+
+    sql: str = ""
+    tables: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether `sql` may be shown, approved and run."""
+        return not self.refusals
+
+
+class _Refused(Exception):
+    def __init__(self, *refusals: Refusal) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+
+@dataclass(frozen=True)
+class QueryGuard:
+    """Judges texts.
+
+    `max_rows` is what a run keeps at most. The limit written into a text is one more: a run that finds the extra row
+    knows that its result is cut.
+    """
+
+    max_rows: int
+
+    def check(self, sql: str, schema: Schema) -> Verdict:
+        """Judge one text under a schema. Never raises, however odd the text."""
+        try:
+            tree = _parse(sql)
+            _check_parts(tree, schema)
+            _normalize_names(tree)
+            tables = resolve_names(tree, schema)
+            _normalize_names(tree)  # Schemas have been named meanwhile.
+            _limit_rows(tree, self.max_rows + 1)
+            text = _write(tree)
+            # What is written must be read as what was meant; anything else is a doubt.
+            if _write(_parse(text, growth=2)) != text:
+                return _refused(RefusalCode.SYNTAX)
+        except _Refused as refused:
+            return Verdict(refusals=refused.refusals)
+        except UnknownTable as unknown:
+            return _refused(RefusalCode.UNKNOWN_TABLE, str(unknown))
+        except UnknownColumn as unknown:
+            return _refused(RefusalCode.UNKNOWN_COLUMN, str(unknown))
+        except UnreadableQuery:
+            return _refused(RefusalCode.CONSTRUCT_NOT_ALLOWED)
+        except RecursionError:
+            return _refused(RefusalCode.TOO_COMPLEX)
+        except (SqlglotError, ValueError, TypeError, KeyError, IndexError, AttributeError):
+            # The parser was not made for hostile text; where it stumbles there is doubt.
+            return _refused(RefusalCode.SYNTAX)
+        return Verdict(text, tables)
+
+
+def _refused(code: RefusalCode, detail: str = "") -> Verdict:
+    return Verdict(refusals=(Refusal(code, detail),))
+
+
+def _write(tree: exp.Query) -> str:
+    return tree.sql(dialect=GuardDialect, comments=False, unsupported_level=sqlglot.ErrorLevel.RAISE)
+
+
+def _parse(sql: str, *, growth: int = 1) -> exp.Query:
+    if not sql.strip():
+        raise _Refused(Refusal(RefusalCode.EMPTY))
+    if len(sql) > growth * MAX_SQL_CHARACTERS:
+        raise _Refused(Refusal(RefusalCode.TOO_LONG))
+    if _UNREADABLE.search(sql):
+        raise _Refused(Refusal(RefusalCode.UNREADABLE_CHARACTER))
+    dialect = GuardDialect()
+    tokens = dialect.tokenize(sql)
+    if len(tokens) > growth * MAX_TOKENS or _depth([token.text.upper() for token in tokens]) > growth * MAX_DEPTH:
+        raise _Refused(Refusal(RefusalCode.TOO_COMPLEX))
+    statements = [
+        statement
+        for statement in dialect.parser(error_level=sqlglot.ErrorLevel.RAISE).parse(tokens, sql)
+        if statement is not None and not isinstance(statement, exp.Semicolon)
+    ]
+    if not statements:
+        raise _Refused(Refusal(RefusalCode.EMPTY))
+    if len(statements) > 1:
+        raise _Refused(Refusal(RefusalCode.NOT_ONE_STATEMENT))
+    if not isinstance(statements[0], exp.Select | exp.SetOperation | exp.Subquery):
+        raise _Refused(Refusal(RefusalCode.NOT_A_SELECT))
+    return statements[0]
+
+
+def _depth(words: Sequence[str]) -> int:
+    """How deep brackets and CASEs nest at most; text in quotes may count, which errs on the safe side."""
+    deepest = depth = 0
+    for word in words:
+        if word in {"(", "[", "CASE"}:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif word in {")", "]", "END"}:
+            depth -= 1
+    return deepest
+
+
+def _check_parts(tree: exp.Query, schema: Schema) -> None:
+    known_types = {
+        column.type
+        for table in schema.tables
+        for column in table.columns
+        if _PLAIN_NAME.fullmatch(column.type) and not column.type.startswith(("reg", "pg_"))
+    }
+    refusals: dict[Refusal, None] = {}  # In order, each once.
+    for node in tree.walk():
+        refusal = _judge_part(node, known_types)
+        if refusal is not None:
+            refusals[refusal] = None
+    if refusals:
+        raise _Refused(*refusals)
+
+
+def _judge_part(node: exp.Expr, known_types: set[str]) -> Refusal | None:
+    kind = type(node)
+    parts = STRUCTURE.get(kind)
+    if parts is None and kind not in OPERATORS:
+        return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, node.key.upper())
+    for part, value in node.args.items():
+        if parts is not None and part not in parts and value not in (None, False, [], ""):
+            return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, f"{node.key} {part}".rstrip("_").upper())
+        if isinstance(value, str) and not isinstance(node, _QUOTED_AGAIN) and not _PLAIN_WORDS.fullmatch(value):
+            return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, node.key.upper())
+    match node:
+        case exp.Anonymous():
+            if not isinstance(node.this, str) or node.this.lower() not in FUNCTIONS:
+                return Refusal(RefusalCode.FUNCTION_NOT_ALLOWED, node.name)
+        case exp.DataType():
+            if not (node.this in TYPES or (node.this == exp.DType.USERDEFINED and _is_known_type(node, known_types))):
+                return Refusal(RefusalCode.TYPE_NOT_ALLOWED, node.sql(dialect=GuardDialect))
+        case exp.Literal():
+            if not node.is_string and not _PLAIN_NUMBER.fullmatch(node.name):
+                return Refusal(RefusalCode.SYNTAX, node.name)
+        case exp.Identifier():
+            if not node.name or len(node.name.encode()) > MAX_NAME_BYTES:
+                return Refusal(RefusalCode.SYNTAX, node.name)
+        case _:
+            pass
+    return None
+
+
+def _is_known_type(node: exp.DataType, known_types: set[str]) -> bool:
+    kind = node.args.get("kind")
+    return isinstance(kind, exp.Identifier) and kind.name in known_types and not node.expressions
+
+
+def _normalize_names(tree: exp.Expr) -> None:
+    """Fold names as PostgreSQL does, and quote those that would not survive unquoted."""
+    for name in tree.find_all(exp.Identifier):
+        if not name.args.get("quoted"):
+            name.set("this", _fold(name.name))
+        name.set("quoted", not _PLAIN_NAME.fullmatch(name.name) or name.name in KEYWORDS)
+
+
+def _fold(name: str) -> str:
+    """Lower case for A to Z alone: PostgreSQL leaves other letters of a multi-byte encoding as they are."""
+    return "".join(character.lower() if character.isascii() else character for character in name)
+
+
+def _limit_rows(tree: exp.Query, most: int) -> None:
+    """Add a row limit, or lower one that is higher."""
+    limit = tree.args.get("limit")
+    count = limit.args.get("count" if isinstance(limit, exp.Fetch) else "expression") if limit is not None else None
+    if count is None or isinstance(count, exp.Null) or (isinstance(count, exp.Var) and count.name.upper() == "ALL"):
+        rows = most
+    elif isinstance(count, exp.Literal) and not count.is_string and count.name.isdecimal():
+        rows = min(int(count.name), most)
+    else:
+        raise _Refused(Refusal(RefusalCode.LIMIT_NOT_A_NUMBER))
+    tree.set("limit", exp.Limit(expression=exp.Literal.number(rows)))

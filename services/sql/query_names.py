@@ -1,0 +1,266 @@
+"""What the names of a query stand for: tables of the schema, WITH queries, and columns of what FROM lists.
+
+Names are resolved as PostgreSQL does it, with one difference: where PostgreSQL would reach for something that the
+schema does not show (system columns, a function written as a column, a row as a whole, a table of another schema),
+the name is unknown here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from services.sql.models import Schema, Table
+
+Environment = Mapping[str, tuple[str, ...]]  # WITH queries that can be named here → their columns
+
+# What calls in FROM name their columns, besides the alias itself.
+_CALL_COLUMNS = ("value", "key", "ordinality")
+
+
+class UnknownTable(Exception):
+    """No table or WITH query of this name can be reached. `str(error)` is the name."""
+
+
+class UnknownColumn(Exception):
+    """Nothing in FROM has a column of this name. `str(error)` is the name."""
+
+
+class UnreadableQuery(Exception):
+    """The query has a shape that names cannot be resolved in."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing listed in FROM: the name it goes by and its columns in order; `table` when it is a real one."""
+
+    name: str
+    columns: tuple[str, ...]
+    table: Table | None = None
+
+
+@dataclass
+class Scope:
+    """What one SELECT can name: its own sources, then those of the queries around it."""
+
+    environment: Environment
+    outer: Scope | None = None
+    sources: list[Source] = field(default_factory=list)
+
+    def chain(self) -> Iterator[Scope]:
+        """This scope and the ones around it, innermost first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
+
+def resolve_names(query: exp.Query, schema: Schema) -> tuple[str, ...]:
+    """Name every real table with its schema, in place, and check every column.
+
+    Returns: full names of the tables read, sorted.
+    Raises: UnknownTable, UnknownColumn, UnreadableQuery.
+    """
+    resolver = _Resolver(schema)
+    resolver.query(query, {}, None)
+    for node in query.find_all(exp.Table, exp.Column):
+        if id(node) not in resolver.seen:  # A place this module does not look into: doubt means no.
+            raise UnreadableQuery
+    return tuple(sorted(resolver.tables))
+
+
+class _Resolver:
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self.tables: set[str] = set()
+        self.seen: set[int] = set()
+
+    def query(self, node: exp.Expr, environment: Environment, outer: Scope | None) -> tuple[str, ...]:
+        """Check a SELECT, a set operation or a parenthesised one; the names of the columns it gives."""
+        environment = self._with(node, environment, outer)
+        if isinstance(node, exp.Select):
+            return self._select(node, environment, outer)
+        if isinstance(node, exp.SetOperation):
+            names = self.query(node.this, environment, outer)
+            self.query(node.expression, environment, outer)
+        elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query) and not node.args.get("joins"):
+            names = self.query(node.this, environment, outer)
+        else:
+            raise UnreadableQuery
+        # ORDER BY here knows the names that come out, and no others.
+        scope = Scope(environment, outer, [Source("", names)])
+        for part in ("order", "limit", "offset"):
+            self._expression(node.args.get(part), scope, names)
+        return names
+
+    def _with(self, node: exp.Expr, environment: Environment, outer: Scope | None) -> Environment:
+        clause = node.args.get("with_")
+        if clause is None:
+            return environment
+        known = dict(environment)
+        for cte in clause.expressions:
+            alias = cte.args["alias"]
+            columns = [column.name for column in alias.columns]
+            inside: Environment = known
+            if clause.args.get("recursive"):
+                # It can name itself; its columns are those of its first, not recursive, part.
+                first = cte.this.this if isinstance(cte.this, exp.SetOperation) else cte.this
+                names = self.query(first, {**known, cte.alias: tuple(columns)}, outer)
+                inside = {**known, cte.alias: _renamed(names, columns)}
+            known[cte.alias] = _renamed(self.query(cte.this, inside, outer), columns)
+        return known
+
+    def _select(self, node: exp.Select, environment: Environment, outer: Scope | None) -> tuple[str, ...]:
+        scope = Scope(environment, outer)
+        from_ = node.args.get("from_")
+        if from_ is not None:
+            self._source(from_.this, scope)
+        self._joins(node, scope)
+        names: list[str] = []
+        for projection in node.expressions:
+            self._expression(projection, scope)
+            names.extend(_given_names(projection, scope))
+        aliases = tuple(names)
+        for part in ("where", "having", "limit", "offset"):
+            self._expression(node.args.get(part), scope)
+        for part in ("group", "order", "distinct"):
+            self._expression(node.args.get(part), scope, aliases)
+        for window in node.args.get("windows") or ():
+            self._expression(window, scope)
+        return aliases
+
+    def _joins(self, node: exp.Expr, scope: Scope) -> None:
+        joins: Sequence[exp.Join] = node.args.get("joins") or ()
+        for join in joins:
+            self._source(join.this, scope)
+            for name in join.args.get("using") or ():
+                if not any(name.name in source.columns for source in scope.sources):
+                    raise UnknownColumn(name.name)
+            self._expression(join.args.get("on"), scope)
+
+    def _source(self, node: exp.Expr, scope: Scope) -> None:
+        """Add what one item of FROM brings to the scope."""
+        alias, columns = node.alias, list(node.args["alias"].columns) if node.args.get("alias") else []
+        given = [column.name for column in columns]
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+            self.seen.add(id(node))
+            source = self._table(node, scope.environment)
+            scope.sources.append(Source(alias or source.name, _renamed(source.columns, given), source.table))
+        elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
+            # Not LATERAL: it sees what is around the SELECT, not what stands beside it.
+            scope.sources.append(Source(alias, _renamed(self.query(node.this, scope.environment, scope.outer), given)))
+        elif isinstance(node, exp.Subquery):  # (a JOIN b …), perhaps with an alias that hides both
+            inner = Scope(scope.environment, scope.outer)
+            self._source(node.this, inner)
+            self._joins(node, inner)
+            if alias:
+                inside = tuple(name for source in inner.sources for name in source.columns)
+                inner.sources = [Source(alias, _renamed(inside, given))]
+            scope.sources.extend(inner.sources)
+        elif isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
+            names = self.query(node.this, scope.environment, scope)
+            scope.sources.append(Source(alias, _renamed(names, given)))
+        elif isinstance(node, exp.Values):
+            for row in node.expressions:
+                self._expression(row, scope)
+            width = max((len(row.expressions) for row in node.expressions), default=0)
+            scope.sources.append(Source(alias, _renamed(tuple(f"column{n + 1}" for n in range(width)), given)))
+        elif isinstance(node, exp.Table | exp.Lateral | exp.Unnest):
+            self.seen.add(id(node))
+            call = node if isinstance(node, exp.Unnest) else node.this
+            for argument in call.expressions:
+                self._expression(argument, scope)
+            name = alias or (call.name if isinstance(call, exp.Anonymous) else "unnest")
+            offset = node.args.get("offset")
+            extra = [offset.name] if isinstance(offset, exp.Identifier) else []
+            scope.sources.append(Source(name, (*given, *extra, name.lower(), *_CALL_COLUMNS)))
+        else:
+            raise UnreadableQuery
+        if isinstance(node, exp.Table):
+            self._joins(node, scope)
+
+    def _table(self, node: exp.Table, environment: Environment) -> Source:
+        name, schema_name = node.name, node.db
+        if not schema_name and name in environment:
+            return Source(name, environment[name])
+        candidates = [schema_name] if schema_name else list(self._schema.search_path)
+        for candidate in candidates:
+            table = self._schema.table(candidate, name)
+            if table is not None:
+                node.set("db", exp.to_identifier(candidate))
+                self.tables.add(table.full_name)
+                return Source(name, tuple(column.name for column in table.columns), table)
+        raise UnknownTable(f"{schema_name}.{name}" if schema_name else name)
+
+    def _expression(self, node: exp.Expr | None, scope: Scope, outputs: Sequence[str] = ()) -> None:
+        """Check what an expression names. `outputs` are names that ORDER BY and GROUP BY may use besides."""
+        if node is None:
+            return
+        if isinstance(node, exp.Column):
+            self.seen.add(id(node))
+            _check_column(node, scope, outputs)
+        elif isinstance(node, exp.Query):
+            self.query(node, scope.environment, scope)
+        else:
+            for child in node.iter_expressions():
+                self._expression(child, scope, outputs)
+
+
+def _check_column(node: exp.Column, scope: Scope, outputs: Sequence[str]) -> None:
+    name, owner, schema_name = node.name, node.table, node.db
+    if not owner:
+        known = name in outputs or any(name in source.columns for level in scope.chain() for source in level.sources)
+        if not known:
+            raise UnknownColumn(name)
+        return
+    for level in scope.chain():
+        for source in level.sources:
+            if source.name != owner or (schema_name and (source.table is None or source.table.schema != schema_name)):
+                continue
+            if isinstance(node.this, exp.Star) or name in source.columns:
+                return
+            raise UnknownColumn(f"{owner}.{name}")
+    raise UnknownColumn(f"{owner}.{name}")
+
+
+def _given_names(projection: exp.Expr, scope: Scope) -> list[str]:
+    """Names of the columns that one item of SELECT gives, as PostgreSQL names them."""
+    if isinstance(projection, exp.Star):
+        return [name for source in scope.sources for name in source.columns]
+    if isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star):
+        owner = projection.table
+        return [name for source in scope.sources if source.name == owner for name in source.columns]
+    return [_given_name(projection)]
+
+
+def _given_name(node: exp.Expr) -> str:
+    match node:
+        case exp.Alias():
+            return str(node.alias)
+        case exp.Column() | exp.Anonymous():
+            return str(node.name) if isinstance(node, exp.Column) else str(node.name).lower()
+        case exp.Cast() | exp.Paren() | exp.Window() | exp.Filter() | exp.WithinGroup() | exp.Bracket() | exp.Collate():
+            return _given_name(node.this)
+        case exp.Subquery() if isinstance(node.this, exp.Select) and node.this.expressions:
+            return _given_name(node.this.expressions[0])
+        case exp.Case():
+            default = node.args.get("default")
+            name = _given_name(default) if default is not None else ""
+            return name if name and name != "?column?" else "case"
+        case exp.Extract() | exp.Exists() | exp.Substring() | exp.Overlay() | exp.Array():
+            return type(node).__name__.lower()
+        case exp.StrPosition():
+            return "position"
+        case exp.Trim():
+            return {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position")).upper(), "btrim")
+        case exp.CurrentDate() | exp.CurrentTime() | exp.CurrentTimestamp() | exp.Localtime() | exp.Localtimestamp():
+            return str(node.sql_name()).lower()
+        case _:
+            return "?column?"
+
+
+def _renamed(names: tuple[str, ...], given: Sequence[str]) -> tuple[str, ...]:
+    """`names` with the first ones replaced, as an alias with a column list does it."""
+    return (*given, *names[len(given) :])
