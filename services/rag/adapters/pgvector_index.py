@@ -1,0 +1,325 @@
+"""The index of chunks in PostgreSQL: embeddings by pgvector, words by BM25 over a table of postings.
+
+Every statement names the tenant. Embeddings are compared one by one, which finds every neighbour (see the migration).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from services.rag.errors import ChunkStoreUnavailable, EmbeddingModelMismatch
+from services.rag.models import (
+    Chunk,
+    DocumentWrite,
+    Embedding,
+    EmbeddingModel,
+    FoundChunk,
+    IndexedChunk,
+    IndexQuery,
+    IndexStatistics,
+    Retrieved,
+    TermCounts,
+    WriteOutcome,
+)
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+SCHEMA: Final = "rag"
+
+# The usual constants of BM25: how soon a repeated word stops counting, and how much a long chunk is held back.
+# Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009, doi:10.1561/1500000019.
+_SATURATION = 1.2
+_LENGTH_WEIGHT = 0.75
+_CHECK_WAIT_SECONDS = 1.0
+
+_READ_MODEL = "SELECT name, dimension FROM index_model"
+_RECORD_MODEL = "INSERT INTO index_model (name, dimension) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+_REPLACE_MODEL = "UPDATE index_model SET name = %s, dimension = %s"
+_HOLDS_CHUNKS = "SELECT EXISTS (SELECT FROM chunks)"
+
+_LOCK_DOCUMENT = """
+INSERT INTO documents (tenant, document, filename) VALUES (%(tenant)s, %(document)s, %(filename)s)
+ON CONFLICT (tenant, document) DO UPDATE SET filename = excluded.filename
+"""
+_COUNT_DOCUMENT = """
+UPDATE documents SET (chunk_count, term_count) = (
+    SELECT count(*), coalesce(sum(chunks.term_count), 0) FROM chunks
+    WHERE chunks.tenant = %(tenant)s AND chunks.document = %(document)s
+) WHERE tenant = %(tenant)s AND document = %(document)s
+"""
+_READ_FINGERPRINTS = "SELECT chunk_index, fingerprint FROM chunks WHERE tenant = %s AND document = %s"
+_READ_STORED = """
+SELECT chunk_index, id, fingerprint, page, headings, start_character, end_character
+FROM chunks WHERE tenant = %(tenant)s AND document = %(document)s
+"""
+_REMOVE_STALE = """
+DELETE FROM chunks WHERE tenant = %(tenant)s AND document = %(document)s AND chunk_index >= %(chunk_count)s
+"""
+_PUT_CHUNK = """
+INSERT INTO chunks (tenant, document, chunk_index, text, page, headings, start_character, end_character, fingerprint,
+                    term_count)
+VALUES (%(tenant)s, %(document)s, %(chunk_index)s, %(text)s, %(page)s, %(headings)s, %(start)s, %(end)s,
+        %(fingerprint)s, %(term_count)s)
+ON CONFLICT (tenant, document, chunk_index) DO UPDATE SET
+    text = excluded.text, page = excluded.page, headings = excluded.headings,
+    start_character = excluded.start_character, end_character = excluded.end_character,
+    fingerprint = excluded.fingerprint, term_count = excluded.term_count
+RETURNING id
+"""
+_PUT_EMBEDDING = """
+INSERT INTO embeddings (chunk_id, tenant, embedding) VALUES (%s, %s, %s::vector)
+ON CONFLICT (chunk_id) DO UPDATE SET embedding = excluded.embedding
+"""
+_REMOVE_POSTINGS = "DELETE FROM postings WHERE tenant = %s AND chunk_id = ANY(%s)"
+_COPY_POSTINGS = "COPY postings (chunk_id, tenant, term, occurrences, chunk_length) FROM STDIN"
+
+_DELETE_DOCUMENT = "DELETE FROM documents WHERE tenant = %s AND document = %s RETURNING chunk_count"
+_STATISTICS = """
+SELECT count(*) FILTER (WHERE chunk_count > 0), coalesce(sum(chunk_count), 0) FROM documents WHERE tenant = %s
+"""
+
+_ONLY_DOCUMENTS = """
+AND chunk_id IN (SELECT id FROM chunks WHERE tenant = %(tenant)s AND document = ANY(%(documents)s))
+"""
+_CHUNK_COLUMNS = """
+chunks.document, documents.filename, chunks.chunk_index, chunks.text, chunks.start_character, chunks.end_character,
+chunks.page, chunks.headings
+"""
+_CORPUS = """
+SELECT coalesce(sum(chunk_count), 0), (SELECT name FROM index_model), (SELECT dimension FROM index_model)
+FROM documents WHERE tenant = %(tenant)s
+"""
+# Embeddings have length 1, so the inner product is the cosine. The sub-select is read once, before any embedding: those
+# of another dimension cannot be compared.
+_BY_MEANING = """
+WITH nearest AS (
+    SELECT chunk_id, embedding <#> %(embedding)s::vector AS distance FROM embeddings
+    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_documents}
+    ORDER BY distance LIMIT %(limit)s
+)
+SELECT -nearest.distance, {chunk_columns}
+FROM nearest JOIN chunks ON chunks.id = nearest.chunk_id
+JOIN documents ON documents.tenant = chunks.tenant AND documents.document = chunks.document
+WHERE chunks.tenant = %(tenant)s
+ORDER BY nearest.distance, chunks.document, chunks.chunk_index
+"""
+_BY_WORDS = """
+WITH corpus AS (
+    SELECT sum(chunk_count)::float8 AS chunk_count, greatest(sum(term_count), 1)::float8 / sum(chunk_count) AS length
+    FROM documents WHERE tenant = %(tenant)s HAVING sum(chunk_count) > 0
+), hits AS MATERIALIZED (
+    SELECT term, chunk_id, occurrences, chunk_length FROM postings
+    WHERE tenant = %(tenant)s AND term = ANY(%(terms)s)
+), weights AS MATERIALIZED (
+    SELECT term, count(*) AS containing,
+           ln(1 + (greatest(max(corpus.chunk_count) - count(*), 0) + 0.5) / (count(*) + 0.5)) AS weight
+    FROM hits, corpus GROUP BY term
+), best AS (
+    SELECT chunk_id, sum(weight * occurrences * (%(saturation)s + 1) / (
+        occurrences + %(saturation)s * (1 - %(length_weight)s + %(length_weight)s * chunk_length / corpus.length)
+    )) AS score
+    FROM hits JOIN weights USING (term), corpus
+    WHERE (SELECT dimension FROM index_model) = %(dimension)s {only_documents}
+    GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %(limit)s
+)
+SELECT counted.containing, -(embeddings.embedding <#> %(embedding)s::vector), {chunk_columns}
+FROM (SELECT jsonb_object_agg(term, containing) AS containing FROM weights) AS counted
+LEFT JOIN (
+    best JOIN chunks ON chunks.id = best.chunk_id AND chunks.tenant = %(tenant)s
+    JOIN documents ON documents.tenant = chunks.tenant AND documents.document = chunks.document
+    JOIN embeddings ON embeddings.chunk_id = best.chunk_id AND embeddings.tenant = %(tenant)s
+) ON true
+ORDER BY best.score DESC, chunks.document, chunks.chunk_index
+"""
+
+
+class PgvectorIndex:
+    """ChunkIndex over a pool of connections to the schema that the migrations build."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]], model: EmbeddingModel) -> None:
+        self._pool = pool
+        self._model = model
+
+    @property
+    def kind(self) -> str:
+        return "pgvector"
+
+    async def fingerprints(self, tenant: str, document: str) -> dict[int, str]:
+        async with self._cursor() as cursor:
+            await cursor.execute(_READ_FINGERPRINTS, (tenant, document))
+            return dict(await cursor.fetchall())
+
+    async def write(self, write: DocumentWrite) -> WriteOutcome:
+        key = {"tenant": write.tenant, "document": write.document}
+        async with self._cursor() as cursor:
+            await self._claim_model(cursor)
+            await cursor.execute(_LOCK_DOCUMENT, {**key, "filename": write.filename})
+            await cursor.execute(_READ_STORED, key)
+            stored = {row[0]: row[1:] for row in await cursor.fetchall()}
+            missing = frozenset(
+                given.chunk.index
+                for given in write.chunks
+                if given.embedding is None
+                and (given.chunk.index not in stored or stored[given.chunk.index][1] != given.fingerprint)
+            )
+            if missing:
+                await cursor.connection.rollback()
+                return WriteOutcome(missing=missing)
+            await cursor.execute(_REMOVE_STALE, {**key, "chunk_count": write.chunk_count})
+            removed_count = cursor.rowcount
+            changed = [given for given in write.chunks if _differs(given, stored.get(given.chunk.index))]
+            if changed:
+                await self._put(cursor, write, changed)
+            if changed or removed_count:
+                await cursor.execute(_COUNT_DOCUMENT, key)
+        return WriteOutcome(removed_count)
+
+    async def delete(self, tenant: str, document: str) -> int:
+        async with self._cursor() as cursor:
+            await cursor.execute(_DELETE_DOCUMENT, (tenant, document))
+            row = await cursor.fetchone()
+            return row[0] if row else 0
+
+    async def search(self, query: IndexQuery) -> Retrieved:
+        parameters = {
+            "tenant": query.tenant,
+            "embedding": _vector(query.embedding),
+            "dimension": self._model.dimension,
+            "terms": list(query.terms),
+            "documents": list(query.documents),
+            "limit": query.limit,
+            "saturation": _SATURATION,
+            "length_weight": _LENGTH_WEIGHT,
+        }
+        async with self._cursor() as cursor, cursor.connection.pipeline():
+            meaning, words = cursor.connection.cursor(), cursor.connection.cursor()
+            await cursor.execute(_CORPUS, parameters)
+            await meaning.execute(_for(query, _BY_MEANING), parameters)
+            await words.execute(_for(query, _BY_WORDS), parameters)
+            chunk_count, *recorded = (await cursor.fetchall())[0]
+            by_meaning = [_found(row) for row in await meaning.fetchall()]
+            word_rows = await words.fetchall()
+        if chunk_count:
+            self._require(EmbeddingModel(*recorded))
+        by_words = [_found(row[1:]) for row in word_rows if row[2] is not None]
+        return Retrieved(
+            chunks={found.id: found for found in [*by_meaning, *by_words]},
+            by_meaning=tuple(found.id for found in by_meaning),
+            by_words=tuple(found.id for found in by_words),
+            counts=TermCounts(int(chunk_count), (word_rows[0][0] if word_rows else None) or {}),
+        )
+
+    async def statistics(self, tenant: str) -> IndexStatistics:
+        async with self._cursor() as cursor:
+            await cursor.execute(_STATISTICS, (tenant,))
+            [(document_count, chunk_count)] = await cursor.fetchall()
+            return IndexStatistics(document_count, int(chunk_count))
+
+    async def check(self) -> bool:
+        try:
+            async with self._pool.connection(timeout=_CHECK_WAIT_SECONDS) as connection:
+                await connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def _cursor(self) -> AsyncIterator[AsyncCursor[TupleRow]]:
+        """A cursor in a transaction that is committed at the end; what the driver raises becomes our own error."""
+        try:
+            async with self._pool.connection() as connection, connection.cursor() as cursor:
+                yield cursor
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # A pool that has no connection free in time raises one too: "busy" and "down" are alike to the caller.
+            raise ChunkStoreUnavailable("The index of chunks cannot be reached.") from error
+
+    async def _claim_model(self, cursor: AsyncCursor[TupleRow]) -> None:
+        """Make sure the index takes our embeddings, and goes on doing so until this transaction ends."""
+        recorded = await _recorded_model(cursor, " FOR SHARE")
+        if recorded is None:
+            await cursor.execute(_RECORD_MODEL, (self._model.name, self._model.dimension))
+            recorded = await _recorded_model(cursor, " FOR SHARE")
+        elif recorded != self._model:
+            # An index that was emptied may be filled by another model. The lock waits for writers of the old one.
+            await cursor.connection.rollback()
+            recorded = await _recorded_model(cursor, " FOR UPDATE")
+            await cursor.execute(_HOLDS_CHUNKS)
+            if await cursor.fetchone() == (False,):
+                await cursor.execute(_REPLACE_MODEL, (self._model.name, self._model.dimension))
+                recorded = self._model
+        self._require(recorded)
+
+    def _require(self, recorded: EmbeddingModel | None) -> None:
+        if recorded is not None and recorded != self._model:
+            raise EmbeddingModelMismatch(recorded=str(recorded), current=str(self._model))
+
+    async def _put(self, cursor: AsyncCursor[TupleRow], write: DocumentWrite, changed: Sequence[IndexedChunk]) -> None:
+        lengths = [sum(given.terms.values()) for given in changed]
+        rows = [_chunk_parameters(write, given, length) for given, length in zip(changed, lengths, strict=True)]
+        await cursor.executemany(_PUT_CHUNK, rows, returning=True)
+        ids = []
+        for _ in changed:
+            ids.append((await cursor.fetchall())[0][0])
+            cursor.nextset()
+        embedded = [
+            (chunk_id, write.tenant, _vector(given.embedding))
+            for chunk_id, given in zip(ids, changed, strict=True)
+            if given.embedding is not None
+        ]
+        await cursor.executemany(_PUT_EMBEDDING, embedded)
+        await cursor.execute(_REMOVE_POSTINGS, (write.tenant, ids))
+        async with cursor.copy(_COPY_POSTINGS) as copy:
+            for chunk_id, given, length in zip(ids, changed, lengths, strict=True):
+                for term, occurrences in given.terms.items():
+                    await copy.write_row((chunk_id, write.tenant, term, occurrences, length))
+
+
+async def _recorded_model(cursor: AsyncCursor[TupleRow], lock: str) -> EmbeddingModel | None:
+    await cursor.execute((_READ_MODEL + lock).encode())
+    row = await cursor.fetchone()
+    return EmbeddingModel(*row) if row else None
+
+
+def _differs(given: IndexedChunk, stored: tuple[Any, ...] | None) -> bool:
+    """Whether anything about a chunk is not stored yet."""
+    chunk = given.chunk
+    return stored is None or stored[1:] != (given.fingerprint, chunk.page, list(chunk.headings), chunk.start, chunk.end)
+
+
+def _chunk_parameters(write: DocumentWrite, given: IndexedChunk, length: int) -> dict[str, object]:
+    chunk = given.chunk
+    return {
+        "tenant": write.tenant,
+        "document": write.document,
+        "chunk_index": chunk.index,
+        "text": chunk.text,
+        "page": chunk.page,
+        "headings": list(chunk.headings),
+        "start": chunk.start,
+        "end": chunk.end,
+        "fingerprint": given.fingerprint,
+        "term_count": length,
+    }
+
+
+def _for(query: IndexQuery, statement: str) -> bytes:
+    """A statement with its fixed parts filled in; what the caller gave is never among them."""
+    only_documents = _ONLY_DOCUMENTS if query.documents else ""
+    return statement.format(chunk_columns=_CHUNK_COLUMNS, only_documents=only_documents).encode()
+
+
+def _vector(embedding: Embedding) -> str:
+    """pgvector's text form; seven digits are what its single-precision numbers hold."""
+    return f"[{','.join(f'{value:.7g}' for value in embedding)}]"
+
+
+def _found(row: Sequence[Any]) -> FoundChunk:
+    similarity, document, filename, index, text, start, end, page, headings = row
+    chunk = Chunk(index, text, start, end, page, tuple(headings))
+    # Rounding can carry the product of two embeddings of length 1 a little past 1.
+    return FoundChunk(document, filename, chunk, max(-1.0, min(1.0, similarity)))

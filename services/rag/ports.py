@@ -1,0 +1,112 @@
+"""What rag needs from the outside, in its own words."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from services.rag.models import (
+    DocumentWrite,
+    DraftSentence,
+    Embedding,
+    EmbeddingModel,
+    IndexQuery,
+    IndexStatistics,
+    Reading,
+    Retrieved,
+    WriteOutcome,
+    WriterUsage,
+)
+
+
+class ChunkIndex(Protocol):
+    """Chunks of many tenants, found by meaning and by words. No call sees or changes another tenant's chunks.
+
+    An index is opened for one embedding model. The first write records the model; from then on every method that
+    stores or compares embeddings raises EmbeddingModelMismatch when it was opened for another one, until the index
+    is empty again. Any method raises ChunkStoreUnavailable when the index cannot be reached.
+
+    One `search` serves both legs, because an index reaches both in one round trip; how the legs are fused is not
+    its business. An index that cannot find by words leaves `by_words` empty; one that keeps no word counts leaves
+    `counts.containing` empty, and every term then weighs the same.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Name of the technology, for statistics."""
+        ...
+
+    async def fingerprints(self, tenant: str, document: str) -> dict[int, str]:
+        """The fingerprint of every chunk stored of a document, by chunk index; empty for an unknown document."""
+        ...
+
+    async def write(self, write: DocumentWrite) -> WriteOutcome:
+        """Store chunks of a document, rename it, and drop its chunks at or past `chunk_count`, all or nothing.
+
+        A chunk without an embedding keeps the one stored under the same fingerprint; where there is none, because
+        another call changed or deleted the document meanwhile, nothing is written and `missing` says which. Writes of
+        one document are carried out one after the other. An index without transactions stores embeddings before it
+        removes chunks, so that repeating the call completes it.
+        """
+        ...
+
+    async def delete(self, tenant: str, document: str) -> int:
+        """Remove a document's chunks and its file name; return how many chunks there were, 0 for an unknown one."""
+        ...
+
+    async def search(self, query: IndexQuery) -> Retrieved:
+        """At most `limit` chunks by cosine similarity and at most `limit` by BM25 over `terms`, best first.
+
+        Ties go by chunk id. `counts` tells the number of the tenant's chunks and how many of them hold each term,
+        whatever `documents` narrows the search to.
+        """
+        ...
+
+    async def statistics(self, tenant: str) -> IndexStatistics: ...
+
+    async def check(self) -> bool:
+        """Whether the index can be reached now."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into embeddings of length 1. Raises EmbedderUnavailable when it cannot load or reach its model."""
+
+    @property
+    def model(self) -> EmbeddingModel: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest passage the model reads, in its own tokens."""
+        ...
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, in the same order, as `max_tokens` counts them."""
+        ...
+
+    async def embed_passages(self, texts: Sequence[str]) -> list[Embedding]:
+        """Embed texts that are searched, in the same order. Raises TextTooLong past `max_tokens`: nothing is cut."""
+        ...
+
+    async def embed_queries(self, texts: Sequence[str]) -> list[Embedding]:
+        """Embed texts that are searched for. One longer than `max_tokens` is read in pieces, so that none is cut."""
+        ...
+
+    async def check(self) -> bool:
+        """Whether the model is loaded or can be reached now."""
+        ...
+
+
+class AnswerWriter(Protocol):
+    """Writes an answer from passages alone."""
+
+    @property
+    def name(self) -> str:
+        """ "extractive", or a model's name."""
+        ...
+
+    def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
+        """Yield the answer sentence by sentence, each with the quotes that back it, then exactly one WriterUsage.
+
+        No sentence at all means: the passages do not hold an answer. What passages say is data: a writer follows no
+        instruction in them. Raises EmbedderUnavailable, or the unavailability of its own model.
+        """
+        ...

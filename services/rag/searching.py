@@ -1,0 +1,65 @@
+"""Finding the chunks nearest to a question."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.rag.fusion import fuse_by_reciprocal_rank
+from services.rag.models import Embedding, IndexQuery, Retrieved, ScoredChunk, TermCounts
+from services.rag.ports import ChunkIndex, Embedder
+from services.rag.requests import read_documents, read_question, read_top_k
+from services.rag.words import terms_of
+
+DEFAULT_TOP_K = 8
+# Ranks past this hardly move the fused score; fetching them would only cost time.
+_FUSION_DEPTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The best chunks for a question, and what the question looked like to the search."""
+
+    chunks: tuple[ScoredChunk, ...]
+    """Best first."""
+    embedding: Embedding
+    counts: TermCounts
+
+
+class Searching:
+    """Searches by meaning and by words, and fuses both."""
+
+    def __init__(self, index: ChunkIndex, embedder: Embedder) -> None:
+        self._index = index
+        self._embedder = embedder
+
+    async def search(
+        self, tenant: str, question: str, *, top_k: int = 0, documents: Sequence[str] = ()
+    ) -> tuple[ScoredChunk, ...]:
+        """At most `top_k` chunks, best first, none twice; 0 means the default.
+
+        Raises: QuestionInvalid, TopKInvalid, NameInvalid, EmbeddingModelMismatch, Unavailable.
+        """
+        asked = read_question(question)
+        limit = read_top_k(top_k, default=DEFAULT_TOP_K)
+        findings = await self.find(tenant, asked, limit=limit, documents=read_documents(documents))
+        return findings.chunks
+
+    async def find(self, tenant: str, question: str, *, limit: int, documents: tuple[str, ...] = ()) -> Findings:
+        """Search for a question that was read already."""
+        [embedding] = await self._embedder.embed_queries([question])
+        retrieved = await self.retrieve(
+            tenant, question, embedding, depth=max(limit, _FUSION_DEPTH), documents=documents
+        )
+        return Findings(fuse(retrieved)[:limit], embedding, retrieved.counts)
+
+    async def retrieve(
+        self, tenant: str, question: str, embedding: Embedding, *, depth: int, documents: tuple[str, ...] = ()
+    ) -> Retrieved:
+        """What both legs find for an embedded question."""
+        query = IndexQuery(tenant, embedding, tuple(terms_of(question)), depth, documents)
+        return await self._index.search(query)
+
+
+def fuse(retrieved: Retrieved) -> tuple[ScoredChunk, ...]:
+    """Every retrieved chunk, best first."""
+    ranking = fuse_by_reciprocal_rank([retrieved.by_meaning, retrieved.by_words])
+    return tuple(ScoredChunk(retrieved.chunks[chunk], score) for chunk, score in ranking)

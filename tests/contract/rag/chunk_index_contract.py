@@ -1,0 +1,319 @@
+"""What every index of chunks does, whatever keeps it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from services.rag.errors import EmbeddingModelMismatch
+from services.rag.models import (
+    Chunk,
+    ChunkId,
+    DocumentWrite,
+    Embedding,
+    EmbeddingModel,
+    IndexedChunk,
+    IndexQuery,
+    IndexStatistics,
+    Retrieved,
+)
+from services.rag.ports import ChunkIndex
+
+MODEL = EmbeddingModel("three-axes", 3)
+OTHER_MODEL = EmbeddingModel("two-axes", 2)
+OpenIndex = Callable[[EmbeddingModel], ChunkIndex]
+
+EAST, NORTH, UP = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+NORTH_EAST = (0.8, 0.6, 0.0)
+GUIDE = "documents/" + "a" * 64
+NOTES = "documents/" + "b" * 64
+
+
+def indexed(
+    index: int, text: str, embedding: Embedding | None, *, headings: tuple[str, ...] = (), page: int | None = None
+) -> IndexedChunk:
+    words = text.lower().split()
+    terms = {word: words.count(word) for word in words}
+    start = 100 * index
+    chunk = Chunk(index, text, start, start + len(text), page, headings)
+    return IndexedChunk(chunk, f"fingerprint of {text}", terms, embedding)
+
+
+def write(
+    *chunks: IndexedChunk,
+    tenant: str = "red",
+    document: str = GUIDE,
+    filename: str = "guide.md",
+    chunk_count: int | None = None,
+) -> DocumentWrite:
+    return DocumentWrite(tenant, document, filename, chunk_count or max(1, len(chunks)), chunks)
+
+
+async def search(
+    index: ChunkIndex,
+    embedding: Embedding = EAST,
+    terms: Sequence[str] = (),
+    *,
+    tenant: str = "red",
+    limit: int = 10,
+    documents: tuple[str, ...] = (),
+) -> Retrieved:
+    return await index.search(IndexQuery(tenant, embedding, tuple(terms), limit, documents))
+
+
+class ChunkIndexContract:
+    @pytest.fixture
+    def open_index(self) -> OpenIndex:
+        """Opens the same, at first empty, index for a model; overridden per adapter."""
+        raise AssertionError("a subclass gives the index")
+
+    @pytest.fixture
+    def index(self, open_index: OpenIndex) -> ChunkIndex:
+        return open_index(MODEL)
+
+    async def test_a_chunk_comes_back_as_it_was_written(self, index: ChunkIndex) -> None:
+        given = indexed(0, "ferry  leaves\nat 9", EAST, headings=("Ferry", "Times"), page=3)
+
+        await index.write(write(given, filename="Fähre 'x'.md"))
+
+        found = await search(index)
+        [chunk] = found.chunks.values()
+        assert chunk.chunk == given.chunk
+        assert (chunk.document, chunk.filename) == (GUIDE, "Fähre 'x'.md")
+        assert chunk.similarity == pytest.approx(1, abs=1e-6)
+
+    async def test_the_leg_of_meaning_is_ordered_by_cosine_similarity(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "up", UP), indexed(1, "between", NORTH_EAST), indexed(2, "east", EAST)))
+
+        found = await search(index, EAST)
+
+        assert found.by_meaning == (ChunkId(GUIDE, 2), ChunkId(GUIDE, 1), ChunkId(GUIDE, 0))
+        similarities = [found.chunks[chunk].similarity for chunk in found.by_meaning]
+        assert similarities == pytest.approx([1, 0.8, 0], abs=1e-6)
+
+    async def test_opposite_meanings_have_a_negative_similarity(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "west", (-1.0, 0.0, 0.0))))
+
+        found = await search(index, EAST)
+
+        assert found.chunks[ChunkId(GUIDE, 0)].similarity == pytest.approx(-1, abs=1e-6)
+
+    async def test_equal_chunks_come_in_the_order_of_their_ids(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(1, "x", EAST), indexed(0, "x", EAST), chunk_count=2, document=NOTES))
+        await index.write(write(indexed(0, "x", EAST)))
+
+        found = await search(index, EAST, ["x"])
+
+        expected = (ChunkId(GUIDE, 0), ChunkId(NOTES, 0), ChunkId(NOTES, 1))
+        assert found.by_meaning == expected
+        assert found.by_words == expected
+
+    async def test_the_leg_of_words_finds_only_chunks_with_a_term_and_prefers_rare_terms(
+        self, index: ChunkIndex
+    ) -> None:
+        await index.write(
+            write(
+                indexed(0, "ferry ferry harbour", UP),
+                indexed(1, "ferry kettle", UP),
+                indexed(2, "moss grows", UP),
+                indexed(3, "ferry times", UP),
+            )
+        )
+
+        found = await search(index, EAST, ["ferry", "kettle"])
+
+        assert found.by_words[0] == ChunkId(GUIDE, 1)
+        assert set(found.by_words) == {ChunkId(GUIDE, 0), ChunkId(GUIDE, 1), ChunkId(GUIDE, 3)}
+        assert set(found.chunks) == set(found.by_meaning) | set(found.by_words)
+
+    async def test_a_repeated_term_and_a_shorter_chunk_rank_higher(self, index: ChunkIndex) -> None:
+        await index.write(
+            write(
+                indexed(0, "moss and many other green plants of the forest", UP),
+                indexed(1, "moss plants", UP),
+                indexed(2, "moss moss", UP),
+            )
+        )
+
+        found = await search(index, EAST, ["moss"])
+
+        assert found.by_words == (ChunkId(GUIDE, 2), ChunkId(GUIDE, 1), ChunkId(GUIDE, 0))
+
+    async def test_counts_tell_how_many_of_the_tenants_chunks_hold_a_term(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "ferry times", UP), indexed(1, "ferry fares", UP)))
+        await index.write(write(indexed(0, "moss", UP), document=NOTES))
+        await index.write(write(indexed(0, "ferry", UP), tenant="blue"))
+
+        counts = (await search(index, EAST, ["ferry", "times", "absent"], documents=(NOTES,))).counts
+
+        assert counts.chunk_count == 3
+        assert {term: count for term, count in counts.containing.items() if count} == {"ferry": 2, "times": 1}
+
+    async def test_each_leg_gives_at_most_limit_chunks(self, index: ChunkIndex) -> None:
+        await index.write(write(*(indexed(place, f"ferry {place}", EAST) for place in range(5))))
+
+        found = await search(index, EAST, ["ferry"], limit=2)
+
+        assert len(found.by_meaning) == len(found.by_words) == 2
+
+    async def test_search_can_be_narrowed_to_documents(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "ferry", EAST)))
+        await index.write(write(indexed(0, "ferry", NORTH), document=NOTES))
+
+        found = await search(index, EAST, ["ferry"], documents=(NOTES, "documents/" + "0" * 64))
+
+        assert found.by_meaning == found.by_words == (ChunkId(NOTES, 0),)
+
+    async def test_an_empty_index_finds_nothing(self, index: ChunkIndex) -> None:
+        found = await search(index, EAST, ["ferry"])
+
+        assert (found.by_meaning, found.by_words, found.counts.chunk_count) == ((), (), 0)
+
+    async def test_tenants_see_and_change_only_their_own_chunks(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "ferry", EAST), tenant="red"))
+        await index.write(write(indexed(0, "ferry ours", EAST), tenant="blue", filename="blue.md"))
+
+        removed = await index.delete("red", GUIDE)
+
+        assert removed == 1
+        assert (await search(index, EAST, ["ferry"], tenant="red")).chunks == {}
+        [blue] = (await search(index, EAST, ["ferry"], tenant="blue")).chunks.values()
+        assert blue.chunk.text == "ferry ours"
+        assert await index.fingerprints("red", GUIDE) == {}
+        assert await index.statistics("blue") == IndexStatistics(1, 1)
+
+    async def test_a_changed_chunk_replaces_its_predecessor_in_both_legs(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "old words", EAST)))
+
+        await index.write(write(indexed(0, "new words", UP)))
+
+        found = await search(index, UP, ["old", "new"])
+        assert [chunk.chunk.text for chunk in found.chunks.values()] == ["new words"]
+        assert found.chunks[ChunkId(GUIDE, 0)].similarity == pytest.approx(1, abs=1e-6)
+        assert found.by_words == (ChunkId(GUIDE, 0),)
+        assert "old" not in {term for term, count in found.counts.containing.items() if count}
+
+    async def test_fingerprints_tell_what_is_stored(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "one", EAST), indexed(1, "two", UP)))
+
+        assert await index.fingerprints("red", GUIDE) == {0: "fingerprint of one", 1: "fingerprint of two"}
+        assert await index.fingerprints("red", NOTES) == {}
+
+    async def test_a_chunk_without_an_embedding_keeps_the_stored_one_and_takes_its_new_place(
+        self, index: ChunkIndex
+    ) -> None:
+        await index.write(write(indexed(0, "same", EAST, page=1)))
+
+        outcome = await index.write(write(indexed(0, "same", None, page=2, headings=("Moved",))))
+
+        assert outcome.missing == frozenset()
+        [found] = (await search(index, EAST)).chunks.values()
+        assert (found.chunk.page, found.chunk.headings) == (2, ("Moved",))
+        assert found.similarity == pytest.approx(1, abs=1e-6)
+
+    async def test_a_write_that_counts_on_an_embedding_that_is_gone_changes_nothing_and_says_which(
+        self, index: ChunkIndex
+    ) -> None:
+        await index.write(write(indexed(0, "stays", EAST), filename="before.md"))
+
+        outcome = await index.write(
+            write(
+                indexed(0, "stays", None),
+                indexed(1, "never stored", None),
+                indexed(2, "new", UP),
+                filename="after.md",
+                chunk_count=3,
+            )
+        )
+
+        assert outcome.missing == frozenset({1})
+        [found] = (await search(index)).chunks.values()
+        assert found.filename == "before.md"
+
+    async def test_stale_chunks_are_removed_and_counted(self, index: ChunkIndex) -> None:
+        await index.write(write(*(indexed(place, f"part {place}", EAST) for place in range(4))))
+
+        outcome = await index.write(write(indexed(0, "part 0", None), chunk_count=2))
+
+        assert outcome.removed_count == 2
+        assert sorted(await index.fingerprints("red", GUIDE)) == [0, 1]
+        assert await index.statistics("red") == IndexStatistics(1, 2)
+
+    async def test_a_write_without_chunks_renames_the_document(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "text", EAST), filename="old.md"))
+
+        await index.write(write(filename="new.md", chunk_count=1))
+
+        [found] = (await search(index)).chunks.values()
+        assert found.filename == "new.md"
+
+    async def test_a_document_with_a_name_but_no_chunks_is_not_counted(self, index: ChunkIndex) -> None:
+        await index.write(write(filename="planned.md", chunk_count=3))
+
+        assert await index.statistics("red") == IndexStatistics(0, 0)
+        assert await index.delete("red", GUIDE) == 0
+
+    async def test_deleting_tells_how_many_chunks_there_were(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "one", EAST), indexed(1, "two", UP)))
+
+        assert await index.delete("red", GUIDE) == 2
+        assert await index.delete("red", GUIDE) == 0
+        assert (await search(index, EAST, ["one"])).chunks == {}
+
+    async def test_another_model_is_refused_until_the_index_is_empty_again(self, open_index: OpenIndex) -> None:
+        ours, theirs = open_index(MODEL), open_index(OTHER_MODEL)
+        await ours.write(write(indexed(0, "text", EAST)))
+
+        with pytest.raises(EmbeddingModelMismatch, match="three-axes"):
+            await theirs.write(write(indexed(0, "text", (1.0, 0.0)), document=NOTES))
+        with pytest.raises(EmbeddingModelMismatch, match="two-axes"):
+            await search(theirs, (1.0, 0.0), ["text"])
+
+        assert await ours.delete("red", GUIDE) == 1
+        await theirs.write(write(indexed(0, "text", (1.0, 0.0))))
+        assert (await search(theirs, (1.0, 0.0))).by_meaning == (ChunkId(GUIDE, 0),)
+
+    async def test_a_model_of_the_same_dimension_is_refused_too(self, open_index: OpenIndex) -> None:
+        await open_index(MODEL).write(write(indexed(0, "text", EAST)))
+
+        with pytest.raises(EmbeddingModelMismatch):
+            await search(open_index(EmbeddingModel("three-other-axes", 3)))
+
+    async def test_simultaneous_writes_of_one_document_leave_one_whole_version(self, index: ChunkIndex) -> None:
+        def version(name: str, count: int) -> DocumentWrite:
+            chunks = [indexed(place, f"{name} {place}", EAST) for place in range(count)]
+            return write(*chunks, filename=f"{name}.md")
+
+        await asyncio.gather(*(index.write(version(name, 2 + place)) for place, name in enumerate("abcdef")))
+
+        found = await search(index, EAST, list("abcdef"))
+        assert len({chunk.filename for chunk in found.chunks.values()}) == 1
+        statistics = await index.statistics("red")
+        assert statistics.chunk_count == len(await index.fingerprints("red", GUIDE)) == len(found.by_meaning)
+        assert set(found.by_words) == set(found.by_meaning)
+
+    async def test_simultaneous_writes_and_deletes_leave_all_of_a_document_or_nothing(self, index: ChunkIndex) -> None:
+        chunks = [indexed(place, f"part {place}", EAST) for place in range(5)]
+
+        await asyncio.gather(
+            *(index.write(write(*chunks)) if turn % 2 else index.delete("red", GUIDE) for turn in range(12))
+        )
+
+        found = await search(index, EAST, ["part"])
+        assert len(found.by_meaning) in (0, 5)
+        assert (await index.statistics("red")).chunk_count == len(found.by_meaning) == len(found.by_words)
+
+    async def test_strange_words_are_stored_and_found(self, index: ChunkIndex) -> None:
+        words = ["北京", "naïve\\n", "tab\tless", "'; DROP TABLE chunks; --", "%(tenant)s", "{curly}"]
+        terms = dict.fromkeys(words, 1)
+        given = IndexedChunk(Chunk(0, "\\N \\. {x} %s \t\r\n 🦊", 0, 13), "mark", terms, EAST)
+
+        await index.write(write(given))
+
+        found = await search(index, EAST, words)
+        assert found.by_words == (ChunkId(GUIDE, 0),)
+        assert found.chunks[ChunkId(GUIDE, 0)].chunk == given.chunk
+        assert all(found.counts.containing[word] == 1 for word in words)
+
+    async def test_check_says_that_the_index_can_be_reached(self, index: ChunkIndex) -> None:
+        assert await index.check() is True
