@@ -1,0 +1,158 @@
+"""HTML, by lxml: what a reader of the page would read."""
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree, html
+
+from services.ingest.adapters.parsing.table_rows import table_lines
+from services.ingest.adapters.parsing.text_decoding import decode
+from services.ingest.composing import Piece, compose
+from services.ingest.errors import FileBroken, FileWithoutText
+from services.ingest.models import BlockKind, ParsedDocument
+
+# fmt: off
+_DROPPED = frozenset([
+    "script", "style", "nav", "noscript", "template", "svg", "math", "head", "iframe", "object", "embed", "canvas",
+    "audio", "video", "select", "button",
+])
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_BLOCKS = frozenset([
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt",
+    "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "li", "main", "ol", "p", "pre",
+    "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", *_HEADINGS,
+])
+# fmt: on
+_PARAGRAPH_BREAK = re.compile(r"\n[ \n]*\n")
+
+
+def parse_html(data: bytes) -> ParsedDocument:
+    """Raises: FileBroken, FileWithoutText."""
+    text = decode(data)
+    root = parse_markup(text)
+    title = root.findtext(".//title") or ""
+    return compose(read_pieces(root), title=title)
+
+
+def parse_markup(text: str) -> etree._Element:
+    """The tree of a page. Nothing outside it is fetched, and it has no entities but HTML's own."""
+    if not text.strip():
+        raise FileWithoutText("there is no text in the file")
+    parser = html.HTMLParser(no_network=True, huge_tree=False, remove_comments=True, remove_pis=True, encoding="utf-8")
+    try:
+        # As UTF-8 bytes, so that an encoding declared in the page, which `decode` has seen past, is not applied again.
+        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser, ensure_head_body=False)
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError, AssertionError) as error:
+        raise FileBroken("the HTML cannot be read") from error
+    return root
+
+
+def read_pieces(root: etree._Element) -> Iterator[Piece]:
+    yield from _Walk().block(root)
+
+
+class _Walk:
+    """Goes through a tree once; loose words between block elements are gathered into paragraphs."""
+
+    def __init__(self) -> None:
+        self._loose: list[str] = []
+
+    def block(self, element: etree._Element) -> Iterator[Piece]:
+        yield from self._element(element)
+        yield from self._flush()
+
+    def _element(self, element: etree._Element) -> Iterator[Piece]:
+        tag = element.tag
+        if not isinstance(tag, str) or tag in _DROPPED or _is_hidden(element):
+            return
+        if tag in _HEADINGS:
+            yield from self._flush()
+            yield Piece(BlockKind.HEADING, _inline(element), _HEADINGS[tag])
+        elif tag == "table" and _is_data(element):
+            yield from self._flush()
+            yield from _table(element)
+        elif tag == "pre":
+            yield from self._flush()
+            yield Piece(BlockKind.CODE, _text(element))
+        elif tag == "li":
+            yield from self._flush()
+            yield from self._children(element)
+            yield from self._flush(BlockKind.ITEM)
+        elif tag in _BLOCKS:
+            yield from self._flush()
+            yield from self._children(element)
+            yield from self._flush()
+        elif tag == "br":
+            self._loose.append("\n")
+        elif tag == "img":
+            self._loose.append(element.get("alt") or "")
+        else:
+            yield from self._children(element)
+
+    def _children(self, element: etree._Element) -> Iterator[Piece]:
+        self._loose.append(_spaced(element.text))
+        for child in element:
+            if child.tag in ("ul", "ol"):  # the words of an item come before the list inside it
+                yield from self._flush(BlockKind.ITEM if element.tag == "li" else BlockKind.PARAGRAPH)
+            yield from self._element(child)
+            self._loose.append(_spaced(child.tail))
+
+    def _flush(self, kind: BlockKind = BlockKind.PARAGRAPH) -> Iterator[Piece]:
+        text = "".join(self._loose)
+        self._loose.clear()
+        for paragraph in _PARAGRAPH_BREAK.split(text):  # two <br> in a row part paragraphs too
+            if lines := _lines(paragraph):
+                yield Piece(kind, lines)
+
+
+def _is_hidden(element: etree._Element) -> bool:
+    style = (element.get("style") or "").replace(" ", "").lower()
+    return "hidden" in element.attrib or "display:none" in style or "visibility:hidden" in style
+
+
+def _is_data(table: etree._Element) -> bool:
+    """A table that holds another, or long text with structure of its own, lays out a page; it is no table of data."""
+    return table.find(".//table") is None and not any(len(_text(cell)) > 2_000 for cell in table.iter("td", "th"))
+
+
+def _table(table: etree._Element) -> Iterator[Piece]:
+    caption = table.find(".//caption")
+    if caption is not None:
+        yield Piece(BlockKind.PARAGRAPH, _inline(caption))
+    rows = [
+        [_inline(cell) for cell in row if isinstance(cell.tag, str) and cell.tag in ("td", "th")]
+        for row in table.iter("tr")
+    ]
+    for line in table_lines([row for row in rows if any(row)]):
+        yield Piece(BlockKind.ROW, line)
+
+
+def _text(element: etree._Element) -> str:
+    return "".join(map(str, element.itertext()))
+
+
+def _inline(element: etree._Element) -> str:
+    words: list[str] = []
+    _gather(element, words)
+    return " ".join("".join(words).split())
+
+
+def _gather(element: etree._Element, words: list[str]) -> None:
+    words.append(element.text or "")
+    for child in element:
+        if isinstance(child.tag, str) and child.tag not in _DROPPED and not _is_hidden(child):
+            block = child.tag in _BLOCKS or child.tag == "br"
+            words.append(" " if block else "")
+            words.append(child.get("alt") or "" if child.tag == "img" else "")
+            _gather(child, words)
+            words.append(" " if block else "")
+        words.append(child.tail or "")
+
+
+def _spaced(text: str | None) -> str:
+    """Line breaks of the source are no line breaks of the page."""
+    return (text or "").replace("\n", " ").replace("\r", " ").replace("\t", " ")
+
+
+def _lines(text: str) -> str:
+    return "\n".join(filter(None, (" ".join(line.split()) for line in text.split("\n"))))

@@ -1,0 +1,267 @@
+"""Reading order on a page: from runs of characters with their places to lines, columns, paragraphs and rows.
+
+Pure geometry. Coordinates are points with y growing downwards; a run is text on one line without a wide gap in it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+# A column of running text has lines that mostly fill it; the columns of a table do not.
+_FILLED_SHARE = 0.55
+_MIN_COLUMN_LINES = 3
+_MIN_COLUMN_CHARACTERS = 14
+_MIN_GUTTER_EMS = 0.6
+_MAX_COLUMN_DEPTH = 3
+_MAX_ACROSS_SHARE = 0.5
+_GRID = 4.0  # points; gaps of neighbouring lines differ a little
+_CANDIDATES = 12
+# A line that fills so much of its column is a stretched line of text, not a row of cells.
+_STRETCHED_SHARE = 0.8
+_PARAGRAPH_GAP_EMS = 0.75
+_SAME_SIZE = 0.12
+
+
+@dataclass(frozen=True)
+class Run:
+    """Text on one line. `size` is the height of its font."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    text: str
+
+    @property
+    def size(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def middle(self) -> float:
+        return (self.top + self.bottom) / 2
+
+
+@dataclass(frozen=True)
+class Line:
+    """Runs beside each other, left to right."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def top(self) -> float:
+        return min(run.top for run in self.runs)
+
+    @property
+    def bottom(self) -> float:
+        return max(run.bottom for run in self.runs)
+
+    @property
+    def left(self) -> float:
+        return self.runs[0].left
+
+    @property
+    def right(self) -> float:
+        return self.runs[-1].right
+
+    @property
+    def size(self) -> float:
+        return max(run.size for run in self.runs)
+
+    @property
+    def is_row(self) -> bool:
+        return len(self.runs) > 1
+
+    @property
+    def text(self) -> str:
+        return " | ".join(run.text for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A paragraph, or one row of a table. `size` is the height of its largest font."""
+
+    text: str
+    size: float
+    is_row: bool
+    line_count: int
+
+
+def read_page(runs: Sequence[Run]) -> list[Passage]:
+    """The page's text in the order a person reads it: column by column, and rows of tables whole."""
+    return [passage for column in _columns(list(runs), _MAX_COLUMN_DEPTH) for passage in _passages(_lines(column))]
+
+
+def _columns(runs: list[Run], depth: int) -> list[list[Run]]:
+    """Bands of runs, each to be read line by line, in reading order."""
+    gutter = _gutter(runs) if depth else None
+    if gutter is None:
+        return [runs] if runs else []
+    # Whatever lies across the gutter, such as a title or a wide figure, parts the page: what is above is read first.
+    across = sorted((run for run in runs if run.left < gutter < run.right), key=lambda run: run.top)
+    rest = [run for run in runs if not run.left < gutter < run.right]
+    bands: list[list[Run]] = []
+    for run in across:
+        above = [other for other in rest if other.middle < run.middle]
+        rest = [other for other in rest if other.middle >= run.middle]
+        bands += _sides(above, gutter, depth)
+        if bands and not above and bands[-1][-1] in across:
+            bands[-1].append(run)
+        else:
+            bands.append([run])
+    return bands + _sides(rest, gutter, depth)
+
+
+def _sides(runs: list[Run], gutter: float, depth: int) -> list[list[Run]]:
+    left = [run for run in runs if run.right <= gutter]
+    right = [run for run in runs if run.right > gutter]
+    if not left or not right:
+        return _columns(left or right, depth - 1)
+    if _reads_across(left, right):
+        return [runs]
+    return _columns(left, depth - 1) + _columns(right, depth - 1)
+
+
+def _gutter(runs: Sequence[Run]) -> float | None:
+    """Where an empty stripe parts the page into columns of running text; None when nothing does.
+
+    Some runs may lie across it, such as a title, but far fewer than there are lines on either side.
+    """
+    if len(runs) < 2 * _MIN_COLUMN_LINES:
+        return None
+    left, right = min(run.left for run in runs), max(run.right for run in runs)
+    best: tuple[int, float] | None = None
+    for place in _gap_places(runs):
+        if not 0.15 < (place - left) / (right - left) < 0.85:
+            continue
+        before = [run for run in runs if run.right <= place]
+        after = [run for run in runs if run.left >= place]
+        across = len(runs) - len(before) - len(after)
+        if across > _MAX_ACROSS_SHARE * min(len(before), len(after)) or (best is not None and across >= best[0]):
+            continue
+        if _is_running_text(before) and _is_running_text(after):
+            best = (across, place)
+    return best[1] if best else None
+
+
+def _gap_places(runs: Sequence[Run]) -> list[float]:
+    """Middles of the gaps that the most lines share, the most frequent first."""
+    places: Counter[int] = Counter()
+    for line in _same_heights(runs):
+        for one, other in pairwise(sorted(line, key=lambda run: run.left)):
+            if other.left - one.right >= _MIN_GUTTER_EMS * min(one.size, other.size):
+                places[round((one.right + other.left) / 2 / _GRID)] += 1
+    return [place * _GRID for place, _ in places.most_common(_CANDIDATES)]
+
+
+def _is_running_text(runs: Sequence[Run]) -> bool:
+    lines = _lines(runs)
+    if len(lines) < _MIN_COLUMN_LINES:
+        return False
+    left, right = min(run.left for run in runs), max(run.right for run in runs)
+    filled = [sum(run.right - run.left for run in line.runs) / (right - left) for line in lines]
+    characters = [sum(len(run.text) for run in line.runs) for line in lines]
+    return median(filled) >= _FILLED_SHARE and median(characters) >= _MIN_COLUMN_CHARACTERS
+
+
+def _reads_across(left: Sequence[Run], right: Sequence[Run]) -> bool:
+    """Whether a band is a table's: few short lines whose baselines agree on both sides."""
+    left_lines, right_lines = _lines(left), _lines(right)
+    if max(len(left_lines), len(right_lines)) > 2 * _MIN_COLUMN_LINES:
+        return False
+    aligned = sum(
+        any(abs(line.bottom - other.bottom) < 0.2 * line.size for other in right_lines) for line in left_lines
+    )
+    short = median(sum(len(run.text) for run in line.runs) for line in (*left_lines, *right_lines)) < 30
+    return short and aligned == min(len(left_lines), len(right_lines))
+
+
+def _lines(runs: Sequence[Run]) -> list[Line]:
+    return [_line(line) for line in _same_heights(runs)]
+
+
+def _same_heights(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs whose heights overlap by more than half stand on one line; lines from the top down."""
+    lines: list[list[Run]] = []
+    for run in sorted(runs, key=lambda run: (run.middle, run.left)):
+        if lines and _same_line(lines[-1], run):
+            lines[-1].append(run)
+        else:
+            lines.append([run])
+    return lines
+
+
+def _same_line(line: Sequence[Run], run: Run) -> bool:
+    last = line[-1]
+    overlap = min(last.bottom, run.bottom) - max(last.top, run.top)
+    if overlap <= 0.5 * min(last.size, run.size):
+        return False
+    return all(run.left >= other.right - 0.5 * run.size or run.right <= other.left + 0.5 * run.size for other in line)
+
+
+def _line(runs: Sequence[Run]) -> Line:
+    """Left to right; runs that nearly touch (a superscript, a change of font) become one."""
+    joined: list[Run] = []
+    for run in sorted(runs, key=lambda run: run.left):
+        last = joined[-1] if joined else None
+        em = max(run.size, last.size) if last else 0.0
+        if last is not None and run.left - last.right < 1.0 * em:
+            space = "" if run.left - last.right < 0.15 * em else " "
+            joined[-1] = Run(
+                last.left, min(last.top, run.top), run.right, max(last.bottom, run.bottom), last.text + space + run.text
+            )
+        else:
+            joined.append(run)
+    return Line(tuple(joined))
+
+
+def _passages(lines: Sequence[Line]) -> list[Passage]:
+    passages: list[Passage] = []
+    open_lines: list[Line] = []
+    width = _width(lines)
+    for line in (_relaxed(line, width) for line in lines):
+        if open_lines and not _continues(open_lines, line):
+            passages.append(_paragraph(open_lines))
+            open_lines = []
+        if line.is_row:
+            passages.append(Passage(line.text, line.size, True, 1))
+        else:
+            open_lines.append(line)
+    if open_lines:
+        passages.append(_paragraph(open_lines))
+    return passages
+
+
+def _width(lines: Sequence[Line]) -> float:
+    return max((line.right for line in lines), default=0.0) - min((line.left for line in lines), default=0.0)
+
+
+def _relaxed(line: Line, width: float) -> Line:
+    """A stretched line of text as one run."""
+    if len(line.runs) != 2 or sum(run.right - run.left for run in line.runs) < _STRETCHED_SHARE * width:
+        return line
+    text = " ".join(run.text for run in line.runs)
+    return Line((Run(line.left, line.top, line.right, line.bottom, text),))
+
+
+def _continues(above: Sequence[Line], line: Line) -> bool:
+    last = above[-1]
+    return (
+        not line.is_row
+        and abs(line.size - last.size) <= _SAME_SIZE * max(line.size, last.size)
+        and line.top - last.bottom < _PARAGRAPH_GAP_EMS * last.size
+        and line.bottom > last.top
+    )
+
+
+def _paragraph(lines: Sequence[Line]) -> Passage:
+    """The lines as one text. A word broken at a line's end is mended when its rest begins with a small letter."""
+    text = lines[0].text
+    for line in lines[1:]:
+        following = line.text
+        if text.endswith(("-", "‐")) and text[-2:-1].isalpha() and following[:1].islower():
+            text = text[:-1] + following
+        else:
+            text = f"{text} {following}"
+    return Passage(text, max(line.size for line in lines), False, len(lines))

@@ -1,0 +1,71 @@
+"""Putting what a parser reads, piece by piece, together into a document: its text, spans and heading paths."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.ingest.errors import FileWithoutText
+from services.ingest.models import Block, BlockKind, ParsedDocument
+
+MAX_HEADING_CHARACTERS = 200
+MAX_HEADINGS_DEEP = 8
+MAX_TITLE_CHARACTERS = 300
+# Between two of these a single line break does; everything else is set apart by an empty line.
+_TIGHT = frozenset({BlockKind.ROW, BlockKind.ITEM})
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a parser found: text of one kind. `level` counts headings from 1, the outermost; 0 for all else."""
+
+    kind: BlockKind
+    text: str
+    level: int = 0
+    page: int | None = None
+
+
+def compose(pieces: Iterable[Piece], *, title: str = "", page_count: int | None = None) -> ParsedDocument:
+    """Join the pieces in order.
+
+    Characters that no text holds (controls, lone surrogates, byte order marks) are left out. Without a title the first
+    outermost heading serves.
+
+    Raises: FileWithoutText: no piece holds a letter or digit.
+    """
+    parts: list[str] = []
+    blocks: list[Block] = []
+    path: list[tuple[int, str]] = []
+    length = 0
+    previous: BlockKind | None = None
+    for piece in pieces:
+        text = clean_text(piece.text)
+        if not text:
+            continue
+        if previous is not None:
+            gap = "\n" if previous in _TIGHT and piece.kind is previous else "\n\n"
+            parts.append(gap)
+            length += len(gap)
+        if piece.kind is BlockKind.HEADING:
+            while path and path[-1][0] >= piece.level:
+                path.pop()
+        headings = tuple(heading for _, heading in path[:MAX_HEADINGS_DEEP])
+        blocks.append(Block(piece.kind, length, length + len(text), piece.page, headings))
+        parts.append(text)
+        length += len(text)
+        if piece.kind is BlockKind.HEADING:
+            path.append((piece.level, " ".join(text.split())[:MAX_HEADING_CHARACTERS]))
+            title = title or path[0][1]
+        previous = piece.kind
+    whole = "".join(parts)
+    if not any(character.isalnum() for character in whole):
+        raise FileWithoutText("there is no text in the file")
+    title = " ".join(clean_text(title).split())[:MAX_TITLE_CHARACTERS]
+    return ParsedDocument(whole, tuple(blocks), title, page_count)
+
+
+def clean_text(raw: str) -> str:
+    """The text in NFC, with plain line breaks and without white space at its ends and characters no text holds."""
+    text = raw.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", "\n").replace("\xad", "")
+    return unicodedata.normalize("NFC", _UNWANTED.sub("", text)).strip()

@@ -1,0 +1,54 @@
+"""File names as callers send them, made safe to show and to point from. Never used as paths."""
+
+import unicodedata
+
+from services.ingest.errors import FilenameInvalid, FileTypeUnsupported
+
+MAX_FILENAME_CHARACTERS = 255
+
+# Extension without its dot → media type. The one list of what is served.
+CONTENT_TYPES = {
+    "csv": "text/csv",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "htm": "text/html",
+    "html": "text/html",
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "md": "text/markdown",
+    "pdf": "application/pdf",
+    "tsv": "text/tab-separated-values",
+    "txt": "text/plain",
+}
+
+
+def clean_filename(raw: str) -> str:
+    """The name without directories, in NFC, trimmed.
+
+    Raises: FilenameInvalid: nothing is left, more than MAX_FILENAME_CHARACTERS are, or one of them is a control
+        character (or one that turns the direction of writing, by which `gnp.exe` can pass for `exe.png`).
+    """
+    name = unicodedata.normalize("NFC", raw.replace("\\", "/").rsplit("/", 1)[-1]).strip()
+    if name in ("", ".", ".."):
+        raise FilenameInvalid("the file name is empty")
+    if len(name) > MAX_FILENAME_CHARACTERS:
+        raise FilenameInvalid(f"the file name has {len(name)} characters; at most {MAX_FILENAME_CHARACTERS} are taken")
+    if any(unicodedata.category(character) in ("Cc", "Cs") or character in _DIRECTION_MARKS for character in name):
+        raise FilenameInvalid("the file name holds control characters")
+    return name
+
+
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+def served_extension(filename: str) -> str:
+    """The extension of a clean name, in lower case and without its dot.
+
+    Raises: FileTypeUnsupported: it is not among CONTENT_TYPES.
+    """
+    stem, dot, extension = filename.rpartition(".")
+    extension = extension.lower()
+    if not dot or not stem or extension not in CONTENT_TYPES:
+        served = ", ".join(f".{known}" for known in sorted(CONTENT_TYPES))
+        found = f".{extension} files are" if dot and stem and extension else "files without an extension are"
+        raise FileTypeUnsupported(f"{found} not taken; served are {served}")
+    return extension

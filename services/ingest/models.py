@@ -1,0 +1,195 @@
+"""What ingesting is about: documents, their text and chunks, and the jobs that make them."""
+
+import enum
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+
+class BlockKind(enum.StrEnum):
+    """What a stretch of a document is; decides how chunks may be cut."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    ITEM = "item"
+    ROW = "row"
+    CODE = "code"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of a document's text: `ParsedDocument.text[start:end]`, never blank.
+
+    `page` counts from 1 and is None where the format has none. `headings` is the path the block stands under,
+    outermost first; a heading's own text is not part of its path.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParsedDocument:
+    """A document's text and the blocks it consists of, in order, without overlap, only white space between them."""
+
+    text: str
+    blocks: tuple[Block, ...]
+    title: str = ""
+    page_count: int | None = None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`text` is exactly the document's text from `start` to `end`, in code points. `index` counts from 0."""
+
+    index: int
+    text: str
+    start: int
+    end: int
+    token_count: int
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileKey:
+    """Where the files of one document lie. `extension` has no dot."""
+
+    tenant: str
+    extension: str
+    document_id: str
+
+
+class DocumentState(enum.StrEnum):
+    READY = "READY"
+    DELETING = "DELETING"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document of one tenant, keyed by the SHA-256 of its bytes.
+
+    `filenames` are the names that point to it, oldest first. `indexed_filename` is the one the index shows.
+    `job_id` is the job that ingested it.
+    """
+
+    tenant: str
+    document_id: str
+    extension: str
+    content_type: str
+    size_bytes: int
+    chunk_count: int
+    token_count: int
+    job_id: str
+    title: str = ""
+    page_count: int | None = None
+    filenames: tuple[str, ...] = ()
+    indexed_filename: str = ""
+    state: DocumentState = DocumentState.READY
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+
+    @property
+    def file_key(self) -> FileKey:
+        return FileKey(self.tenant, self.extension, self.document_id)
+
+    @property
+    def index_shows_old_name(self) -> bool:
+        return bool(self.filenames) and self.indexed_filename != self.filenames[0]
+
+
+@dataclass(frozen=True)
+class Pointed:
+    """What moving a name changed: `document` holds the name now, `orphan` lost its last one and is DELETING,
+    `renamed` lost the name it was shown by and keeps another."""
+
+    document: Document
+    orphan: Document | None = None
+    renamed: Document | None = None
+
+
+class JobState(enum.StrEnum):
+    QUEUED = "QUEUED"
+    FETCHING = "FETCHING"
+    PARSING = "PARSING"
+    CHUNKING = "CHUNKING"
+    INDEXING = "INDEXING"
+    READY = "READY"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset({JobState.READY, JobState.FAILED, JobState.CANCELLED})
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """The work of ingesting one document, to be recorded."""
+
+    job_id: str
+    tenant: str
+    subject: str
+    document_id: str
+    extension: str
+    filename: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recorded job. `lost_lease_count` counts the workers that vanished while they had it."""
+
+    job_id: str
+    tenant: str
+    subject: str
+    document_id: str
+    extension: str
+    filename: str
+    create_time: datetime
+    update_time: datetime
+    request_id: str | None = None
+    state: JobState = JobState.QUEUED
+    failure_reason: str = ""
+    failure_detail: str = ""
+    attempt_count: int = 0
+    lost_lease_count: int = 0
+    indexed_chunk_count: int = 0
+    total_chunk_count: int = 0
+
+    @property
+    def file_key(self) -> FileKey:
+        return FileKey(self.tenant, self.extension, self.document_id)
+
+    def with_progress(self, *, indexed: int, total: int) -> Self:
+        return replace(self, indexed_chunk_count=indexed, total_chunk_count=total)
+
+
+@dataclass(frozen=True)
+class LeasedJob:
+    """A job and the token that proves its holder may change it."""
+
+    job: Job
+    lease_token: str
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """One page of a newest-first list. `before` is the key of the last row of the page before, None for the first."""
+
+    size: int
+    before: tuple[datetime, str] | None = None
+
+
+@dataclass(frozen=True)
+class DocumentTotals:
+    """Documents that are READY, and the sum of their sizes."""
+
+    document_count: int
+    total_size_bytes: int

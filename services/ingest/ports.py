@@ -1,0 +1,217 @@
+"""What ingesting needs from the world, said in its own words."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from services.ingest.models import (
+    Chunk,
+    Document,
+    DocumentTotals,
+    FileKey,
+    Job,
+    JobState,
+    LeasedJob,
+    NewJob,
+    PageRequest,
+    ParsedDocument,
+    Pointed,
+)
+
+
+class FileStore(Protocol):
+    """Files of documents. Each write is whole or not there at all, also after a crash.
+
+    Every method raises FileStoreUnavailable when the store cannot be reached.
+    """
+
+    @property
+    def kind(self) -> str:
+        """ "local" or "s3"."""
+        ...
+
+    async def save_original(self, key: FileKey, content: bytes) -> None:
+        """Store the uploaded bytes, over any there. Raises StorageFull."""
+        ...
+
+    def fetched(self, key: FileKey) -> AbstractAsyncContextManager[Path | None]:
+        """A local path with the uploaded bytes, valid inside the block; None when there are none."""
+        ...
+
+    async def save_record(self, key: FileKey, name: str, data: bytes) -> None:
+        """Store a small file beside the original, over any there. `name` is "metadata.json" or "chunks.json".
+
+        Raises StorageFull.
+        """
+        ...
+
+    async def load_record(self, key: FileKey, name: str) -> bytes | None:
+        """What `save_record` stored; None when there is nothing."""
+        ...
+
+    async def delete(self, key: FileKey) -> None:
+        """Remove everything under the key. Nothing there is no error."""
+        ...
+
+    async def is_reachable(self) -> bool:
+        """Whether a file could be stored now."""
+        ...
+
+
+class JobStore(Protocol):
+    """Jobs, and who works on them.
+
+    A lease is a promise to change the job within its time; `heartbeat` renews it. A change with a token that is no
+    longer the job's raises LeaseLost, so a worker that was taken for dead changes nothing. At most one job that is
+    not final exists for a document, and one job for a request id, within a tenant.
+    Every method raises JobStoreUnavailable when the store cannot be reached.
+    """
+
+    async def create(self, new: NewJob, *, lease_seconds: float) -> LeasedJob | None:
+        """Record a job in state QUEUED, leased to the caller, with attempt_count 1.
+
+        None when its document has a job that is not final, or its request id has a job.
+        """
+        ...
+
+    async def claim(self, job_id: str, *, lease_seconds: float) -> LeasedJob | None:
+        """Take up a job that is not final and that nobody holds, also before its pause is over; else None."""
+        ...
+
+    async def claim_due(self, *, lease_seconds: float) -> LeasedJob | None:
+        """Take up the longest waiting job of any tenant that nobody holds and whose pause is over, or None.
+
+        A job whose lease ran out counts one more lost lease.
+        """
+        ...
+
+    async def heartbeat(self, leased: LeasedJob, *, lease_seconds: float) -> None: ...
+
+    async def advance(self, leased: LeasedJob, state: JobState, *, indexed: int = 0, total: int = 0) -> None:
+        """Record a state that is not final, and the chunks indexed so far out of all."""
+        ...
+
+    async def finish(self, leased: LeasedJob) -> None:
+        """Record READY."""
+        ...
+
+    async def fail(self, leased: LeasedJob, *, reason: str, detail: str) -> None:
+        """Record FAILED."""
+        ...
+
+    async def release(self, leased: LeasedJob, *, pause_seconds: float) -> None:
+        """Give the job back as QUEUED; `claim_due` passes it over until the pause is over."""
+        ...
+
+    async def cancel(self, job_id: str) -> bool:
+        """Record CANCELLED whoever holds the job. False when it is unknown or final."""
+        ...
+
+    async def get(self, tenant: str, job_id: str) -> Job | None: ...
+
+    async def find_by_request(self, tenant: str, request_id: str) -> Job | None: ...
+
+    async def find_active(self, tenant: str, document_id: str) -> Job | None:
+        """The job of a document that is not final."""
+        ...
+
+    async def list_newest_first(self, tenant: str, page: PageRequest) -> list[Job]: ...
+
+    async def count_by_state(self, tenant: str) -> Mapping[JobState, int]:
+        """Number of jobs in each state that occurs."""
+        ...
+
+    async def is_reachable(self) -> bool: ...
+
+
+class DocumentRegistry(Protocol):
+    """Which documents there are, and which names point to them. A name points to one document of its tenant.
+
+    Every method raises JobStoreUnavailable when the store cannot be reached.
+    """
+
+    async def get(self, tenant: str, document_id: str) -> Document | None:
+        """The document in whatever state, or None."""
+        ...
+
+    async def publish(self, document: Document, filename: str) -> Pointed | None:
+        """Record the document as READY and point the name to it, in one step; over an earlier record of it.
+
+        A document that so loses its last name becomes DELETING. `indexed_filename` is taken from `document`.
+        None when the document is DELETING.
+        """
+        ...
+
+    async def point(self, tenant: str, filename: str, document_id: str) -> Pointed | None:
+        """Point the name to a document. None when that is not READY. A name that points there already keeps its age."""
+        ...
+
+    async def mark_indexed_filename(self, tenant: str, document_id: str, filename: str) -> None:
+        """Remember which name the index shows."""
+        ...
+
+    async def mark_deleting(self, tenant: str, document_id: str) -> Document | None:
+        """Make the document DELETING and drop its names; repeating it is no error. None when it is unknown."""
+        ...
+
+    async def condemn(self, job: Job) -> Document:
+        """Like `mark_deleting`, and record the document of the job first where it is unknown."""
+        ...
+
+    async def remove(self, tenant: str, document_id: str) -> None:
+        """Forget a document that is DELETING; any other is left as it is."""
+        ...
+
+    async def list_ready(self, tenant: str, page: PageRequest) -> list[Document]:
+        """READY documents, newest first by creation."""
+        ...
+
+    async def list_unsettled(self, *, limit: int) -> list[Document]:
+        """Documents of any tenant that are DELETING or that the index shows by an old name, longest waiting first."""
+        ...
+
+    async def count(self, tenant: str) -> DocumentTotals: ...
+
+
+class Parser(Protocol):
+    async def parse(self, path: Path, extension: str) -> ParsedDocument:
+        """Read a file. `extension` has no dot.
+
+        Raises: FileBroken, FileWithoutText, ParsingTimeout.
+        """
+        ...
+
+
+class TokenCounter(Protocol):
+    """Counts in the tokens of the embedding model, without the marks the model adds around a text."""
+
+    def count_all(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text. Nothing is cut."""
+        ...
+
+
+class ChunkIndexer(Protocol):
+    """The index of chunks, of the caller's tenant. Both methods can be repeated without harm.
+
+    Raises: IndexUnavailable: try again later. IndexRefused: trying again does not help.
+    """
+
+    async def index(
+        self,
+        document_id: str,
+        filename: str,
+        chunks: Sequence[Chunk],
+        *,
+        chunk_count: int,
+        progress: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        """Make the chunks searchable under the name, and forget those numbered `chunk_count` and up.
+
+        Without chunks only the name changes. `progress` is told how many of `chunks` are done, after each batch.
+        """
+        ...
+
+    async def delete(self, document_id: str) -> None:
+        """Forget every chunk of the document. An unknown document is no error."""
+        ...
