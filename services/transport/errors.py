@@ -123,12 +123,34 @@ class ClaimCheckUnavailable(TransportError):
     """A stored body cannot be written, or is gone, expired or unreadable."""
 
 
+ENVELOPE_FAILURES: Mapping[type[Exception], Failure] = {
+    EnvelopeInvalid: Failure(grpc.StatusCode.INVALID_ARGUMENT, "ENVELOPE_INVALID"),
+    BodyDamaged: Failure(grpc.StatusCode.DATA_LOSS, "BODY_DAMAGED"),
+    PayloadTooLarge: Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE"),
+    ClaimCheckUnavailable: Failure(grpc.StatusCode.UNAVAILABLE, "CLAIM_CHECK_UNAVAILABLE"),
+}
+
+
 class PassedOn(Exception):
     """Ends the call being served with a callee's status, message and details, unchanged."""
 
     def __init__(self, failure: RemoteFailure) -> None:
         super().__init__(failure.message)
         self.remote = failure
+
+
+def transport_failure(code: grpc.StatusCode, reason: str | None = None, message: str | None = None) -> RemoteFailure:
+    """A failure of the transport's own; reason and text are the usual ones of the code unless given."""
+    usual_reason, usual_message = _TRANSPORT_FAILURES.get(code, (code.name, UNEXPECTED_MESSAGE))
+    return RemoteFailure(
+        code=code, reason=reason or usual_reason, domain=TRANSPORT_DOMAIN, message=message or usual_message
+    )
+
+
+def streaming_unsupported() -> RemoteFailure:
+    """What a method with a stream of requests meets on a transport that carries one document."""
+    message = "A stream of requests cannot be sent to a function."
+    return transport_failure(grpc.StatusCode.UNIMPLEMENTED, "STREAMING_UNSUPPORTED", message)
 
 
 def describe_error(error: Exception, failure: Failure, domain: str) -> RemoteFailure:
@@ -191,8 +213,7 @@ def read_failure(error: grpc.aio.AioRpcError) -> RemoteFailure:
             failure = _read_status(code, value)
             if failure is not None:
                 return failure
-    reason, message = _TRANSPORT_FAILURES.get(code, (code.name, UNEXPECTED_MESSAGE))
-    return RemoteFailure(code=code, reason=reason, domain=TRANSPORT_DOMAIN, message=message)
+    return transport_failure(code)
 
 
 def _read_status(code: grpc.StatusCode, serialized: bytes) -> RemoteFailure | None:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from services.transport.addresses import UNIX_PREFIX, check_listen_address, socket_path
 from services.transport.channels import MESSAGE_OPTIONS
@@ -62,6 +61,9 @@ async def serving(definition: ServiceDefinition, *, listen: str, settings: Trans
 
     Raises: AddressInvalid: `listen` is malformed. AddressInUse: somebody listens there.
     """
+    # Imported here: wiring modules import this one for ServiceDefinition, and a function never reflects.
+    from grpc_reflection.v1alpha import reflection
+
     check_listen_address(listen)
     verifier = ClaimVerifier(settings.internal_key.get_secret_value())
     interceptor = ServedCalls(domain=definition.domain, failures=definition.failures, verifier=verifier)

@@ -1,0 +1,193 @@
+"""The one place that calls AWS: a synchronous `lambda.invoke` on a thread, its failures told as statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import grpc
+
+from services.transport.errors import TRANSPORT_DOMAIN, RemoteFailure, TransportError, transport_failure
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+logger = logging.getLogger(__name__)
+
+_MAX_CONCURRENT_INVOKES = 32
+_CONNECT_TIMEOUT_SECONDS = 3
+# A client's read timeout is fixed when it is made; calls share a few clients, each made when first needed. The read
+# must outlast the call: the caller stops waiting at its deadline by itself, the timeout only frees the thread.
+_READ_TIMEOUTS_SECONDS = (35, 125, 905)
+_THROTTLED_RETRY_SECONDS = 1.0
+
+_THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "EC2ThrottledException"})
+_FORBIDDEN = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "KMSAccessDeniedException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    }
+)
+_TOO_LARGE = frozenset({"RequestTooLargeException", "RequestEntityTooLargeException"})
+
+_TIMED_OUT = re.compile(r"Task timed out after [0-9.]+ seconds")
+
+
+@dataclass(frozen=True)
+class InvokeReply:
+    """What an invoke returned; `failed` when the function itself failed, and then the payload tells how."""
+
+    payload: bytes
+    failed: bool = False
+
+
+class InvokeFailed(TransportError):
+    """The invoke did not run the function, or its reply did not arrive; `failure` says which."""
+
+    def __init__(self, failure: RemoteFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Invoker(Protocol):
+    """Invokes a function and waits for its reply."""
+
+    async def invoke(self, function: str, payload: bytes, timeout_seconds: float) -> InvokeReply:
+        """Run the function once. It need not stop waiting at the timeout, the caller does. Raises InvokeFailed."""
+
+    async def close(self) -> None:
+        """Release what it holds. Invokes still running are left to end by themselves."""
+
+
+class BotoInvoker:
+    """Invokes through boto3, which is imported at the first call. Region, endpoint and credentials come from where
+    boto3 looks for them (AWS_ENDPOINT_URL_LAMBDA among others)."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_MAX_CONCURRENT_INVOKES, thread_name_prefix="lambda-invoke")
+        self._clients: dict[int, LambdaClient] = {}
+        self._making_client = threading.Lock()
+
+    async def invoke(self, function: str, payload: bytes, timeout_seconds: float) -> InvokeReply:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._invoke, function, payload, timeout_seconds)
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
+
+    def _invoke(self, function: str, payload: bytes, timeout_seconds: float) -> InvokeReply:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            response = self._client(timeout_seconds).invoke(FunctionName=function, Payload=payload)
+            return InvokeReply(response["Payload"].read(), failed="FunctionError" in response)
+        except ClientError as error:
+            failure = _read_client_error(error.response)
+            cause = str(error.response.get("Error", {}).get("Code", ""))
+        except BotoCoreError as error:
+            cause = type(error).__name__
+            failure = _read_boto_error(cause)
+        logger.warning("invoke.failed", extra={"function": function, "cause": cause, "reason": failure.reason})
+        raise InvokeFailed(failure)
+
+    def _client(self, timeout_seconds: float) -> LambdaClient:
+        last = _READ_TIMEOUTS_SECONDS[-1]
+        read_timeout = next((bound for bound in _READ_TIMEOUTS_SECONDS if bound > timeout_seconds), last)
+        client = self._clients.get(read_timeout)
+        if client is not None:
+            return client
+        with self._making_client:
+            client = self._clients.get(read_timeout)
+            if client is None:
+                import boto3
+                from botocore.config import Config
+
+                config = Config(
+                    connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+                    read_timeout=read_timeout,
+                    max_pool_connections=_MAX_CONCURRENT_INVOKES,
+                    tcp_keepalive=True,
+                    # A repeated invoke would run the work twice; retries.py knows which methods may be repeated.
+                    retries={"total_max_attempts": 1, "mode": "standard"},
+                )
+                client = boto3.session.Session().client("lambda", config=config)
+                self._clients[read_timeout] = client
+        return client
+
+
+def read_function_error(payload: bytes) -> RemoteFailure:
+    """The status of a function that failed outside our own code: timed out, crashed, ran out of memory.
+
+    What it says of itself may hold a stack with anything in it: only its kind is kept.
+    """
+    try:
+        document = json.loads(payload)
+    except ValueError:
+        document = {}
+    told = document if isinstance(document, dict) else {}
+    kind, message = str(told.get("errorType", "")), str(told.get("errorMessage", ""))
+    logger.warning("function.failed", extra={"error_type": kind[:100]})
+    if kind == "Sandbox.Timedout" or _TIMED_OUT.search(message):
+        return transport_failure(grpc.StatusCode.DEADLINE_EXCEEDED, "FUNCTION_TIMED_OUT")
+    if kind == "Function.ResponseSizeTooLarge":
+        return transport_failure(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    return _failure(grpc.StatusCode.UNAVAILABLE, "FUNCTION_ERROR", "The function failed.")
+
+
+def _read_client_error(response: Any) -> RemoteFailure:
+    code = str(response.get("Error", {}).get("Code", ""))
+    if code in _THROTTLED:
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return _failure(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "FUNCTION_THROTTLED",
+            "Too many calls of the function at once.",
+            retry_after_seconds=_seconds(headers.get("retry-after")),
+        )
+    if code in _TOO_LARGE:
+        return transport_failure(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    if code == "ResourceNotFoundException":
+        return _failure(grpc.StatusCode.UNAVAILABLE, "FUNCTION_UNKNOWN", "There is no such function.")
+    if code in _FORBIDDEN:
+        return _failure(grpc.StatusCode.PERMISSION_DENIED, "FUNCTION_FORBIDDEN", "The function may not be invoked.")
+    return _failure(grpc.StatusCode.UNAVAILABLE, "FUNCTION_UNAVAILABLE", "The function cannot be invoked now.")
+
+
+def _read_boto_error(kind: str) -> RemoteFailure:
+    if kind == "ReadTimeoutError":
+        return transport_failure(grpc.StatusCode.DEADLINE_EXCEEDED)
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "NoRegionError"):
+        return _failure(
+            grpc.StatusCode.PERMISSION_DENIED, "AWS_CONFIGURATION_MISSING", "AWS credentials or a region are missing."
+        )
+    return _failure(grpc.StatusCode.UNAVAILABLE, "FUNCTION_UNREACHABLE", "The function cannot be reached.")
+
+
+def _failure(
+    code: grpc.StatusCode, reason: str, message: str, *, retry_after_seconds: float | None = None
+) -> RemoteFailure:
+    return RemoteFailure(
+        code=code, reason=reason, domain=TRANSPORT_DOMAIN, message=message, retry_after_seconds=retry_after_seconds
+    )
+
+
+def _seconds(header: str | None) -> float:
+    try:
+        return max(0.0, float(header or _THROTTLED_RETRY_SECONDS))
+    except ValueError:
+        return _THROTTLED_RETRY_SECONDS
