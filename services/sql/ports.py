@@ -104,8 +104,8 @@ class QueryStore(Protocol):
         """The query as it stands now."""
         ...
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> bool:
-        """PENDING with this hash → APPROVED."""
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> bool:
+        """PENDING with this hash → APPROVED; the note goes to the audit log."""
         ...
 
     async def reject(self, owner: Owner, query_id: str, *, note: str) -> bool:

@@ -150,9 +150,9 @@ class PostgresQueryStore:
             row = await (await cursor.execute(_BY_ID.encode(), {"id": query_id, **_whose(owner)})).fetchone()
         return _query(row) if row else None
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> bool:
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> bool:
         """See the port."""
-        return await self._move(_APPROVE, owner, query_id, {"sql_hash": sql_hash}) is not None
+        return await self._move(_APPROVE, owner, query_id, {"sql_hash": sql_hash, "note": note}) is not None
 
     async def reject(self, owner: Owner, query_id: str, *, note: str) -> bool:
         """See the port."""

@@ -1,0 +1,175 @@
+"""Decisions on queries, and their one run.
+
+PENDING → APPROVED → EXECUTING → EXECUTED or FAILED; PENDING or APPROVED → REJECTED or EXPIRED. The store makes each
+step by compare-and-set, so that of all callers in all processes one at most begins a run; here stands what may be
+asked in which state, and what a caller is told who comes too late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from services.sql.errors import (
+    DatabaseUnavailable,
+    QueryFailed,
+    QueryNotFound,
+    QueryStateConflict,
+    QueryStoreUnavailable,
+    QueryTooCostly,
+    SqlError,
+    SqlHashMismatch,
+    SqlRefused,
+    StatementTimeout,
+)
+from services.sql.knowledge import SchemaKnowledge
+from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, ResultTable, Schema, SqlQuery
+from services.sql.ports import QueryStore, TargetDatabase
+from services.sql.query_guard import QueryGuard, Verdict
+
+logger = logging.getLogger(__name__)
+
+MAX_NOTE_CHARACTERS = 500
+OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+EDITED = "The text was edited by a person after it was generated."
+
+# What a failed run leaves in `state_reason`.
+_RUN_FAILURES: dict[type[SqlError], str] = {
+    QueryFailed: "QUERY_FAILED",
+    QueryTooCostly: "QUERY_TOO_COSTLY",
+    StatementTimeout: "STATEMENT_TIMEOUT",
+    DatabaseUnavailable: "DATABASE_UNAVAILABLE",
+}
+
+
+class Approvals:
+    """Reads, decides on, edits and runs the queries of an owner."""
+
+    def __init__(
+        self, *, store: QueryStore, target: TargetDatabase, guard: QueryGuard, knowledge: SchemaKnowledge
+    ) -> None:
+        self._store = store
+        self._target = target
+        self._guard = guard
+        self._knowledge = knowledge
+
+    async def get(self, owner: Owner, query_id: str) -> SqlQuery:
+        """The query as it stands now. Raises QueryNotFound, QueryStoreUnavailable."""
+        query = await self._store.get(owner, query_id)
+        if query is None:
+            raise QueryNotFound
+        return query
+
+    async def page(
+        self, owner: Owner, *, state: QueryState | None, after: QueryPosition | None, limit: int
+    ) -> QueryPage:
+        """The owner's queries, newest first. Raises QueryStoreUnavailable."""
+        return await self._store.page(owner, state=state, after=after, limit=limit)
+
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str = "") -> SqlQuery:
+        """Let the query be run once; approving again what is approved changes nothing. The note is for the audit log.
+
+        Raises: QueryNotFound, SqlHashMismatch, QueryStateConflict, QueryStoreUnavailable.
+        """
+        query = await self.get(owner, query_id)
+        if query.state is QueryState.PENDING:
+            if query.sql_hash == sql_hash:
+                await self._store.approve(owner, query_id, sql_hash=sql_hash, note=note)
+            query = await self.get(owner, query_id)
+        if query.state not in (QueryState.PENDING, QueryState.APPROVED):
+            raise QueryStateConflict(query.state)
+        if query.sql_hash != sql_hash:
+            raise SqlHashMismatch
+        if query.state is not QueryState.APPROVED:
+            raise QueryStateConflict(query.state)
+        return query
+
+    async def reject(self, owner: Owner, query_id: str, *, reason: str) -> SqlQuery:
+        """Refuse the query for good; refusing again changes nothing. A reason past 500 characters is cut.
+
+        Raises: QueryNotFound, QueryStateConflict, QueryStoreUnavailable.
+        """
+        query = await self.get(owner, query_id)
+        if query.state in (QueryState.PENDING, QueryState.APPROVED):
+            await self._store.reject(owner, query_id, note=_one_line(reason)[:MAX_NOTE_CHARACTERS])
+            query = await self.get(owner, query_id)
+        if query.state is not QueryState.REJECTED:
+            raise QueryStateConflict(query.state)
+        return query
+
+    async def edit(self, owner: Owner, query_id: str, *, sql: str) -> SqlQuery:
+        """Replace the text by another that passes the guard; the query waits for a decision as before.
+
+        Raises: QueryNotFound, QueryStateConflict, SqlRefused, DatabaseUnavailable, QueryStoreUnavailable.
+        """
+        query = await self.get(owner, query_id)
+        if query.state is not QueryState.PENDING:
+            raise QueryStateConflict(query.state)
+        verdict = self._passed(sql, await self._knowledge.current())
+        if verdict.sql == query.sql:
+            return query
+        explanation = f"{EDITED} It reads {', '.join(verdict.tables) or 'no table'}."
+        edited = await self._store.edit(
+            owner,
+            query_id,
+            old_hash=query.sql_hash,
+            sql=verdict.sql,
+            explanation=explanation,
+            tables=verdict.tables,
+        )
+        query = await self.get(owner, query_id)
+        if not edited:
+            # Decided meanwhile; or edited by another, which is no less a change under the caller's feet.
+            raise QueryStateConflict(query.state)
+        return query
+
+    async def run(self, owner: Owner, query_id: str, *, sql_hash: str) -> tuple[SqlQuery, ResultTable]:
+        """Run an approved query, once for ever.
+
+        Raises: QueryNotFound, SqlHashMismatch, QueryStateConflict, SqlRefused, QueryFailed, QueryTooCostly,
+            StatementTimeout, DatabaseUnavailable, QueryStoreUnavailable.
+        """
+        query = await self.get(owner, query_id)
+        if query.state is not QueryState.APPROVED:
+            raise QueryStateConflict(query.state)
+        if query.sql_hash != sql_hash:
+            raise SqlHashMismatch
+        # Looked at again under the schema of now; the text that runs stays the approved one, to the letter.
+        self._passed(query.sql, await self._knowledge.current())
+        if not await self._store.begin_run(owner, query_id, sql_hash=sql_hash):
+            raise QueryStateConflict((await self.get(owner, query_id)).state)
+        result = await self._run_begun(query)
+        finished = await self._store.finish_run(owner, query_id, row_count=len(result.rows))
+        if finished is None:  # The lease ran out under a process that was frozen: it has been told as FAILED.
+            raise QueryStateConflict(QueryState.FAILED)
+        logger.info("query.executed", extra={"rows": len(result.rows), "truncated": result.truncated})
+        return finished, result
+
+    async def _run_begun(self, query: SqlQuery) -> ResultTable:
+        try:
+            return await self._target.run(query.sql)
+        except SqlError as error:
+            await self._note_failure(query, _RUN_FAILURES.get(type(error), OUTCOME_UNKNOWN))
+            raise
+        except BaseException:
+            # Called off, or a fault of ours. Shielded: being called off must not keep the note from being written.
+            await asyncio.shield(self._note_failure(query, OUTCOME_UNKNOWN))
+            raise
+
+    async def _note_failure(self, query: SqlQuery, reason: str) -> None:
+        logger.info("query.failed", extra={"reason": reason})
+        try:
+            await self._store.fail_run(query.owner, query.id, reason=reason)
+        except QueryStoreUnavailable:
+            # The run lease will say OUTCOME_UNKNOWN; the caller is better served by what went wrong first.
+            logger.warning("query.failure_not_stored", extra={"reason": reason})
+
+    def _passed(self, sql: str, schema: Schema) -> Verdict:
+        verdict = self._guard.check(sql, schema)
+        if not verdict.allowed:
+            raise SqlRefused(str(verdict.refusals[0]), refusal=verdict.refusals[0].code)
+        return verdict
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("\0", " ").split())

@@ -1,0 +1,114 @@
+"""What is known of the user's database: read once, remembered, and read again when it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.sql.errors import SqlError
+from services.sql.fingerprints import structure_digest
+from services.sql.models import Schema
+from services.sql.ports import SchemaReader, SchemaStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Synced:
+    """The schema just read, and whether it differs from the one before."""
+
+    schema: Schema
+    changed: bool
+
+
+class SchemaKnowledge:
+    """The schema of one database, current to within `check_seconds` for DDL and `max_age_seconds` for values.
+
+    The first caller waits until there is one. Later callers get what is known at once, while checks run behind them.
+    """
+
+    def __init__(
+        self,
+        reader: SchemaReader,
+        store: SchemaStore,
+        *,
+        database: str,
+        check_seconds: float,
+        max_age_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._database = database
+        self._check_seconds = check_seconds
+        self._max_age_seconds = max_age_seconds
+        self._monotonic = monotonic
+        self._schema: Schema | None = None
+        self._checked_at = 0.0
+        self._read_at = 0.0
+        self._reading = asyncio.Lock()
+        self._behind: asyncio.Task[None] | None = None
+
+    @property
+    def known(self) -> Schema | None:
+        """What is known without asking anybody."""
+        return self._schema
+
+    async def current(self) -> Schema:
+        """The schema. Raises DatabaseUnavailable and QueryStoreUnavailable while nothing is known yet."""
+        if self._schema is None:
+            async with self._reading:
+                if self._schema is None:
+                    return await self._first()
+        self._check_behind()
+        return self._schema
+
+    async def sync(self) -> Synced:
+        """Read the schema again, now. Raises DatabaseUnavailable, QueryStoreUnavailable."""
+        async with self._reading:
+            return await self._read()
+
+    async def aclose(self) -> None:
+        """Stop a check that is under way."""
+        if self._behind is not None:
+            self._behind.cancel()
+            await asyncio.gather(self._behind, return_exceptions=True)
+
+    async def _first(self) -> Schema:
+        """What an earlier process remembered, when the structure is still the same; otherwise read anew."""
+        remembered = await self._store.load(self._database)
+        if remembered is None or structure_digest(remembered.tables) != await self._reader.structure_digest():
+            return (await self._read()).schema
+        self._schema = remembered
+        self._checked_at = self._monotonic()
+        # Its values may be as old as that process: due for reading at the next check.
+        self._read_at = self._checked_at - self._max_age_seconds
+        return remembered
+
+    async def _read(self) -> Synced:
+        schema = await self._reader.read()
+        changed = await self._store.save(self._database, schema)
+        self._schema = schema
+        self._checked_at = self._read_at = self._monotonic()
+        return Synced(schema, changed)
+
+    def _check_behind(self) -> None:
+        now = self._monotonic()
+        running = self._behind is not None and not self._behind.done()
+        if not running and now - self._checked_at >= self._check_seconds:
+            self._behind = asyncio.create_task(self._check())
+
+    async def _check(self) -> None:
+        try:
+            async with self._reading:
+                self._checked_at = self._monotonic()
+                schema = self._schema
+                old = self._checked_at - self._read_at >= self._max_age_seconds
+                if old or schema is None or structure_digest(schema.tables) != await self._reader.structure_digest():
+                    await self._read()
+        except SqlError as error:
+            # What is known stays in use; who runs a query meanwhile learns of the trouble from the run.
+            logger.warning("schema.check_failed", extra={"error": type(error).__name__})

@@ -1,0 +1,52 @@
+"""What callers send in words, read and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.sql.errors import QueryNameInvalid, QuestionInvalid, RequestIdInvalid
+
+MAX_QUESTION_CHARACTERS = 4_000
+MAX_PARTS = 8
+
+_QUERY_NAME = re.compile(r"queries/([0-9a-z]{1,64})")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def read_question(text: str, *, field: str = "question") -> str:
+    """The question, trimmed. Raises QuestionInvalid, which names `field`."""
+    question = text.strip()
+    if not question:
+        raise QuestionInvalid(f"{field} must not be blank", field=field)
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise QuestionInvalid(f"{field} must not be longer than {MAX_QUESTION_CHARACTERS} characters", field=field)
+    if _CONTROL.search(question):
+        raise QuestionInvalid(f"{field} must not hold control characters", field=field)
+    return question
+
+
+def read_parts(texts: Sequence[str]) -> list[str]:
+    """The parts of a question, trimmed. Raises QuestionInvalid, which names the part."""
+    if len(texts) > MAX_PARTS:
+        raise QuestionInvalid(f"parts must not be more than {MAX_PARTS}", field="parts")
+    return [read_question(text, field=f"parts[{place}]") for place, text in enumerate(texts)]
+
+
+def read_request_id(text: str) -> str:
+    """The id in its canonical form, empty when none was given. Raises RequestIdInvalid."""
+    if not text:
+        return ""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise RequestIdInvalid from None
+
+
+def read_query_name(name: str) -> str:
+    """The id in `queries/{query}`. Raises QueryNameInvalid."""
+    match = _QUERY_NAME.fullmatch(name)
+    if match is None:
+        raise QueryNameInvalid
+    return match[1]

@@ -1,0 +1,17 @@
+"""Run the sql service as a gRPC server: `python -m services.sql.server`."""
+
+from __future__ import annotations
+
+from services.sql.settings import SqlSettings
+from services.sql.wiring import open_sql
+from services.transport.serving import run_server
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = SqlSettings()
+    run_server(lambda: open_sql(settings), listen=settings.listen, settings=settings.transport, service_name="sql")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Settings of the sql service, from the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.sql.answering import AutoApprovePolicy
+from services.transport.addresses import ListenAddress
+from services.transport.settings import TransportSettings
+
+_TARGET_EXAMPLE = "DATABASE_URL=postgresql://reader:password@host:5432/shop"
+_STORE_EXAMPLE = "DIGLOT_STORE_URL=postgresql://diglot:password@host:5432/diglot_store"
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class SqlSettings(BaseSettings):
+    """Read from SQL_<FIELD NAME>, but for the names that all services share."""
+
+    # Values stay out of error texts: addresses hold passwords.
+    model_config = SettingsConfigDict(env_prefix="SQL_", frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    transport: TransportSettings = Field(default_factory=TransportSettings)
+    listen: ListenAddress = "127.0.0.1:50052"
+    environment: str = Field("local", validation_alias=AliasChoices("ENVIRONMENT", "SQL_ENVIRONMENT"))
+
+    database_url: SecretStr = Field(
+        SecretStr(""), validate_default=True, validation_alias=AliasChoices("DATABASE_URL", "SQL_DATABASE_URL")
+    )
+    store_url: SecretStr = Field(
+        SecretStr(""), validate_default=True, validation_alias=AliasChoices("DIGLOT_STORE_URL", "SQL_STORE_URL")
+    )
+
+    auto_approve: AutoApprovePolicy = Field(
+        AutoApprovePolicy.NEVER, description="Whether a caller may ask for a query to run without a person's decision."
+    )
+    approval_seconds: Seconds = Field(3600, description="How long a query waits for a decision and its run.")
+
+    statement_seconds: float = Field(15, gt=0, le=600, description="Longest that one run may take in the database.")
+    lock_seconds: float = Field(2, gt=0, le=60, description="Longest that a run may wait for a lock.")
+    work_memory_kilobytes: int = Field(16 * 1024, ge=64, le=1024 * 1024, description="Memory of one sort or hash.")
+    max_plan_cost: float = Field(
+        10_000_000, gt=0, description="Highest plan cost that is run; a sequential page read costs 1."
+    )
+    max_concurrent_runs: int = Field(4, ge=1, le=100, description="Most connections to the user's database at a time.")
+    checkout_wait_seconds: float = Field(5, gt=0, le=60, description="Longest that a run waits for a connection.")
+
+    schema_check_seconds: float = Field(60, ge=0, description="How often the structure is compared with the database.")
+    schema_max_age_seconds: float = Field(900, ge=0, description="Age at which values are read again.")
+    sample_rows: int = Field(50_000, ge=0, le=1_000_000, description="Rows of a table whose values are looked at.")
+    sample_seconds: float = Field(30, ge=0, le=600, description="Longest that sampling all tables may take.")
+    sample_table_seconds: float = Field(3, gt=0, le=60, description="Longest that sampling one table may take.")
+
+    @field_validator("database_url", "store_url")
+    @classmethod
+    def _is_postgres_address(cls, value: SecretStr, info: object) -> SecretStr:
+        example = _TARGET_EXAMPLE if getattr(info, "field_name", "") == "database_url" else _STORE_EXAMPLE
+        name = example.partition("=")[0]
+        address = value.get_secret_value().strip()
+        if not address:
+            raise ValueError(f"{name} is not set; set it to a PostgreSQL address, for example {example}")
+        if not address.startswith(("postgresql://", "postgres://")):
+            raise ValueError(f"{name} is no PostgreSQL address; a right one is, for example, {example}")
+        return SecretStr(address)
+
+    @property
+    def is_production(self) -> bool:
+        """Whether doubts about the set-up refuse the start instead of being logged."""
+        return self.environment.lower() == "production"

@@ -1,0 +1,158 @@
+"""The sql service put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from protos.sql.v1.sql_service_pb2_grpc import add_SqlServiceServicer_to_server
+from services.sql.adapters.postgres_identity import database_key, names_one_database, place_of, powers_of_role
+from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
+from services.sql.adapters.postgres_queries import PostgresQueryStore, StorePool
+from services.sql.adapters.postgres_schemas import PostgresSchemaStore
+from services.sql.adapters.postgres_target import Pool, PostgresTarget, RunLimits, open_target_pool
+from services.sql.answering import Answering
+from services.sql.approvals import Approvals
+from services.sql.errors import ConfigurationRefused
+from services.sql.generating import Generating
+from services.sql.grounding.generator import GroundedGenerator
+from services.sql.knowledge import SchemaKnowledge
+from services.sql.query_guard import QueryGuard
+from services.sql.service import FAILURES, SqlServicer
+from services.sql.settings import SqlSettings
+from services.sql.statistics import Statistics
+from services.storage.postgres import open_store
+from services.transport.serving import ServiceDefinition
+
+logger = logging.getLogger(__name__)
+
+MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
+SERVICE_NAME = "diglot.sql.v1.SqlService"
+
+MAX_RESULT_ROWS = 1_000
+MAX_RESULT_BYTES = 4_000_000
+_STRUCTURE_SECONDS = 15.0
+# A run lives at most for its statement time and little more; whoever is EXECUTING much longer is dead.
+_RUN_LEASE_MARGIN_SECONDS = 60.0
+
+
+@asynccontextmanager
+async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
+    """Everything the service needs, opened in order and closed in reverse.
+
+    Raises: ConfigurationRefused: the two addresses lead to one database, or the role is too powerful for production.
+    """
+    target_url, store_url = settings.database_url.get_secret_value(), settings.store_url.get_secret_value()
+    _refuse_one_database(names_one_database(target_url, store_url))
+    async with AsyncExitStack() as stack:
+        store_pool = await stack.enter_async_context(open_store(store_url, schema="sql", migrations=MIGRATIONS))
+        target_pool = await stack.enter_async_context(
+            open_target_pool(
+                target_url,
+                # One more, so that health is told and the schema read while every run is busy.
+                max_connections=settings.max_concurrent_runs + 1,
+                checkout_wait_seconds=settings.checkout_wait_seconds,
+            )
+        )
+        await _check_target(settings, target_pool, store_pool)
+
+        limits = run_limits(settings)
+        target = PostgresTarget(target_pool, limits)
+        lease_seconds = settings.statement_seconds + settings.lock_seconds + _RUN_LEASE_MARGIN_SECONDS
+        store = PostgresQueryStore(store_pool, run_lease=timedelta(seconds=lease_seconds))
+        reader = PostgresSchemaReader(
+            target_pool,
+            ReadLimits(
+                structure_seconds=_STRUCTURE_SECONDS,
+                sample_seconds=settings.sample_seconds,
+                sample_table_seconds=settings.sample_table_seconds,
+                sample_rows=settings.sample_rows,
+            ),
+        )
+        knowledge = await stack.enter_async_context(
+            aclosing(
+                SchemaKnowledge(
+                    reader,
+                    PostgresSchemaStore(store_pool),
+                    database=database_key(target_url),
+                    check_seconds=settings.schema_check_seconds,
+                    max_age_seconds=settings.schema_max_age_seconds,
+                )
+            )
+        )
+        guard = QueryGuard(max_rows=MAX_RESULT_ROWS)
+        generating = Generating(
+            generator=GroundedGenerator(),
+            guard=guard,
+            knowledge=knowledge,
+            store=store,
+            keeps_for=timedelta(seconds=settings.approval_seconds),
+        )
+        approvals = Approvals(store=store, target=target, guard=guard, knowledge=knowledge)
+        answering = Answering(generating=generating, approvals=approvals, policy=settings.auto_approve)
+        statistics = Statistics(store=store, knowledge=knowledge, generating=generating, answering=answering)
+        servicer = SqlServicer(
+            generating=generating,
+            approvals=approvals,
+            answering=answering,
+            knowledge=knowledge,
+            statistics=statistics,
+        )
+
+        async def is_serving() -> bool:
+            return await target.is_reachable() and await store.is_reachable()
+
+        yield ServiceDefinition(
+            name=SERVICE_NAME,
+            domain="sql.diglot",
+            failures=FAILURES,
+            add_to=lambda server: add_SqlServiceServicer_to_server(servicer, server),
+            checks={"": is_serving, "database": target.is_reachable, "query_store": store.is_reachable},
+        )
+
+
+def run_limits(settings: SqlSettings) -> RunLimits:
+    """What one run may take, by the settings."""
+    return RunLimits(
+        statement_seconds=settings.statement_seconds,
+        lock_seconds=settings.lock_seconds,
+        work_memory_kilobytes=settings.work_memory_kilobytes,
+        max_plan_cost=settings.max_plan_cost,
+        max_rows=MAX_RESULT_ROWS,
+        max_bytes=MAX_RESULT_BYTES,
+    )
+
+
+async def _check_target(settings: SqlSettings, target_pool: Pool, store_pool: StorePool) -> None:
+    """Look at where the two addresses really lead, and at what the role could do. A database that is down is let be."""
+    place = await place_of(target_pool)
+    if place is None:
+        logger.warning("target.unreachable_at_start")
+        return
+    _refuse_one_database(place == await place_of(store_pool))
+    powers = await powers_of_role(target_pool)
+    if powers:
+        logger.warning("target.role_may_write", extra={"powers": powers})
+        if settings.is_production:
+            _refuse(
+                "the role in DATABASE_URL can do more than read: it "
+                + ", ".join(powers[:5])
+                + ". Give it a role with CONNECT, USAGE and SELECT only"
+            )
+
+
+def _refuse_one_database(is_one: bool) -> None:
+    if is_one:
+        _refuse(
+            "DATABASE_URL and DIGLOT_STORE_URL name the same database; the service keeps its own data in another one"
+            " than the one it asks, for example DIGLOT_STORE_URL=postgresql://diglot:password@host:5432/diglot_store"
+        )
+
+
+def _refuse(reason: str) -> None:
+    # Logged here, because a logged exception shows its type alone.
+    logger.critical("start.refused", extra={"told": reason})
+    raise ConfigurationRefused(reason)
