@@ -1,6 +1,6 @@
 """The databases and roles of the embedded PostgreSQL: Diglot's own store, and the sample shop with its reader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -10,6 +10,7 @@ from deploy.local.embedded_postgres import EmbeddedPostgres
 
 STORE_DATABASE = "diglot_store"
 SHOP_DATABASE = "shop"
+EMPTY_DATABASE = "empty"  # What is asked when there is no sample and no other database.
 READER = "diglot_reader"
 STORE_ROLES = {"rag": "diglot_rag", "sql": "diglot_sql", "ingest": "diglot_ingest"}
 SAMPLE_FOLDER = Path(__file__).resolve().parents[1] / "sample"
@@ -18,7 +19,7 @@ SAMPLE_FOLDER = Path(__file__).resolve().parents[1] / "sample"
 ACCESS_RULES = (
     "local all postgres scram-sha-256",
     *(f"local {STORE_DATABASE} {role} scram-sha-256" for role in STORE_ROLES.values()),
-    f"local {SHOP_DATABASE} {READER} scram-sha-256",
+    f"local {SHOP_DATABASE},{EMPTY_DATABASE} {READER} scram-sha-256",
 )
 
 _READER_LIMITS = {
@@ -52,32 +53,35 @@ def provision_store(postgres: EmbeddedPostgres, passwords: Mapping[str, str]) ->
 
 def provision_shop(postgres: EmbeddedPostgres, reader_password: str) -> None:
     """Make the sample shop and the role that may read it and nothing else. Repeating it is safe and keeps the rows."""
-    with _superuser(postgres, "postgres") as connection:
-        _make_role(connection, READER, reader_password, "CONNECTION LIMIT 20")
-        for name, value in _READER_LIMITS.items():
-            statement = sql.SQL("ALTER ROLE {} SET {} = {}")
-            connection.execute(statement.format(sql.Identifier(READER), sql.Identifier(name), sql.Literal(value)))
-        _make_database(connection, SHOP_DATABASE)
-        _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", SHOP_DATABASE, READER)
+    _provision_readable(postgres, SHOP_DATABASE, reader_password)
     with _superuser(postgres, SHOP_DATABASE) as connection, connection.transaction():
         if connection.execute("SELECT to_regclass('public.customers')").fetchone() == (None,):
             connection.execute((SAMPLE_FOLDER / "shop.sql").read_bytes())
-        connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-        for signature in _LARGE_OBJECT_WRITERS:
-            connection.execute(
-                sql.SQL("REVOKE EXECUTE ON FUNCTION pg_catalog.{} FROM PUBLIC").format(sql.SQL(signature))
-            )
         for table in ("customers", "products", "orders", "order_items"):
             _run(connection, "GRANT SELECT ON public.{} TO {}", table, READER)
     with _superuser(postgres, SHOP_DATABASE) as connection:
         connection.execute("ANALYZE")  # Without it, the plan costs and row estimates of fresh tables are guesses.
 
 
-def provisioned(postgres: EmbeddedPostgres, databases: Sequence[str]) -> bool:
-    """Whether all of these databases are there."""
+def provision_empty(postgres: EmbeddedPostgres, reader_password: str) -> None:
+    """Make a database without tables for the reader. Repeating it is safe."""
+    _provision_readable(postgres, EMPTY_DATABASE, reader_password)
+
+
+def _provision_readable(postgres: EmbeddedPostgres, database: str, reader_password: str) -> None:
     with _superuser(postgres, "postgres") as connection:
-        cursor = connection.execute("SELECT count(*) FROM pg_database WHERE datname = ANY (%s)", (list(databases),))
-        return cursor.fetchone() == (len(databases),)
+        _make_role(connection, READER, reader_password, "CONNECTION LIMIT 20")
+        for name, value in _READER_LIMITS.items():
+            statement = sql.SQL("ALTER ROLE {} SET {} = {}")
+            connection.execute(statement.format(sql.Identifier(READER), sql.Identifier(name), sql.Literal(value)))
+        _make_database(connection, database)
+        _run(connection, "GRANT CONNECT ON DATABASE {} TO {}", database, READER)
+    with _superuser(postgres, database) as connection:
+        connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        for function in _LARGE_OBJECT_WRITERS:
+            connection.execute(
+                sql.SQL("REVOKE EXECUTE ON FUNCTION pg_catalog.{} FROM PUBLIC").format(sql.SQL(function))
+            )
 
 
 def _superuser(postgres: EmbeddedPostgres, database: str) -> Connection[tuple[object, ...]]:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import psycopg
 
 from deploy.local.child_processes import start_child
+from deploy.local.errors import PostgresFailed
 from deploy.local.operating_user import OperatingUser, operating_user
 
 SUPERUSER = "postgres"
@@ -37,10 +38,6 @@ _SETTINGS = {
     "log_min_error_statement": "'panic'",  # Statements hold users' questions and rows; they stay out of the log.
     "log_parameter_max_length_on_error": "0",
 }
-
-
-class PostgresFailed(Exception):
-    """PostgreSQL could not be set up, started or stopped; the message holds the end of its log."""
 
 
 class EmbeddedPostgres:
@@ -109,6 +106,9 @@ class EmbeddedPostgres:
             self._initialise(programs)
         self._write_configuration()
         self._end_left_over_server()
+        # What a killed server leaves here names a process id that may belong to a stranger by now, which it would obey.
+        for trace in (self._data / "postmaster.pid", self._socket_path(), Path(f"{self._socket_path()}.lock")):
+            trace.unlink(missing_ok=True)
         self._launch(programs)
 
     def wait(self, timeout_seconds: float = 30) -> None:
@@ -139,14 +139,15 @@ class EmbeddedPostgres:
 
     def stop(self, timeout_seconds: float = 20) -> None:
         """End every connection, write everything down, and stop; by force when that takes too long."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
         for step, patience_seconds in ((signal.SIGINT, timeout_seconds), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 break
-            self._process.send_signal(step)
+            process.send_signal(step)
             try:
-                self._process.wait(patience_seconds)
+                process.wait(patience_seconds)
             except subprocess.TimeoutExpired:
                 continue
         self._process = None
@@ -214,7 +215,7 @@ class EmbeddedPostgres:
             self._user.own(path)
 
     def _end_left_over_server(self) -> None:
-        """Stop a server that outlived its supervisor, and forget one that left its process id behind.
+        """Stop a server that outlived its supervisor.
 
         The caller holds the lock on the data folder, so such a server has no owner.
         """
@@ -224,7 +225,6 @@ class EmbeddedPostgres:
         except (FileNotFoundError, ValueError):
             return
         if not self._serves_this_data(pid):
-            pid_file.unlink(missing_ok=True)  # The id may belong to a stranger by now, which PostgreSQL would believe.
             return
         for step, patience_seconds in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
             os.kill(pid, step)
@@ -236,7 +236,7 @@ class EmbeddedPostgres:
         raise PostgresFailed(f"a PostgreSQL left over from an earlier run does not end (process {pid})")
 
     def _serves_this_data(self, pid: int) -> bool:
-        listing = subprocess.run(["ps", "-o", "stat=,args=", "-p", str(pid)], capture_output=True, text=True)
+        listing = subprocess.run(["ps", "-o", "stat=", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
         state, _, command = listing.stdout.strip().partition(" ")
         return not state.startswith("Z") and "postgres" in command and f"-D {self._data} " in f"{command} "
 

@@ -1,0 +1,38 @@
+"""Diglot on one machine, no key and no account: `python -m deploy.local`, or `make run`.
+
+Starts an embedded PostgreSQL, the four services and the gateway, loads the sample shop and the sample documents once,
+and stops all of it on Ctrl-C or SIGTERM. A second Ctrl-C stops at once.
+
+Settings, all optional, by environment:
+  DIGLOT_HOST      address to listen on (127.0.0.1)
+  DIGLOT_PORT      port to listen on (8000)
+  DIGLOT_DATA_DIR  folder for everything that outlives a stop (.diglot in the repository)
+  DIGLOT_SAMPLE    1 loads the sample shop and documents, 0 starts empty (1)
+  DATABASE_URL     another PostgreSQL to ask instead of the sample shop, best with a role that can only read
+"""
+
+import asyncio
+import sys
+
+from deploy.local.errors import LocalError
+from deploy.local.running import run
+from deploy.local.settings import read_settings
+
+
+def main(arguments: list[str]) -> int:
+    """Run until told to stop. Returns: 0 after a stop, 1 when the start failed, 2 when a setting was refused."""
+    if arguments:
+        print(__doc__)
+        return 0 if arguments[0] in ("-h", "--help") else 2
+    try:
+        settings = read_settings()
+        return asyncio.run(run(settings))
+    except LocalError as error:
+        print(f"diglot: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

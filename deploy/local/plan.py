@@ -1,0 +1,90 @@
+"""Which processes the local system consists of, and what each of them may know."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local.run_folder import RunFolder
+from deploy.local.settings import LocalSettings
+
+_EVERYBODY_NEEDS = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT")
+_SHARED_SETTINGS = ("DIGLOT_CALL_TIMEOUT_SECONDS",)
+_WITHOUT_PREFIX = {"gateway": ("ALLOWED_ORIGINS", "ALLOW_ANONYMOUS")}
+
+
+@dataclass(frozen=True)
+class ServiceProcess:
+    """One service: its name, the module that serves it, and its whole environment."""
+
+    name: str
+    module: str
+    environment: Mapping[str, str]
+
+    @property
+    def arguments(self) -> list[str]:
+        return [sys.executable, "-m", self.module]
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Secrets and addresses that differ from run to run. The target is the database that questions go to."""
+
+    internal_key: str
+    target_url: str
+    store_urls: Mapping[str, str]
+
+
+def plan(settings: LocalSettings, run: RunFolder, addresses: Addresses) -> list[ServiceProcess]:
+    """The processes in the order of their start. Nobody learns an address or a password that is not its business:
+    the questioned database is known to sql alone, the store to the three services that own a part of it.
+    """
+    target = run.address
+    sample = settings.sample and settings.database_url is None
+    store = addresses.store_urls
+    # Nobody's rows but the sample's are shown without a person's consent, unless whoever starts this says so.
+    defaults = {"sql": {"SQL_AUTO_APPROVE": "allowed" if sample else "never"}}
+    own: dict[str, dict[str, str]] = {
+        "rag": {"RAG_LISTEN": target("rag"), "DIGLOT_STORE_URL": store["rag"]},
+        "sql": {
+            "SQL_LISTEN": target("sql"),
+            "DIGLOT_STORE_URL": store["sql"],
+            "DATABASE_URL": addresses.target_url,
+        },
+        "ingest": {
+            "INGEST_LISTEN": target("ingest"),
+            "INGEST_RAG_TARGET": target("rag"),
+            "DIGLOT_STORE_URL": store["ingest"],
+            "DIGLOT_DATA_DIR": str(settings.data_dir),
+        },
+        "router": {
+            "ROUTER_LISTEN": target("router"),
+            "ROUTER_RAG_TARGET": target("rag"),
+            "ROUTER_SQL_TARGET": target("sql"),
+        },
+        "gateway": {
+            "GATEWAY_LISTEN": settings.listen,
+            **{f"GATEWAY_{callee.upper()}_TARGET": target(callee) for callee in ("router", "rag", "sql", "ingest")},
+        },
+    }
+    return [
+        ServiceProcess(
+            name,
+            "gateway.server" if name == "gateway" else f"services.{name}.server",
+            {
+                **defaults.get(name, {}),
+                **_inherited(name),
+                **own[name],
+                "ENVIRONMENT": "local",
+                "DIGLOT_INTERNAL_KEY": addresses.internal_key,
+            },
+        )
+        for name in own
+    ]
+
+
+def _inherited(name: str) -> dict[str, str]:
+    """What the person who started us may set: the system's basics, and the service's own settings by prefix."""
+    known = {*_EVERYBODY_NEEDS, *_SHARED_SETTINGS, *_WITHOUT_PREFIX.get(name, ())}
+    prefix = f"{name.upper()}_"
+    return {key: value for key, value in os.environ.items() if key in known or key.startswith(prefix)}
