@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from decimal import Decimal
 
 from protos.sql.v1 import sql_query_pb2
@@ -23,7 +24,8 @@ def to_json(value: sql_query_pb2.Value) -> JsonValue:
         case "integer_value":
             return _number(str(value.integer_value))
         case "double_value":
-            return value.double_value
+            # The contract says such values come as text; JSON has no word for them.
+            return value.double_value if math.isfinite(value.double_value) else str(value.double_value)
         case "decimal_value":
             return _number(value.decimal_value)
         case "text_value":

@@ -1,0 +1,73 @@
+"""The REST application: routes, limits, identity and errors, put around the callees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from gateway import documents, health, jobs, queries, sql_queries, system_info, uploads
+from gateway.callees import Callees
+from gateway.identity import IdentityMiddleware
+from gateway.limits import BodyLimitMiddleware
+from gateway.openapi import openapi_of
+from gateway.problems import add_problem_handlers
+from gateway.request_scope import REQUEST_ID_HEADER, RequestScopeMiddleware
+from gateway.settings import GatewaySettings
+from gateway.version import VERSION
+
+RESOURCES = (health, system_info, uploads, documents, jobs, queries, sql_queries)
+DESCRIPTION = "One question, answered from documents and a PostgreSQL database, with proof."
+
+
+def create_app(callees: Callees, settings: GatewaySettings) -> FastAPI:
+    """The app over open channels; it opens and closes nothing itself."""
+    app = FastAPI(
+        title="Diglot",
+        version=VERSION,
+        description=DESCRIPTION,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=_middleware(settings),
+    )
+    app.state.callees = callees
+    app.state.settings = settings
+    for resource in RESOURCES:
+        app.include_router(resource.router)
+    add_problem_handlers(app)
+    app.openapi = lambda: openapi_of(app, settings)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.state.methods_at = _methods_at(app)
+    return app
+
+
+def _middleware(settings: GatewaySettings) -> list[Middleware]:
+    """Outermost first."""
+    stack = [
+        Middleware(RequestScopeMiddleware),
+        Middleware(IdentityMiddleware, settings=settings),
+        Middleware(BodyLimitMiddleware, settings=settings),
+    ]
+    if settings.allowed_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER, "traceparent"],
+            expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+        )
+        stack.insert(0, cors)
+    return stack
+
+
+def _methods_at(app: FastAPI) -> Callable[[str], set[str]]:
+    """Says which methods a path knows; one route names only its own (RFC 9110 wants all in `Allow`)."""
+    routes = [route for resource in RESOURCES for route in resource.router.routes] + list(app.routes)
+    known = [(route.path_regex, route.methods or set()) for route in routes if isinstance(route, Route)]
+
+    def methods_at(path: str) -> set[str]:
+        return {method for pattern, methods in known if pattern.match(path) for method in methods}
+
+    return methods_at

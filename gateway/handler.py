@@ -1,0 +1,40 @@
+"""The gateway behind a Lambda Function URL. Importing this module is the cold start."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+from mangum import Mangum
+
+from gateway.settings import GatewaySettings
+from gateway.wiring import open_gateway
+from services.transport.telemetry import configure_logging
+
+_TEXT_TYPES = ["text/", "application/json", "application/problem+json", "application/javascript"]
+
+
+class EventUnknown(Exception):
+    """The function was invoked with something that is no HTTP request and no ping."""
+
+
+configure_logging("gateway")
+# One loop for the life of the environment: channels are bound to it, and Mangum runs every request on the current one.
+_loop = asyncio.new_event_loop()
+asyncio.set_event_loop(_loop)
+_lifetime = AsyncExitStack()
+_app = _loop.run_until_complete(_lifetime.enter_async_context(open_gateway(GatewaySettings())))
+# Mangum's own lifespan would start and stop the app around every single request.
+_http = Mangum(_app, lifespan="off", text_mime_types=_TEXT_TYPES)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer an HTTP request of a Function URL (payload 2.0), or a scheduled ping that keeps the environment warm."""
+    if "http" in event.get("requestContext", {}):
+        asyncio.set_event_loop(_loop)
+        reply: dict[str, Any] = _http(event, context)
+        return reply
+    if event.get("source") == "aws.events":
+        return {"status": "warm"}
+    raise EventUnknown("this function answers HTTP requests of its Function URL and scheduled pings")

@@ -1,0 +1,83 @@
+"""How large a body may be, checked before anything reads it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.problems import ProblemRaised, problem_response
+from gateway.settings import GatewaySettings
+
+UPLOAD_PATH = "/upload"
+MULTIPART_OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers around the file
+DRAIN_BYTES = 128 * 1024 * 1024
+DRAIN_SECONDS = 10.0
+
+
+class BodyLimitMiddleware:
+    """Refuses a body by its Content-Length, or, where none is told, as soon as it has grown too large."""
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope["path"])
+        limit = self._limit(scope["path"])
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > limit:
+            if "expect" not in headers:
+                await _drain(receive)
+            response = problem_response(
+                scope["path"], refusal.status, refusal.reason, str(refusal), fields=refusal.fields
+            )
+            await response(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > limit:
+                    raise refusal
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _limit(self, path: str) -> int:
+        if path == UPLOAD_PATH:
+            return self._settings.max_file_bytes + MULTIPART_OVERHEAD_BYTES
+        return self._settings.max_body_bytes
+
+    def _refusal(self, path: str) -> ProblemRaised:
+        if path == UPLOAD_PATH:
+            return file_too_large(self._settings.max_file_bytes)
+        detail = f"The body is larger than {self._settings.max_body_bytes} bytes."
+        return ProblemRaised(413, "BODY_TOO_LARGE", detail, field="body")
+
+
+def file_too_large(max_file_bytes: int) -> ProblemRaised:
+    """The refusal of a file above the limit."""
+    return ProblemRaised(413, "FILE_TOO_LARGE", f"The file is larger than {max_file_bytes} bytes.", field="file")
+
+
+async def _drain(receive: Receive) -> None:
+    """Read and drop what a client is sending already: many clients read the answer only after their last byte."""
+    dropped = 0
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while dropped < DRAIN_BYTES:
+                message = await receive()
+                dropped += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return

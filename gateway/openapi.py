@@ -1,0 +1,47 @@
+"""The OpenAPI document: what FastAPI derives, with problems as its only errors and the keys it asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from gateway.identity import OPEN_PATHS
+from gateway.problems import FieldProblem, Problem
+from gateway.settings import GatewaySettings
+
+_REF = "#/components/schemas/{model}"
+
+
+def openapi_of(app: FastAPI, settings: GatewaySettings) -> dict[str, Any]:
+    """The document, made once."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    document: dict[str, Any] = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    problem = Problem.model_json_schema(ref_template=_REF)
+    problem.pop("$defs", None)
+    schemas["Problem"] = problem
+    schemas["FieldProblem"] = FieldProblem.model_json_schema(ref_template=_REF)
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    if settings.identity == "api_key":
+        _add_keys(document)
+    app.openapi_schema = document
+    return document
+
+
+def _add_keys(document: dict[str, Any]) -> None:
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    content = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path not in OPEN_PATHS:
+                operation["security"] = [{"bearer": []}, {"header": []}]
+                operation["responses"]["401"] = {"description": "The key is missing or unknown.", "content": content}

@@ -1,0 +1,79 @@
+"""What surrounds every request: its id and trace, security headers, one log line, and the last word on errors."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.problems import ProblemRaised, problem_response
+from services.transport.telemetry import new_request
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID_HEADER = "X-Request-ID"
+UNEXPECTED_DETAIL = "The gateway failed unexpectedly. The request id finds the reason in the logs."
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'"
+# Swagger UI comes from a content delivery network and starts with an inline script.
+_DOCS_POLICY = (
+    "default-src 'none'; connect-src 'self'; frame-ancestors 'none'; img-src data: https://fastapi.tiangolo.com; "
+    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net"
+)
+
+
+class RequestScopeMiddleware:
+    """Outermost but for CORS: everything inside runs with a request id and cannot end without an answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        headers = Headers(scope=scope)
+        status = 0
+        with new_request(headers.get(REQUEST_ID_HEADER), headers.get("traceparent")) as request:
+
+            async def send_dressed(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    sent = MutableHeaders(scope=message)
+                    sent[REQUEST_ID_HEADER] = request.request_id
+                    for name, value in _SECURITY_HEADERS.items():
+                        sent.setdefault(name, value)
+                    policy = _DOCS_POLICY if scope["path"] == "/docs" else _CLOSED_POLICY
+                    sent.setdefault("Content-Security-Policy", policy)
+                await send(message)
+
+            try:
+                await self._app(scope, receive, send_dressed)
+            except ProblemRaised as error:
+                if status:
+                    raise
+                response = problem_response(
+                    scope["path"], error.status, error.reason, str(error), fields=error.fields, headers=error.headers
+                )
+                await response(scope, receive, send_dressed)
+            except Exception:
+                logger.exception("http.failed", extra={"method": scope["method"]})
+                if status:
+                    raise
+                response = problem_response(scope["path"], 500, "UNEXPECTED", UNEXPECTED_DETAIL)
+                await response(scope, receive, send_dressed)
+            finally:
+                elapsed_ms = round((time.perf_counter() - started_at) * 1_000, 3)
+                # The template, never the path: a path can hold anything a client likes to write.
+                template = getattr(scope.get("route"), "path", "unknown")
+                facts = {"method": scope["method"], "route": template, "status": status, "elapsed_ms": elapsed_ms}
+                logger.info("http.served", extra=facts)

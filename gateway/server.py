@@ -1,0 +1,41 @@
+"""Run the gateway as an HTTP server: `python -m gateway.server`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import uvicorn
+
+from gateway.settings import GatewaySettings
+from gateway.wiring import open_gateway
+from services.transport.telemetry import configure_logging
+
+STOP_GRACE_SECONDS = 5
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Serve until SIGTERM or SIGINT; running requests get some seconds to end."""
+    host, _, port = settings.listen.rpartition(":")
+    async with open_gateway(settings) as app:
+        config = uvicorn.Config(
+            app,
+            host=host.strip("[]"),
+            port=int(port),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_GRACE_SECONDS,
+        )
+        await uvicorn.Server(config).serve()
+
+
+def main() -> None:
+    """Read the settings and serve."""
+    settings = GatewaySettings()
+    configure_logging("gateway")
+    asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""POST /upload: a file in, a searchable document out."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from gateway.answer_building import bare_id
+from gateway.answers import Answer
+from gateway.callees import Service, reply_of
+from gateway.context import Asked, Settings, Stopwatch
+from gateway.limits import UPLOAD_PATH, file_too_large
+from gateway.problems import ProblemRaised, problem_docs
+from protos.ingest.v1 import ingest_service_pb2
+
+router = APIRouter(tags=["documents"])
+
+_MAX_PARTS = 20
+_DIRECTORIES = re.compile(r".*[/\\]", re.DOTALL)
+_FILE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The file, with its name. /stats lists the extensions served.",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class Uploaded(Answer):
+    """The document that an upload became, or was already."""
+
+    status: Literal["success"]
+    filename: str = Field(examples=["handbook.md"])
+    document_id: str = Field(description="SHA-256 of the bytes.", pattern="^[0-9a-f]{64}$")
+    chunks_created: int = Field(ge=0, description="Number of the document's chunks.")
+    total_tokens: int = Field(ge=0)
+    file_size_bytes: int = Field(ge=0)
+    storage_backend: Literal["local", "s3"]
+    cache_hit: bool = Field(description="True when the same bytes were there: nothing was parsed or embedded.")
+    processing_time_ms: float = Field(ge=0)
+
+
+@router.post(
+    UPLOAD_PATH,
+    status_code=201,
+    summary="Upload a file",
+    response_model=Uploaded,
+    responses=problem_docs(400, 413, 415, 422, 429, 503, 504),
+    openapi_extra=_FILE_BODY,
+)
+async def upload(request: Request, callees: Asked, settings: Settings) -> Uploaded:
+    """Store a file, and wait until it is parsed and searchable. The same bytes again cost nothing."""
+    stopwatch = Stopwatch()
+    filename, content = await _read_file(request, settings.max_file_bytes)
+    call = callees.ingest.IngestDocument(
+        ingest_service_pb2.IngestDocumentRequest(filename=filename, content=content),
+        timeout=settings.upload_timeout_seconds,
+    )
+    reply = await reply_of(Service.INGEST, call, {"filename": "file", "content": "file", "": "file"})
+    document = reply.document
+    return Uploaded(
+        status="success",
+        filename=_DIRECTORIES.sub("", filename),
+        document_id=bare_id(document.name),
+        chunks_created=document.chunk_count,
+        total_tokens=document.token_count,
+        file_size_bytes=document.size_bytes,
+        storage_backend="s3" if reply.storage_backend == "s3" else "local",
+        cache_hit=reply.cache_hit,
+        processing_time_ms=stopwatch.elapsed_ms,
+    )
+
+
+async def _read_file(request: Request, max_file_bytes: int) -> tuple[str, bytes]:
+    """Name and bytes of the one part `file`. Raises ProblemRaised."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
+        detail = "Send the file as the part `file` of multipart/form-data."
+        raise ProblemRaised(415, "MEDIA_TYPE_UNSUPPORTED", detail, field="Content-Type")
+    try:
+        form = await request.form(max_files=_MAX_PARTS, max_fields=_MAX_PARTS)
+    except (HTTPException, KeyError, ValueError, AttributeError) as error:
+        # The parser's own words say where it stumbled; some malformed bodies trip it in less orderly ways.
+        said = str(error.detail) if isinstance(error, HTTPException) else "its parts cannot be told apart"
+        raise ProblemRaised(400, "MULTIPART_INVALID", f"The body is no multipart form: {said}", field="file") from error
+    try:
+        files = form.getlist("file")
+        if len(files) != 1 or not isinstance(files[0], UploadFile):
+            detail = (
+                "More than one part is called `file`; send one file a request."
+                if len(files) > 1
+                else "The part `file` is missing, or has no file name."
+            )
+            raise ProblemRaised(422, "REQUEST_INVALID", detail, field="file")
+        file = files[0]
+        if file.size is not None and file.size > max_file_bytes:
+            raise file_too_large(max_file_bytes)
+        return file.filename or "", await file.read()
+    finally:
+        await form.close()
