@@ -21,7 +21,7 @@ _WORD = re.compile(
     [{_UNSPACED}]+
   | (?:[^\W\d_]\.){{2,}}                     # U.S. or p.m.: one word, not letters apart
   | \d+(?:[.,:]\d+)*                         # 3.5, 12,000, 10:30
-  | {_LETTER}+(?:['’]{_LETTER}+)*            # letters, with an apostrophe inside
+  | {_LETTER}+(?:['’]{_LETTER}+)*\d*         # letters, with an apostrophe inside; E4 and A380 stay whole
     """,
     re.VERBOSE,
 )
@@ -35,7 +35,7 @@ _GRAMMAR = """
     a about above after again all also am an and any anyone anything are as at be because been before being below
     between both but by can cannot could did do does doing done down during each either else etc every everyone
     everything few for from further get gets got had has have having he her here hers herself him himself his how i if
-    in into is it its itself just let like many may me might more most much must my myself neither no nor not now of
+    in into is it its itself just let like many may me might more much must my myself neither no nor not now of
     off on once one only or other ought our ours ourselves out over own per rather same shall she should since so some
     someone something such than that the their theirs them themselves then there these they this those through thus to
     too under until up upon us very was we were what whatever when where whether which while who whom whose why will
