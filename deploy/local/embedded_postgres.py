@@ -236,7 +236,9 @@ class EmbeddedPostgres:
         raise PostgresFailed(f"a PostgreSQL left over from an earlier run does not end (process {pid})")
 
     def _serves_this_data(self, pid: int) -> bool:
-        listing = subprocess.run(["ps", "-o", "stat=", "-o", "args=", "-p", str(pid)], capture_output=True, text=True)
+        listing = subprocess.run(
+            ["ps", "-ww", "-o", "stat=", "-o", "args=", "-p", str(pid)], capture_output=True, text=True
+        )
         state, _, command = listing.stdout.strip().partition(" ")
         return not state.startswith("Z") and "postgres" in command and f"-D {self._data} " in f"{command} "
 

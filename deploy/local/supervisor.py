@@ -194,7 +194,7 @@ def end_left_overs(pids: Path) -> None:
         return
     for line in pids.read_text().splitlines():
         pid, _, module = line.partition(" ")
-        listing = subprocess.run(["ps", "-o", "args=", "-p", pid], capture_output=True, text=True)
+        listing = subprocess.run(["ps", "-ww", "-o", "args=", "-p", pid], capture_output=True, text=True)
         if module and f"-m {module}" in listing.stdout:  # The id may belong to a stranger by now.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(pid), signal.SIGKILL)
