@@ -98,7 +98,7 @@ def _clauses(sentence: str) -> list[Part]:
         elif not joint.group().startswith(",") or joint.group().strip(", "):
             whole_left = _with_head(left, pieces)
             head = _SHARED_HEAD.match(whole_left)
-            shared = whole_left[head.end() :] if head else "" if _opens_clause(whole_left) else whole_left
+            shared = whole_left[head.end() :] if head else "" if _asks(whole_left) else whole_left
             if _has_content(shared) and _has_content(_up_to_next_joint(right)):
                 pieces.append(Part(whole_left, stands_alone=False))
                 start = joint.end()
@@ -125,6 +125,12 @@ def _opens_clause(text: str) -> bool:
         return len(words) > 1
     # "are there", "can I": an auxiliary opens a question only before a subject, unlike "and are active".
     return words[0] in _AUXILIARIES and len(words) > 1 and words[1] in _DETERMINERS_AND_PRONOUNS
+
+
+def _asks(text: str) -> bool:
+    """Whether the text has asking words of its own, which a phrase after it cannot share."""
+    words = _WORD.findall(text)
+    return _opens_clause(text) or (bool(words) and words[0].lower() in _AUXILIARIES)
 
 
 def _up_to_next_joint(text: str) -> str:
