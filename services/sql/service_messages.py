@@ -49,8 +49,7 @@ def query_message(query: SqlQuery) -> sql_query_pb2.SqlQuery:
 def state_filter(state: int) -> QueryState | None:
     """The state asked for; None for all, and for a number that this version gives no name."""
     names = {int(number): name for name, number in sql_query_pb2.SqlQuery.State.items()}
-    name = names.get(state)
-    return QueryState(name) if name in QueryState.__members__ else None
+    return QueryState.__members__.get(names.get(state, ""))
 
 
 def no_answer_message(no_draft: NoDraft) -> sql_service_pb2.NoAnswer:

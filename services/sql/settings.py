@@ -25,34 +25,47 @@ class SqlSettings(BaseSettings):
 
     transport: TransportSettings = Field(default_factory=TransportSettings)
     listen: ListenAddress = "127.0.0.1:50052"
-    environment: str = Field("local", validation_alias=AliasChoices("ENVIRONMENT", "SQL_ENVIRONMENT"))
+    environment: str = Field(default="local", validation_alias=AliasChoices("ENVIRONMENT", "SQL_ENVIRONMENT"))
 
     database_url: SecretStr = Field(
-        SecretStr(""), validate_default=True, validation_alias=AliasChoices("DATABASE_URL", "SQL_DATABASE_URL")
+        default=SecretStr(""), validate_default=True, validation_alias=AliasChoices("DATABASE_URL", "SQL_DATABASE_URL")
     )
     store_url: SecretStr = Field(
-        SecretStr(""), validate_default=True, validation_alias=AliasChoices("DIGLOT_STORE_URL", "SQL_STORE_URL")
+        default=SecretStr(""), validate_default=True, validation_alias=AliasChoices("DIGLOT_STORE_URL", "SQL_STORE_URL")
     )
 
     auto_approve: AutoApprovePolicy = Field(
-        AutoApprovePolicy.NEVER, description="Whether a caller may ask for a query to run without a person's decision."
+        default=AutoApprovePolicy.NEVER,
+        description="Whether a caller may ask for a query to run without a person's decision.",
     )
-    approval_seconds: Seconds = Field(3600, description="How long a query waits for a decision and its run.")
+    approval_seconds: Seconds = Field(default=3600, description="How long a query waits for a decision and its run.")
 
-    statement_seconds: float = Field(15, gt=0, le=600, description="Longest that one run may take in the database.")
-    lock_seconds: float = Field(2, gt=0, le=60, description="Longest that a run may wait for a lock.")
-    work_memory_kilobytes: int = Field(16 * 1024, ge=64, le=1024 * 1024, description="Memory of one sort or hash.")
+    statement_seconds: float = Field(
+        default=15, gt=0, le=600, description="Longest that one run may take in the database."
+    )
+    lock_seconds: float = Field(default=2, gt=0, le=60, description="Longest that a run may wait for a lock.")
+    work_memory_kilobytes: int = Field(
+        default=16 * 1024, ge=64, le=1024 * 1024, description="Memory of one sort or hash."
+    )
     max_plan_cost: float = Field(
-        10_000_000, gt=0, description="Highest plan cost that is run; a sequential page read costs 1."
+        default=10_000_000, gt=0, description="Highest plan cost that is run; a sequential page read costs 1."
     )
-    max_concurrent_runs: int = Field(4, ge=1, le=100, description="Most connections to the user's database at a time.")
-    checkout_wait_seconds: float = Field(5, gt=0, le=60, description="Longest that a run waits for a connection.")
+    max_concurrent_runs: int = Field(
+        default=4, ge=1, le=100, description="Most connections to the user's database at a time."
+    )
+    checkout_wait_seconds: float = Field(
+        default=5, gt=0, le=60, description="Longest that a run waits for a connection."
+    )
 
-    schema_check_seconds: float = Field(60, ge=0, description="How often the structure is compared with the database.")
-    schema_max_age_seconds: float = Field(900, ge=0, description="Age at which values are read again.")
-    sample_rows: int = Field(50_000, ge=0, le=1_000_000, description="Rows of a table whose values are looked at.")
-    sample_seconds: float = Field(30, ge=0, le=600, description="Longest that sampling all tables may take.")
-    sample_table_seconds: float = Field(3, gt=0, le=60, description="Longest that sampling one table may take.")
+    schema_check_seconds: float = Field(
+        default=60, ge=0, description="How often the structure is compared with the database."
+    )
+    schema_max_age_seconds: float = Field(default=900, ge=0, description="Age at which values are read again.")
+    sample_rows: int = Field(
+        default=50_000, ge=0, le=1_000_000, description="Rows of a table whose values are looked at."
+    )
+    sample_seconds: float = Field(default=30, ge=0, le=600, description="Longest that sampling all tables may take.")
+    sample_table_seconds: float = Field(default=3, gt=0, le=60, description="Longest that sampling one table may take.")
 
     @field_validator("database_url", "store_url")
     @classmethod
