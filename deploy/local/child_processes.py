@@ -62,3 +62,15 @@ def start_child(
         group=group,
         extra_groups=None if user is None else [],
     )
+
+
+def command_line(pid: int) -> str:
+    """The command line of a running process; empty when it ended, collected or not, or never was."""
+    if Path("/proc/self").exists():  # Minimal containers have no `ps`.
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    command = ["ps", "-ww", "-o", "stat=", "-o", "args=", "-p", str(pid)]
+    state, _, line = subprocess.run(command, capture_output=True, text=True).stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else f"{line} "

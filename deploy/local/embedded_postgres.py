@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from deploy.local.child_processes import start_child
+from deploy.local.child_processes import command_line, start_child
 from deploy.local.errors import PostgresFailed
 from deploy.local.operating_user import OperatingUser, operating_user
 
@@ -236,11 +236,8 @@ class EmbeddedPostgres:
         raise PostgresFailed(f"a PostgreSQL left over from an earlier run does not end (process {pid})")
 
     def _serves_this_data(self, pid: int) -> bool:
-        listing = subprocess.run(
-            ["ps", "-ww", "-o", "stat=", "-o", "args=", "-p", str(pid)], capture_output=True, text=True
-        )
-        state, _, command = listing.stdout.strip().partition(" ")
-        return not state.startswith("Z") and "postgres" in command and f"-D {self._data} " in f"{command} "
+        command = command_line(pid)
+        return "postgres" in command and f"-D {self._data} " in command
 
     def _socket_path(self) -> Path:
         return self._socket_folder / f".s.PGSQL.{_PORT}"

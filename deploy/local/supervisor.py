@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.child_processes import start_child
+from deploy.local.child_processes import command_line, start_child
 from deploy.local.data_folder import write_whole
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from deploy.local.errors import ServiceFailed
@@ -194,8 +194,7 @@ def end_left_overs(pids: Path) -> None:
         return
     for line in pids.read_text().splitlines():
         pid, _, module = line.partition(" ")
-        listing = subprocess.run(["ps", "-ww", "-o", "args=", "-p", pid], capture_output=True, text=True)
-        if module and f"-m {module}" in listing.stdout:  # The id may belong to a stranger by now.
+        if module and f"-m {module} " in command_line(int(pid)):  # The id may belong to a stranger by now.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(pid), signal.SIGKILL)
     pids.unlink(missing_ok=True)
