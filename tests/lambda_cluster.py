@@ -54,7 +54,7 @@ class LambdaCluster:
     def __init__(self, functions: Iterable[Function], *, warm: bool = True) -> None:
         self._functions = {function.name: function for function in functions}
         self._warm = warm
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._idle: dict[str, list[Environment]] = {name: [] for name in self._functions}
         self._busy: dict[str, list[Environment]] = {name: [] for name in self._functions}
         self._invoke_counts: dict[str, int] = dict.fromkeys(self._functions, 0)
@@ -100,6 +100,7 @@ class LambdaCluster:
             environments = [env for kept in (self._idle, self._busy) for envs in kept.values() for env in envs]
             for name in self._functions:
                 self._idle[name], self._busy[name] = [], []
+            self._lock.notify_all()
         for environment in environments:
             environment.stop()
         self._server = None
@@ -154,8 +155,10 @@ class LambdaCluster:
     def _take(self, function: Function, *, counted: bool = True) -> Environment:
         """A process to run a call: an idle one, or a new one while the function may have more."""
         with self._lock:
-            if len(self._busy[function.name]) >= function.max_concurrency:
-                raise Throttled(function.name)
+            while len(self._busy[function.name]) >= function.max_concurrency:
+                if not function.queues:
+                    raise Throttled(function.name)
+                self._lock.wait()
             self._invoke_counts[function.name] += counted
             idle = self._idle[function.name]
             while idle:
@@ -173,6 +176,7 @@ class LambdaCluster:
             if environment not in self._busy[name]:
                 return  # the cluster was stopped meanwhile
             self._busy[name].remove(environment)
+            self._lock.notify()
             if environment.alive:
                 self._idle[name].append(environment)
                 return

@@ -33,7 +33,8 @@ class Function:
     """A function of the cluster.
 
     `handler` is "package.module.attribute", as Lambda has it. `env` is added to a minimal environment. Up to
-    `max_concurrency` calls run at once, each in a process of its own, started when first needed; more are throttled.
+    `max_concurrency` calls run at once, each in a process of its own, started when first needed; more are throttled,
+    or wait for a process when the function `queues`, which Lambda never does.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Function:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 30
     max_concurrency: int = 4
+    queues: bool = False
     memory_mb: int = 1_024
 
 

@@ -37,11 +37,12 @@ def inside_served_call() -> bool:
 def call_timeout_seconds(requested: float | None, default: float) -> float:
     """How long a call made now may take: what was asked for, else the default, never past the served call's end.
 
-    A little of the served call's time is kept back, so that our own error wins over the caller's deadline.
+    A little of the served call's time is kept back, so that our own error wins over the caller's deadline. Negative
+    when no time is left: gRPC may still send a call with a timeout of zero, but not one with less.
     """
     timeout = default if requested is None else requested
     ends_at = _ends_at.get()
-    if ends_at is None or ends_at == math.inf:
-        return timeout
-    remaining = ends_at - time.monotonic()
-    return max(0.0, min(timeout, remaining - min(_MAX_MARGIN_SECONDS, remaining * _MARGIN_SHARE)))
+    if ends_at is not None and ends_at != math.inf:
+        remaining = ends_at - time.monotonic()
+        timeout = min(timeout, remaining - min(_MAX_MARGIN_SECONDS, remaining * _MARGIN_SHARE))
+    return timeout if timeout > 0 else -1.0

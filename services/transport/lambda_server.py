@@ -102,7 +102,11 @@ class LambdaServer(grpc.aio.Server):
         messages: list[bytes] = []
         # A task of its own: it gets its own context variables, and can be left behind at the deadline.
         task = asyncio.create_task(self._dispatch(call, context, messages))
-        done, _ = await asyncio.wait({task}, timeout=timeout_seconds)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=timeout_seconds)
+        except asyncio.CancelledError:
+            task.cancel()  # the environment is shutting down
+            raise
         if not done:
             context.finish(cancelled=True)
             task.cancel()

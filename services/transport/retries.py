@@ -124,7 +124,7 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
             if self._cancelled or time.monotonic() + wait >= self._ends_at or not self._budget.take():
                 break
             await asyncio.sleep(wait)
-            self._call = self._attempt(max(0.0, self._ends_at - time.monotonic()))
+            self._call = self._attempt(self._ends_at - time.monotonic())
             if await self._call.code() is not grpc.StatusCode.UNAVAILABLE:
                 break
         self._finish()

@@ -91,7 +91,11 @@ _ERRORS: dict[str, Callable[[], Exception]] = {
 
 
 class EchoServicer(echo_service_pb2_grpc.EchoServiceServicer):
-    """Counts its calls by the request's text; `cancelled` holds the texts of calls whose caller went away."""
+    """Counts its calls by the request's text.
+
+    Trailing metadata: `echo-cancelled` names the texts of earlier calls that were stopped before they ended, and every
+    key that begins with `mirror-` comes back with its value.
+    """
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -125,7 +129,9 @@ class EchoServicer(echo_service_pb2_grpc.EchoServiceServicer):
         response = self._response(request, context)
         if response.metadata.get("ask-initial"):
             await context.send_initial_metadata((("echo-initial", "first"), ("echo-initial-bin", b"\x00\xff")))
-        context.set_trailing_metadata((("echo-trailing", "last"), ("echo-trailing-bin", b"\x01\xfe")))
+        mirrored = [(key, value) for key, value in context.invocation_metadata() if key.startswith("mirror-")]
+        told = ("echo-cancelled", ",".join(self.cancelled))
+        context.set_trailing_metadata((("echo-trailing-bin", b"\x01\xfe"), told, *mirrored))
         try:
             await asyncio.sleep(request.delay_ms / 1_000)
         except asyncio.CancelledError:
