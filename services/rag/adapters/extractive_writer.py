@@ -1,0 +1,124 @@
+"""Answers made of quoted sentences: no model, no account, and not a word that no document holds."""
+
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from operator import mul
+
+from services.rag.asking import Asked, take_apart
+from services.rag.certainty import CERTAINTY, QUICK_RANKING, RANKING, certainty
+from services.rag.evidence import Candidate, weigh
+from services.rag.models import DraftSentence, Embedding, FoundChunk, Quote, Reading, WriterUsage
+from services.rag.ports import Embedder
+from services.rag.words import terms_of
+
+# Embedding a sentence costs milliseconds: only those are compared by meaning that their words make likely.
+_SHORTLIST = 12
+# A second sentence is quoted when it is nearly as good as the first.
+_CLOSE_RANK = 1.0
+_MOST_SENTENCES = 2
+_MOST_SENTENCES_OF_DESCRIPTION = 4
+_MOST_WORDS = 60
+_REMEMBERED_SENTENCES = 8_192
+_REFERS_BACK = re.compile(r"(?:it|they|he|she|this|these|that|those|its|their|his|her)\b", re.IGNORECASE)
+_EMPHASIS = re.compile(r"\*\*|__|`")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    candidate: Candidate
+    rank: float
+    similarity: float
+    text: str
+
+
+class ExtractiveWriter:
+    """AnswerWriter that quotes the sentences which answer, or says that none does."""
+
+    name = "extractive"
+
+    def __init__(self, embedder: Embedder, *, min_certainty: float) -> None:
+        self._embedder = embedder
+        self._min_certainty = min_certainty
+        self._remembered: OrderedDict[bytes, Embedding] = OrderedDict()
+
+    async def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
+        asked = take_apart(reading.question)
+        candidates = weigh(asked, reading.passages, reading.counts)
+        candidates.sort(key=lambda candidate: -QUICK_RANKING.sum(candidate.figures))
+        ranked, embedded_texts = await self._rank(candidates[:_SHORTLIST], reading)
+        for chosen in self._choose(asked, ranked, reading.passages):
+            sentence = chosen.candidate.sentence
+            yield DraftSentence(_plain(chosen.text), (Quote(chosen.candidate.passage, sentence.start, sentence.end),))
+        yield WriterUsage(embedded_texts=embedded_texts)
+
+    async def _rank(self, candidates: Sequence[Candidate], reading: Reading) -> tuple[list[_Ranked], int]:
+        texts = [_text(candidate, reading.passages) for candidate in candidates]
+        embeddings, embedded_texts = await self._embed([_plain(text) for text in texts])
+        ranked = []
+        for candidate, text, embedding in zip(candidates, texts, embeddings, strict=True):
+            similarity = sum(map(mul, reading.question_embedding, embedding))
+            ranked.append(_Ranked(candidate, RANKING.sum(candidate.figures, similarity), similarity, text))
+        return sorted(ranked, key=lambda each: -each.rank), embedded_texts
+
+    def _choose(self, asked: Asked, ranked: Sequence[_Ranked], passages: Sequence[FoundChunk]) -> list[_Ranked]:
+        """The sentences to quote, in the order in which they are read; none when the best is not good enough."""
+        if not ranked or certainty(CERTAINTY, ranked[0].candidate.figures, ranked[0].similarity) < self._min_certainty:
+            return []
+        best = ranked[0]
+        most = _MOST_SENTENCES_OF_DESCRIPTION if asked.enumerates else _MOST_SENTENCES
+        chosen = [best]
+        before = _referred_to(best, ranked)
+        others = [each for each in ranked[1:] if each.rank >= best.rank - _CLOSE_RANK]
+        for other in ([before] if before else []) + others:
+            words = sum(len(each.text.split()) for each in [*chosen, other])
+            if len(chosen) < most and words <= _MOST_WORDS and not any(_says_the_same(other, each) for each in chosen):
+                chosen.append(other)
+        # The passage of the best sentence first; within a passage, as it reads.
+        order = {passage: place for place, passage in enumerate(dict.fromkeys(c.candidate.passage for c in chosen))}
+        return sorted(chosen, key=lambda each: (order[each.candidate.passage], each.candidate.sentence.start))
+
+    async def _embed(self, texts: Sequence[str]) -> tuple[list[Embedding], int]:
+        """The embeddings of sentences, and how many of them had to be made."""
+        keys = [sha256(text.encode()).digest() for text in texts]
+        unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._remembered}
+        made = await self._embedder.embed_queries(list(unknown.values())) if unknown else []
+        known = {key: self._remembered[key] for key in keys if key in self._remembered}
+        known.update(zip(unknown, made, strict=True))
+        for key, embedding in known.items():
+            self._remembered[key] = embedding
+            self._remembered.move_to_end(key)
+        while len(self._remembered) > _REMEMBERED_SENTENCES:
+            self._remembered.popitem(last=False)
+        return [known[key] for key in keys], len(unknown)
+
+
+def _text(candidate: Candidate, passages: Sequence[FoundChunk]) -> str:
+    start, end, _ = candidate.sentence
+    return passages[candidate.passage].chunk.text[start:end]
+
+
+def _plain(text: str) -> str:
+    """A quote as it reads in an answer: on one line and without marks of emphasis; its words are untouched."""
+    return " ".join(_EMPHASIS.sub("", text).split())
+
+
+def _referred_to(best: _Ranked, ranked: Sequence[_Ranked]) -> _Ranked | None:
+    """The sentence before one that begins with "it" or "they", without which it cannot be understood."""
+    if not _REFERS_BACK.match(best.text):
+        return None
+    earlier = [
+        each
+        for each in ranked
+        if each.candidate.passage == best.candidate.passage
+        and 0 <= best.candidate.sentence.start - each.candidate.sentence.end <= 4
+    ]
+    return earlier[0] if earlier else None
+
+
+def _says_the_same(one: _Ranked, other: _Ranked) -> bool:
+    """Whether two sentences hold the same words, as overlapping chunks and copied documents make them."""
+    first, second = set(terms_of(one.text)), set(terms_of(other.text))
+    return len(first & second) >= 0.9 * min(len(first), len(second))

@@ -1,0 +1,50 @@
+"""How sure the figures of a sentence make us that it answers, and which of several sentences answers best.
+
+The weights come from `python -m tests.quality.fit_weights`, which fits them to the questions in tests/quality/dev: the
+ranking by which sentence of the found passages holds the answer, the certainty by whether any does.
+"""
+
+import math
+from dataclasses import dataclass
+
+from services.rag.evidence import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A weight for each figure; `sentence_similarity` is the cosine of question and sentence, where it is known."""
+
+    coverage: float
+    passage_coverage: float
+    similarity: float
+    wanted: float
+    missing_names: float
+    uncounted: float
+    sentence_similarity: float = 0.0
+    constant: float = 0.0
+
+    def sum(self, figures: Figures, sentence_similarity: float = 0.0) -> float:
+        """The weighted sum of the figures."""
+        return (
+            self.coverage * figures.coverage
+            + self.passage_coverage * figures.passage_coverage
+            + self.similarity * figures.similarity
+            + self.wanted * figures.wanted
+            + self.missing_names * figures.missing_names
+            + self.uncounted * figures.uncounted
+            + self.sentence_similarity * sentence_similarity
+            + self.constant
+        )
+
+
+# Without the similarity of single sentences: quick, for assessing a question and for a shortlist.
+QUICK_RANKING = Weights(6.31, 1.17, 1.51, 1.33, -0.23, -0.18)
+QUICK_CERTAINTY = Weights(3.88, 1.71, 3.15, 0.79, -1.07, -3.38, constant=-4.72)
+# With it: for choosing what to quote.
+RANKING = Weights(4.5, 1.11, 0.99, 1.25, -0.24, -0.08, 3.79)
+CERTAINTY = Weights(2.87, 2.14, 1.24, 0.82, -0.89, -3.15, 4.25, -5.83)
+
+
+def certainty(weights: Weights, figures: Figures, sentence_similarity: float = 0.0) -> float:
+    """From 0 to 1: how likely it is that a sentence with these figures answers."""
+    return 1 / (1 + math.exp(-weights.sum(figures, sentence_similarity)))

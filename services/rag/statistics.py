@@ -1,0 +1,44 @@
+"""What a tenant has indexed and what the process has done."""
+
+import time
+from dataclasses import dataclass
+
+from services.rag.answering import Answering
+from services.rag.embedding import MeteredEmbedder
+from services.rag.models import EmbeddingModel, IndexStatistics
+from services.rag.ports import ChunkIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counts of the tenant's index and of this process."""
+
+    index: IndexStatistics
+    index_kind: str
+    model: EmbeddingModel
+    writer: str
+    embedded_text_count: int
+    max_text_tokens: int
+    uptime_seconds: float
+
+
+class Counting:
+    """Collects the statistics."""
+
+    def __init__(self, index: ChunkIndex, embedder: MeteredEmbedder, answering: Answering) -> None:
+        self._index = index
+        self._embedder = embedder
+        self._answering = answering
+        self._started = time.monotonic()
+
+    async def count(self, tenant: str) -> Statistics:
+        """Raises ChunkStoreUnavailable."""
+        return Statistics(
+            index=await self._index.statistics(tenant),
+            index_kind=self._index.kind,
+            model=self._embedder.model,
+            writer=self._answering.writer,
+            embedded_text_count=self._embedder.embedded_text_count,
+            max_text_tokens=self._embedder.max_tokens,
+            uptime_seconds=time.monotonic() - self._started,
+        )
