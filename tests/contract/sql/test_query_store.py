@@ -1,0 +1,75 @@
+"""The query store's suite on the stand-in and on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from services.sql.adapters.postgres_queries import PostgresQueryStore, StorePool
+from services.sql.errors import QueryStoreUnavailable
+from services.sql.ports import QueryStore
+from services.sql.wiring import MIGRATIONS
+from services.storage.postgres import open_store
+from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add
+from tests.fakes.sql import FakeQueryStore
+
+
+class TestFakeQueryStore(QueryStoreContract):
+    @pytest.fixture
+    def make_store(self) -> MakeStore:
+        kept: list[FakeQueryStore] = []
+
+        def make(run_lease: timedelta) -> QueryStore:
+            kept.append(FakeQueryStore(run_lease=run_lease))
+            return kept[-1]
+
+        return make
+
+
+@pytest.fixture
+async def pool(store_url: str) -> AsyncIterator[StorePool]:
+    async with open_store(store_url, schema="sql", migrations=MIGRATIONS) as pool:
+        yield pool
+
+
+class TestPostgresQueryStore(QueryStoreContract):
+    @pytest.fixture
+    def make_store(self, pool: StorePool) -> MakeStore:
+        return lambda run_lease: PostgresQueryStore(pool, run_lease=run_lease)
+
+    async def test_every_transition_leaves_an_audit_row(self, pool: StorePool, store_url: str) -> None:
+        store = PostgresQueryStore(pool, run_lease=HOUR)
+        query = await add(store)
+        await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
+        edited = await store.get(ADA, query.id)
+        assert edited is not None
+        await store.approve(ADA, query.id, sql_hash=edited.sql_hash, note="AUTO_APPROVED")
+        await store.begin_run(ADA, query.id, sql_hash=edited.sql_hash)
+        await store.fail_run(ADA, query.id, reason="QUERY_FAILED")
+        late = await add(store, keeps_for=timedelta(0))
+        await store.get(ADA, late.id)
+
+        async with await psycopg.AsyncConnection.connect(store_url) as connection:
+            cursor = await connection.execute(
+                "SELECT query_id, subject, from_state, to_state, sql_hash, note FROM sql.query_audit ORDER BY sequence"
+            )
+            rows = await cursor.fetchall()
+
+        assert rows == [
+            (query.id, "ada", "", "PENDING", query.sql_hash, ""),
+            (query.id, "ada", "PENDING", "PENDING", edited.sql_hash, "EDITED"),
+            (query.id, "ada", "PENDING", "APPROVED", edited.sql_hash, "AUTO_APPROVED"),
+            (query.id, "ada", "APPROVED", "EXECUTING", edited.sql_hash, ""),
+            (query.id, "ada", "EXECUTING", "FAILED", edited.sql_hash, "QUERY_FAILED"),
+            (late.id, "ada", "", "PENDING", late.sql_hash, ""),
+            (late.id, "", "PENDING", "EXPIRED", late.sql_hash, "EXPIRED"),
+        ]
+
+    async def test_a_store_that_is_gone_is_unavailable_and_unreachable(self, pool: StorePool) -> None:
+        store = PostgresQueryStore(pool, run_lease=HOUR)
+        await pool.close()
+
+        assert not await store.is_reachable()
+        with pytest.raises(QueryStoreUnavailable):
+            await store.get(ADA, "0" * 32)
