@@ -156,6 +156,10 @@ class JobCancelled(IngestError):
 class JobFailed(IngestError):
     """A job ended in FAILED for a reason that has no class of its own."""
 
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
 
 class Unreachable(IngestError):
     """A part this service needs cannot be reached at the moment."""

@@ -167,9 +167,6 @@ class Job:
     def file_key(self) -> FileKey:
         return FileKey(self.tenant, self.extension, self.document_id)
 
-    def with_progress(self, *, indexed: int, total: int) -> Self:
-        return replace(self, indexed_chunk_count=indexed, total_chunk_count=total)
-
 
 @dataclass(frozen=True)
 class LeasedJob:
@@ -186,6 +183,10 @@ class PageRequest:
     size: int
     before: tuple[datetime, str] | None = None
 
+    def with_one_more(self) -> Self:
+        """The same page and the row after it, by which to tell whether there is a next."""
+        return replace(self, size=self.size + 1)
+
 
 @dataclass(frozen=True)
 class DocumentTotals:
@@ -193,3 +194,28 @@ class DocumentTotals:
 
     document_count: int
     total_size_bytes: int
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came, its name and extension clean. `document_id` is the SHA-256 of `content`."""
+
+    tenant: str
+    subject: str
+    filename: str
+    extension: str
+    document_id: str
+    content: bytes
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.tenant, self.document_id
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What came of an upload. `cache_hit`: it was neither parsed nor indexed for this upload."""
+
+    document: Document
+    cache_hit: bool
+    job_id: str

@@ -1,0 +1,125 @@
+"""Documents' files in a local folder, `{tenant}/{extension}/{document_id}/original.{extension}`, records beside it."""
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+from services.ingest.errors import FileStoreUnavailable, StorageFull
+from services.ingest.models import FileKey
+
+Result = TypeVar("Result")
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class LocalFiles:
+    """FileStore on a disk of this machine. A file is written beside its place, flushed to the disk, then renamed."""
+
+    kind = "local"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def save_original(self, key: FileKey, content: bytes) -> None:
+        await _in_thread(lambda: self._write(self._original(key), content))
+
+    def fetched(self, key: FileKey) -> AbstractAsyncContextManager[Path | None]:
+        return self._fetched(key)
+
+    @asynccontextmanager
+    async def _fetched(self, key: FileKey) -> AsyncIterator[Path | None]:
+        path = self._original(key)
+        yield path if await _in_thread(path.is_file) else None
+
+    async def save_record(self, key: FileKey, name: str, data: bytes) -> None:
+        await _in_thread(lambda: self._write(self._folder(key) / name, data))
+
+    async def load_record(self, key: FileKey, name: str) -> bytes | None:
+        def read() -> bytes | None:
+            try:
+                return (self._folder(key) / name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+        return await _in_thread(read)
+
+    async def delete(self, key: FileKey) -> None:
+        await _in_thread(lambda: self._delete(self._folder(key)))
+
+    async def is_reachable(self) -> bool:
+        def writable() -> bool:
+            try:
+                self._root.mkdir(parents=True, exist_ok=True)
+            except OSError:
+                return False
+            return os.access(self._root, os.W_OK | os.X_OK)
+
+        return await asyncio.to_thread(writable)
+
+    def _folder(self, key: FileKey) -> Path:
+        # Tenants are anybody's words: quoted, they hold no separator, and a leading dot is quoted too.
+        tenant = quote(key.tenant, safe="").replace(".", "%2E")
+        return self._root / tenant / key.extension / key.document_id
+
+    def _original(self, key: FileKey) -> Path:
+        return self._folder(key) / f"original.{key.extension}"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _flush_folder(path.parent)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+    def _delete(self, folder: Path) -> None:
+        # The original goes first: what a crash leaves behind then is no document any more.
+        for path in _originals_first(folder):
+            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        for parent in (folder.parent, folder.parent.parent):  # empty ones only; another document may just have come
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def _originals_first(folder: Path) -> Iterator[Path]:
+    yield from folder.glob("original.*")
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def _in_thread(work: Callable[[], Result]) -> Result:
+    with _told():
+        return await asyncio.to_thread(work)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise StorageFull("there is no room left for the file") from error
+        raise FileStoreUnavailable("the file store cannot be reached at the moment") from error

@@ -1,0 +1,51 @@
+"""Page tokens: where a newest-first list goes on, opaque to callers."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from services.ingest.errors import PageTokenInvalid
+from services.ingest.models import PageRequest
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
+
+Row = TypeVar("Row")
+Key = tuple[datetime | None, str]
+
+
+def read_page(list_name: str, page_size: int, page_token: str) -> PageRequest:
+    """The page a request asks for; sizes out of range are brought into it.
+
+    Raises: PageTokenInvalid: the token is not one that `cut_page` made for this list.
+    """
+    size = min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
+    return PageRequest(size, _read_token(list_name, page_token) if page_token else None)
+
+
+def cut_page(
+    list_name: str, found: Sequence[Row], page: PageRequest, key: Callable[[Row], Key]
+) -> tuple[list[Row], str]:
+    """The rows of a page and the token of the next one, from rows of which there is one more when there is a next."""
+    rows = list(found[: page.size])
+    return rows, _write_token(list_name, *key(rows[-1])) if len(found) > page.size else ""
+
+
+def _write_token(list_name: str, time: datetime | None, identifier: str) -> str:
+    place = [list_name, time.isoformat() if time is not None else "", identifier]
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def _read_token(list_name: str, token: str) -> tuple[datetime, str]:
+    try:
+        place = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        name, time, identifier = place
+        moment = datetime.fromisoformat(time)
+    except (ValueError, TypeError, binascii.Error):
+        raise PageTokenInvalid from None
+    if name != list_name or not isinstance(identifier, str) or "\x00" in identifier or moment.tzinfo is None:
+        raise PageTokenInvalid
+    return moment, identifier

@@ -1,0 +1,66 @@
+"""The records kept beside a stored file: what was found in it, and its chunks, so that parsing need not be repeated."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from services.ingest.models import Chunk, Document
+
+METADATA = "metadata.json"
+CHUNKS = "chunks.json"
+
+
+@dataclass(frozen=True)
+class ChunkedFile:
+    """A file parsed and cut. `fingerprint` names the parser and chunker that did it."""
+
+    fingerprint: str
+    chunks: tuple[Chunk, ...]
+    title: str
+    page_count: int | None
+
+    @property
+    def token_count(self) -> int:
+        return sum(chunk.token_count for chunk in self.chunks)
+
+
+def chunks_to_bytes(chunked: ChunkedFile) -> bytes:
+    return json.dumps(
+        {
+            "fingerprint": chunked.fingerprint,
+            "title": chunked.title,
+            "page_count": chunked.page_count,
+            "chunks": [asdict(chunk) for chunk in chunked.chunks],
+        },
+        ensure_ascii=False,
+    ).encode()
+
+
+def chunks_from_bytes(data: bytes, *, fingerprint: str) -> ChunkedFile | None:
+    """The chunks, if they were made by the parser and chunker of that fingerprint; None when not."""
+    try:
+        record: dict[str, Any] = json.loads(data)
+        if record["fingerprint"] != fingerprint:
+            return None
+        chunks = tuple(Chunk(**{**chunk, "headings": tuple(chunk["headings"])}) for chunk in record["chunks"])
+        return ChunkedFile(fingerprint, chunks, record["title"], record["page_count"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def metadata_to_bytes(document: Document, filename: str) -> bytes:
+    """What a person or another tool may want to know of the stored file; `filename` is the name it first came under."""
+    return json.dumps(
+        {
+            "document_id": document.document_id,
+            "filename": filename,
+            "content_type": document.content_type,
+            "size_bytes": document.size_bytes,
+            "title": document.title,
+            "page_count": document.page_count,
+            "chunk_count": document.chunk_count,
+            "token_count": document.token_count,
+        },
+        ensure_ascii=False,
+        indent=1,
+    ).encode()

@@ -1,0 +1,173 @@
+"""ingest.v1 on the wire: requests in, replies out, and the status of every error."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
+from grpc import StatusCode
+
+from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
+from services.ingest.errors import (
+    DocumentNotFound,
+    FileBroken,
+    FileEmpty,
+    FilenameInvalid,
+    FileStoreUnavailable,
+    FileTooLarge,
+    FileTypeMismatch,
+    FileTypeUnsupported,
+    FileWithoutText,
+    IndexRefused,
+    IndexUnavailable,
+    JobCancelled,
+    JobNotFound,
+    JobStoreUnavailable,
+    NameInvalid,
+    PageTokenInvalid,
+    ParsingTimeout,
+    RequestIdInvalid,
+    StorageFull,
+)
+from services.ingest.filenames import CONTENT_TYPES
+from services.ingest.ingesting import Ingesting
+from services.ingest.models import Document, Job
+from services.ingest.reading import Reading, document_id_of
+from services.transport.errors import Failure
+from services.transport.identity import current_caller
+
+FAILURES: Mapping[type[Exception], Failure] = {
+    FilenameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "FILENAME_INVALID"),
+    RequestIdInvalid: Failure(StatusCode.INVALID_ARGUMENT, "REQUEST_ID_INVALID"),
+    NameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "NAME_INVALID"),
+    PageTokenInvalid: Failure(StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
+    FileEmpty: Failure(StatusCode.INVALID_ARGUMENT, "FILE_EMPTY"),
+    FileTypeUnsupported: Failure(StatusCode.INVALID_ARGUMENT, "FILE_TYPE_UNSUPPORTED"),
+    FileTypeMismatch: Failure(StatusCode.INVALID_ARGUMENT, "FILE_TYPE_MISMATCH"),
+    FileBroken: Failure(StatusCode.INVALID_ARGUMENT, "FILE_BROKEN"),
+    FileWithoutText: Failure(StatusCode.INVALID_ARGUMENT, "FILE_WITHOUT_TEXT"),
+    FileTooLarge: Failure(StatusCode.OUT_OF_RANGE, "FILE_TOO_LARGE"),
+    ParsingTimeout: Failure(StatusCode.DEADLINE_EXCEEDED, "PARSING_TIMEOUT"),
+    DocumentNotFound: Failure(StatusCode.NOT_FOUND, "DOCUMENT_NOT_FOUND"),
+    JobNotFound: Failure(StatusCode.NOT_FOUND, "JOB_NOT_FOUND"),
+    StorageFull: Failure(StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL"),
+    IndexRefused: Failure(StatusCode.FAILED_PRECONDITION, "INDEX_REFUSED"),
+    JobCancelled: Failure(StatusCode.ABORTED, "JOB_CANCELLED"),
+    FileStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "FILE_STORE_UNAVAILABLE"),
+    JobStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "JOB_STORE_UNAVAILABLE"),
+    IndexUnavailable: Failure(StatusCode.UNAVAILABLE, "INDEX_UNAVAILABLE"),
+}
+
+
+class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
+    """ingest.v1.IngestService."""
+
+    def __init__(self, *, ingesting: Ingesting, reading: Reading, storage_backend: str) -> None:
+        self._ingesting = ingesting
+        self._reading = reading
+        self._storage_backend = storage_backend
+
+    async def IngestDocument(
+        self, request: ingest_service_pb2.IngestDocumentRequest, context: object
+    ) -> ingest_service_pb2.IngestDocumentResponse:
+        caller = current_caller()
+        ingested = await self._ingesting.ingest(
+            tenant=caller.tenant,
+            subject=caller.subject,
+            filename=request.filename,
+            content=request.content,
+            request_id=request.request_id,
+        )
+        return ingest_service_pb2.IngestDocumentResponse(
+            document=_document(ingested.document),
+            cache_hit=ingested.cache_hit,
+            storage_backend=self._storage_backend,
+            job=f"jobs/{ingested.job_id}",
+        )
+
+    async def GetJob(self, request: ingest_service_pb2.GetJobRequest, context: object) -> document_pb2.IngestJob:
+        return _job(await self._reading.job(current_caller().tenant, request.name))
+
+    async def ListJobs(
+        self, request: ingest_service_pb2.ListJobsRequest, context: object
+    ) -> ingest_service_pb2.ListJobsResponse:
+        jobs, next_page_token = await self._reading.job_list(
+            current_caller().tenant, page_size=request.page_size, page_token=request.page_token
+        )
+        return ingest_service_pb2.ListJobsResponse(jobs=map(_job, jobs), next_page_token=next_page_token)
+
+    async def GetDocument(
+        self, request: ingest_service_pb2.GetDocumentRequest, context: object
+    ) -> document_pb2.Document:
+        return _document(await self._reading.document(current_caller().tenant, request.name))
+
+    async def ListDocuments(
+        self, request: ingest_service_pb2.ListDocumentsRequest, context: object
+    ) -> ingest_service_pb2.ListDocumentsResponse:
+        documents, next_page_token = await self._reading.documents(
+            current_caller().tenant, page_size=request.page_size, page_token=request.page_token
+        )
+        return ingest_service_pb2.ListDocumentsResponse(
+            documents=map(_document, documents), next_page_token=next_page_token
+        )
+
+    async def DeleteDocument(
+        self, request: ingest_service_pb2.DeleteDocumentRequest, context: object
+    ) -> empty_pb2.Empty:
+        await self._ingesting.delete(current_caller().tenant, document_id_of(request.name))
+        return empty_pb2.Empty()
+
+    async def GetStats(
+        self, request: ingest_service_pb2.GetStatsRequest, context: object
+    ) -> ingest_service_pb2.GetStatsResponse:
+        stats = await self._reading.stats(current_caller().tenant)
+        uptime = duration_pb2.Duration()
+        uptime.FromMilliseconds(round(stats.uptime_seconds * 1000))
+        return ingest_service_pb2.GetStatsResponse(
+            document_count=stats.documents.document_count,
+            total_size_bytes=stats.documents.total_size_bytes,
+            jobs_by_state={state.value: count for state, count in stats.jobs_by_state.items()},
+            storage_backend=self._storage_backend,
+            parsed_file_count=stats.parsed_file_count,
+            served_extensions=sorted(f".{extension}" for extension in CONTENT_TYPES),
+            max_file_bytes=self._ingesting.max_file_bytes,
+            uptime=uptime,
+        )
+
+
+def _document(document: Document) -> document_pb2.Document:
+    return document_pb2.Document(
+        name=f"documents/{document.document_id}",
+        filenames=document.filenames,
+        content_type=document.content_type,
+        size_bytes=document.size_bytes,
+        chunk_count=document.chunk_count,
+        token_count=document.token_count,
+        page_count=document.page_count,
+        create_time=_timestamp(document.create_time),
+        update_time=_timestamp(document.update_time),
+        title=document.title,
+    )
+
+
+def _job(job: Job) -> document_pb2.IngestJob:
+    return document_pb2.IngestJob(
+        name=f"jobs/{job.job_id}",
+        document=f"documents/{job.document_id}",
+        filename=job.filename,
+        state=document_pb2.IngestJob.State.Value(job.state.value),
+        failure_reason=job.failure_reason,
+        failure_detail=job.failure_detail,
+        attempt_count=job.attempt_count,
+        create_time=_timestamp(job.create_time),
+        update_time=_timestamp(job.update_time),
+        indexed_chunk_count=job.indexed_chunk_count,
+        total_chunk_count=job.total_chunk_count,
+    )
+
+
+def _timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
+    if moment is None:
+        return None
+    timestamp = timestamp_pb2.Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

@@ -1,0 +1,122 @@
+"""The ingest service put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
+from services.ingest.adapters.local_files import LocalFiles
+from services.ingest.adapters.parsing.formats import PARSING_VERSION
+from services.ingest.adapters.parsing_process import ParsingProcess
+from services.ingest.adapters.postgres_documents import PostgresDocuments
+from services.ingest.adapters.postgres_jobs import PostgresJobs
+from services.ingest.adapters.rag_client import RagChunkIndexer
+from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
+from services.ingest.chunking import Chunker
+from services.ingest.deleting import Deleting
+from services.ingest.ingesting import Ingesting
+from services.ingest.reading import Reading
+from services.ingest.service import FAILURES, IngestServicer
+from services.ingest.settings import IngestSettings
+from services.ingest.workers import Workers
+from services.ingest.working import JobRunner
+from services.storage.postgres import open_store
+from services.transport.channels import open_channel
+from services.transport.identity import Caller, acting_as
+from services.transport.serving import ServiceDefinition
+
+MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
+SERVICE_NAME = "diglot.ingest.v1.IngestService"
+# Each job renews its lease and tells its progress; calls come on top.
+_MAX_CONNECTIONS = 6
+
+
+@asynccontextmanager
+async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefinition]:
+    """Everything the service needs, opened in order and closed in reverse; work that is under way is given back."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            open_store(
+                settings.store_url.get_secret_value(),
+                schema="ingest",
+                migrations=MIGRATIONS,
+                max_connections=_MAX_CONNECTIONS,
+            )
+        )
+        rag = await stack.enter_async_context(open_channel(settings.rag_target, settings.transport))
+        jobs, registry = PostgresJobs(pool), PostgresDocuments(pool)
+        files = LocalFiles(settings.data_dir / "files")
+        indexer = RagChunkIndexer(
+            rag, batch_chunks=settings.index_batch_chunks, timeout_seconds=settings.index_timeout_seconds
+        )
+        deleting = Deleting(jobs=jobs, registry=registry, files=files, indexer=indexer, act_for=act_for)
+        runner = JobRunner(
+            jobs=jobs,
+            registry=registry,
+            files=files,
+            parser=ParsingProcess(
+                timeout_seconds=settings.parsing_timeout_seconds,
+                memory_bytes=settings.parsing_memory_bytes,
+                max_parallel=settings.max_parallel_parsings,
+            ),
+            chunker=Chunker(
+                WordPieceTokens(), max_tokens=settings.chunk_tokens, overlap_tokens=settings.chunk_overlap_tokens
+            ),
+            indexer=indexer,
+            deleting=deleting,
+            act_for=act_for,
+            parsing_fingerprint=f"parsing-{PARSING_VERSION}",
+            lease_seconds=settings.lease_seconds,
+        )
+        ingesting = Ingesting(
+            jobs=jobs,
+            registry=registry,
+            files=files,
+            runner=runner,
+            deleting=deleting,
+            max_file_bytes=settings.max_file_bytes,
+            outlive_calls=settings.background_work,
+        )
+        stack.push_async_callback(ingesting.close)
+        if settings.background_work:
+            workers = Workers(
+                jobs=jobs,
+                runner=runner,
+                deleting=deleting,
+                count=settings.worker_count,
+                poll_seconds=settings.worker_poll_seconds,
+            )
+            await stack.enter_async_context(_working(workers))
+        servicer = IngestServicer(
+            ingesting=ingesting,
+            reading=Reading(jobs=jobs, registry=registry, counter=runner),
+            storage_backend=files.kind,
+        )
+
+        async def is_serving() -> bool:
+            return await jobs.is_reachable() and await files.is_reachable()
+
+        yield ServiceDefinition(
+            name=SERVICE_NAME,
+            domain="ingest.diglot",
+            failures=FAILURES,
+            add_to=lambda server: add_IngestServiceServicer_to_server(servicer, server),
+            checks={"": is_serving, "job_store": jobs.is_reachable, "file_store": files.is_reachable},
+        )
+
+
+def act_for(tenant: str) -> AbstractContextManager[Caller]:
+    """Work for a tenant is done in this service's name: it may end long after the user's claim has."""
+    return acting_as(Caller(tenant, "ingest-worker", frozenset({"user"})))
+
+
+@asynccontextmanager
+async def _working(workers: Workers) -> AsyncIterator[None]:
+    task = asyncio.create_task(workers.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,54 @@
+"""Background work: taking up jobs that nobody works on, and finishing deletions that were cut short."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from services.ingest.deleting import Deleting
+from services.ingest.errors import IngestError
+from services.ingest.ports import JobStore
+from services.ingest.working import JobRunner
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Workers:
+    """Looks for work every `poll_seconds`, with `count` jobs at a time."""
+
+    jobs: JobStore
+    runner: JobRunner
+    deleting: Deleting
+    count: int = 2
+    poll_seconds: float = 2.0
+
+    async def run(self) -> None:
+        """Work until cancelled; what is being done then is given back."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.count):
+                group.create_task(self._repeat(self.take_up_due))
+            group.create_task(self._repeat(self.deleting.settle_all))
+
+    async def take_up_due(self) -> None:
+        """Do every job that is due, one after the other. A job that fails is recorded as such and is no error here."""
+        while True:
+            leased = await self.jobs.claim_due(lease_seconds=self.runner.lease_seconds)
+            if leased is None:
+                return
+            logger.info("job.taken_up", extra={"job_id": leased.job.job_id, "attempt_count": leased.job.attempt_count})
+            try:
+                await self.runner.run(leased)
+            except IngestError as error:
+                logger.info("job.ended", extra={"job_id": leased.job.job_id, "error_kind": type(error).__name__})
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except IngestError as error:  # the store of jobs is away; it comes back
+                logger.warning("worker.waiting", extra={"error_kind": type(error).__name__})
+            except Exception as error:
+                # A worker that ended over one odd job would leave all others undone.
+                logger.error("worker.stumbled", exc_info=error)
+            await asyncio.sleep(self.poll_seconds)
