@@ -1,0 +1,89 @@
+"""Saying in plain words what a query does and by which links, and how sure of it the links make us."""
+
+from __future__ import annotations
+
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand
+from services.sql.grounding.reading_state import Reading
+
+MAX_LINKS = 12
+VERBS = {"sum": "total", "avg": "average", "max": "highest", "min": "lowest"}
+
+
+def explain(form: LogicalForm, reading: Reading) -> str:
+    """What the query shows, restricts, groups and sorts by, then the links from words to the schema."""
+    if form.share_of:
+        text = f"Shows what percentage of {form.subject} meets the condition"
+    else:
+        text = "Shows " + _listed([_said(output) for output in form.outputs])
+    groups = [group for group in form.groups if group in form.outputs]
+    if any(isinstance(output, Measure) for output in form.outputs) and groups:
+        text = "Shows " + _listed([_said(output) for output in form.outputs if output not in groups])
+        text += " for each " + _listed([_said(group) for group in groups])
+    if form.order:
+        text += ", " + _listed(
+            [f"{_said(order.operand)} {'descending' if order.descending else 'ascending'}" for order in form.order]
+        ).join(("sorted by ", ""))
+    if form.limit is not None:
+        text += f", the first {form.limit}" if form.limit > 1 else ", the first row only"
+    links = [note for note in dict.fromkeys(reading.notes) if note]
+    tables = [
+        f"“{item.text}” → {table}"
+        for item in reading.items
+        if item.kind == "table" and (table := reading.table_of(item_index(reading, item))) is not None and item.used
+    ]
+    known = [
+        *dict.fromkeys(tables),
+        *[link for link in links if not any(link.split(" →")[0] == one.split(" →")[0] for one in tables)],
+    ]
+    return text + "." + (" Links: " + "; ".join(known[:MAX_LINKS]) + "." if known else "")
+
+
+def item_index(reading: Reading, item: object) -> int:
+    """Where an item stands."""
+    return next(index for index, one in enumerate(reading.items) if one is item)
+
+
+def _said(operand: Operand) -> str:
+    if isinstance(operand, ColumnOf):
+        name = f"{operand.table.split('.', 1)[1]}.{operand.ref[1]}"
+        return f"the {operand.part} of {name}" if operand.part else name
+    if operand.ref is None:
+        return f"the number of {operand.table.split('.', 1)[1]}"
+    name = f"{operand.table.split('.', 1)[1]}.{operand.ref[1]}"
+    if operand.function == "count":
+        return f"the number of different {name}" if operand.distinct else f"the number of {name}"
+    if operand.times is not None:
+        name += f" × {operand.times[1]}"
+    return f"the {VERBS[operand.function]} {name}"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1] if parts else ""
+
+
+def unmatched_words(reading_items: Reading) -> tuple[str, ...]:
+    """Content words of the question that no part of the schema stands for."""
+    return tuple(
+        dict.fromkeys(
+            item.text for item in reading_items.items if item.kind == "word" and item.content and not item.used
+        )
+    )
+
+
+def confidence_of(reading: Reading) -> float:
+    """From 0 to 1: the share of content words that are linked, how well, and what had to be assumed."""
+    linked, total, quality, links = 0.0, 0.0, 0.0, 0
+    for item in reading.items:
+        if item.kind == "cue" or item.content == 0:
+            continue
+        total += item.content
+        if item.kind == "word" and not item.used:
+            continue
+        linked += item.content if item.used or item.kind != "column" else 0.6 * item.content
+        if item.kind in {"table", "column"}:
+            quality += item.quality
+            links += 1
+    if total == 0:
+        return 0.0
+    mean = quality / links if links else 0.9
+    return round(max(0.0, min(1.0, (linked / total) ** 1.5 * (0.45 + 0.55 * min(mean, 1.0)) * reading.doubt)), 3)

@@ -1,0 +1,92 @@
+"""The grounded generator: SQL from evidence in names, comments, types, keys and values alone, without a model."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.sql.grounding.assessing import assess_question
+from services.sql.grounding.compiling import compile_form
+from services.sql.grounding.explaining import confidence_of, explain, unmatched_words
+from services.sql.grounding.from_clause import CannotCompile
+from services.sql.grounding.join_paths import JoinGraph, build_join_graph
+from services.sql.grounding.lexicon import Lexicon, build_lexicon
+from services.sql.grounding.linking import link_question
+from services.sql.grounding.reading import read_question
+from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
+
+LEAST_CONFIDENCE = 0.4
+MOST_TOKENS = 120  # longer texts are no questions to a database
+KEPT_SCHEMAS = 8
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is computed once for each schema."""
+
+    lexicon: Lexicon
+    graph: JoinGraph
+
+
+class GroundedGenerator:
+    """Satisfies SqlGenerator. Deterministic, in process, without network; keeps the indexes of the last schemas."""
+
+    name = "grounded"
+
+    def __init__(self) -> None:
+        self._indexes: OrderedDict[str | int, tuple[Schema, Index]] = OrderedDict()
+
+    async def generate(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+        """One SELECT, or why there is none."""
+        return self.draft(question, schema)
+
+    async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
+        """How well the schema answers each text, in the order given."""
+        index = self._index_of(schema)
+        return [assess_question(question, self.draft(question, schema), index.lexicon) for question in questions]
+
+    def draft(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+        """What generate gives, for callers outside an event loop."""
+        index = self._index_of(schema)
+        tokens, mentions = link_question(question, index.lexicon)
+        if not tokens:
+            return NoDraft("There is no question.")
+        if len(tokens) > MOST_TOKENS:
+            return NoDraft("The question is too long to be read as one query.")
+        loose = Reading(tokens, mentions, index.lexicon, index.graph)
+        try:
+            form, reading = read_question(tokens, mentions, index.lexicon, index.graph)
+            sql, tables = compile_form(form, index.lexicon, index.graph)
+        except (Unreadable, CannotCompile) as error:
+            return NoDraft(_bounded(str(error)), unmatched_words(loose))
+        unmatched = unmatched_words(reading)
+        confidence = confidence_of(reading)
+        if confidence < LEAST_CONFIDENCE:
+            return NoDraft(_thin(unmatched), unmatched)
+        return SqlDraft(sql, explain(form, reading), confidence, tuple(sorted(tables)))
+
+    def _index_of(self, schema: Schema) -> Index:
+        key: str | int = schema.fingerprint or id(schema)
+        known = self._indexes.get(key)
+        if known is not None and (schema.fingerprint or known[0] is schema):
+            self._indexes.move_to_end(key)
+            return known[1]
+        graph = build_join_graph(schema)
+        index = Index(build_lexicon(schema, graph.key_columns), graph)
+        self._indexes[key] = (schema, index)
+        while len(self._indexes) > KEPT_SCHEMAS:
+            self._indexes.popitem(last=False)
+        return index
+
+
+def _thin(unmatched: tuple[str, ...]) -> str:
+    if not unmatched:
+        return "Too little of the question could be linked to the database."
+    listed = ", ".join(f"“{word}”" for word in unmatched[:5])
+    return _bounded(f"Nothing in the database stands for {listed}.")
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= 500 else text[:499] + "…"

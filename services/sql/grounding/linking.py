@@ -1,0 +1,284 @@
+"""Linking: which words of a question name which tables, columns, values, numbers, periods and cues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.sql.grounding.dates import bare_year, read_period, whole_year
+from services.sql.grounding.lexicon import (
+    COMMENT_QUALITY,
+    GENERIC_STEMS,
+    ColumnEntry,
+    Lexicon,
+    equivalents,
+)
+from services.sql.grounding.mentions import Mention, ValueLink
+from services.sql.grounding.wording import (
+    FUNCTION_WORDS,
+    LIGHT_WORDS,
+    LONGEST_PHRASE,
+    MULTIPLIERS,
+    NUMBER_WORDS,
+    PHRASES,
+)
+from services.sql.grounding.words import Token, split_question, stem, value_stems
+
+LONGEST_NAME = 5  # words of one name
+INSIDE_NAMES = frozenset({"of", "the", "a", "an", "s", "'", "in"})
+SWALLOWED = {"total": "sum", "sum": "sum", "averag": "avg", "maximum": "max", "minimum": "min"}
+
+
+def link_question(question: str, lexicon: Lexicon) -> tuple[list[Token], list[Mention]]:
+    """Tokens of the question and its mentions in order, without overlaps. Function words have no mention."""
+    tokens = split_question(question)
+    found: list[tuple[float, Mention]] = []
+    for at in range(len(tokens)):
+        found.extend(_cues_at(tokens, at))
+        found.extend(_literals_at(tokens, at))
+        found.extend(_names_at(tokens, at, lexicon))
+        found.extend(_values_at(tokens, at, lexicon))
+    taken: dict[int, Mention] = {}
+    for _, mention in sorted(found, key=lambda pair: (-pair[0], pair[1].first, -pair[1].last)):
+        span = range(mention.first, mention.last + 1)
+        holder = taken.get(mention.first)
+        if holder is not None and (holder.first, holder.last) == (mention.first, mention.last):
+            _merge(holder, mention)
+        elif not any(index in taken for index in span):
+            taken.update(dict.fromkeys(span, mention))
+    mentions = sorted({id(one): one for one in taken.values()}.values(), key=lambda one: one.first)
+    return tokens, _with_loose_words(tokens, mentions, set(taken))
+
+
+def _merge(holder: Mention, other: Mention) -> None:
+    """Keep every reading of one span; cues and literals stay what they are, but may also be names."""
+    for table, quality in other.tables.items():
+        holder.tables[table] = max(quality, holder.tables.get(table, 0))
+    for column, quality in other.columns.items():
+        holder.columns[column] = max(quality, holder.columns.get(column, 0))
+    holder.values = (*holder.values, *other.values)
+    holder.swallowed = holder.swallowed or other.swallowed
+    if holder.cue is None and holder.kind != "cue":
+        holder.cue = other.cue
+
+
+def _cues_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
+    words = [token.lower for token in tokens[at : at + LONGEST_PHRASE] if token.kind in {"word", "sign"}]
+    for length in range(len(words), 0, -1):
+        if any(token.kind not in {"word", "sign"} for token in tokens[at : at + length]):
+            continue
+        cue = PHRASES.get(" ".join(words[:length]))
+        if cue is not None:
+            text = " ".join(words[:length])
+            # A phrase of several words is surely a cue; a single one gives way to a name that contains it.
+            score = 0.9 + 1.1 * (length - 1)
+            return [(score, Mention("cue", text, at, at + length - 1, cue=cue, content=0))]
+    return []
+
+
+def _literals_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
+    token = tokens[at]
+    period = read_period(tokens, at)
+    if period is not None:
+        last = at + period[1] - 1
+        text = " ".join(one.text for one in tokens[at : last + 1])
+        return [(4.0 + period[1], Mention("period", text, at, last, period=period[0]))]
+    if token.kind == "quoted":
+        return [(5.0, Mention("quoted", token.text, at, at))]
+    if token.kind == "number":
+        number = float(token.text.replace(",", ""))
+        last = at
+        if at + 1 < len(tokens) and tokens[at + 1].lower in MULTIPLIERS:
+            number, last = number * MULTIPLIERS[tokens[at + 1].lower], at + 1
+        mention = Mention("number", token.text, at, last, number=number)
+        year = bare_year(token)
+        if year is not None and last == at and "," not in token.text:
+            mention.period = whole_year(year)
+        return [(1.5 + (last - at) * 2, mention)]
+    if token.kind == "word" and token.lower in NUMBER_WORDS:
+        return [(0.95, Mention("number", token.text, at, at, number=float(NUMBER_WORDS[token.lower])))]
+    return []
+
+
+def _names_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple[float, Mention]]:
+    """Tables and columns named by the span from here; the longest spans that still name something."""
+    if tokens[at].kind != "word" or (tokens[at].lower in INSIDE_NAMES):
+        return []
+    found = []
+    span: list[int] = []
+    for end in range(at, min(at + LONGEST_NAME + 2, len(tokens))):
+        token = tokens[end]
+        if token.kind != "word" or len(span) >= LONGEST_NAME:
+            break
+        if token.lower in INSIDE_NAMES:
+            continue
+        if token.lower in FUNCTION_WORDS and token.stem not in lexicon.vocabulary:
+            break
+        span.append(end)
+        mention = _name_of_span(tokens, span, lexicon, inverted=span[-1] - span[0] >= len(span))
+        if mention is not None:
+            found.append(mention)
+    return found
+
+
+def _name_of_span(
+    tokens: Sequence[Token], span: Sequence[int], lexicon: Lexicon, *, inverted: bool
+) -> tuple[float, Mention] | None:
+    hits = [lexicon.hits(tokens[index].stem) for index in span]
+    tables: dict[str, float] = {}
+    columns: dict[tuple[str, str], float] = {}
+    if all(hits):
+        for table in lexicon.tables.values():
+            quality = 0.0 if inverted else _coverage(hits, table.stems)
+            if quality >= 0.5:
+                tables[table.name] = quality
+            for entry in table.columns:
+                quality = _column_quality(hits, entry, table.stems)
+                if quality >= 0.3 and not (inverted and quality < 0.85):
+                    columns[entry.ref] = quality
+    if not tables and not columns and len(span) == 1:
+        word = tokens[span[0]].stem
+        if word not in LIGHT_WORDS and tokens[span[0]].lower not in FUNCTION_WORDS:
+            near = lexicon.comments_by_stem.get(word, ())
+            if 0 < len(near) <= 4:
+                columns = {entry.ref: COMMENT_QUALITY for entry in near}
+            for name, entry_table in lexicon.tables.items():
+                if word in entry_table.comment:
+                    tables[name] = COMMENT_QUALITY
+            if len(tables) > 2:
+                tables = {}
+    if not tables and not columns:
+        return None
+    best = max([*tables.values(), *columns.values()])
+    kind = "table" if max(tables.values(), default=0) >= max(columns.values(), default=0) else "column"
+    text = " ".join(tokens[index].text for index in range(span[0], span[-1] + 1))
+    mention = Mention(kind, text, span[0], span[-1], tables, columns, content=len(span), quality=best)
+    for index in span:
+        if tokens[index].stem in SWALLOWED:
+            mention.swallowed = SWALLOWED[tokens[index].stem]
+    weak = len(span) == 1 and tokens[span[0]].lower in FUNCTION_WORDS and best < 0.95
+    # A name of several words that is only partly met must not outrank the words taken one by one.
+    length = len(span) if best >= 0.8 else 1
+    score = length * (0.4 + 0.6 * best) * (0.5 if weak else 1.0) + (0.05 if best >= 0.95 else 0)
+    return score, mention
+
+
+def _coverage(hits: Sequence[dict[str, float]], stems: tuple[str, ...]) -> float:
+    """How fully the words of a span name something with these stems: each word hits another stem, in any order."""
+    left = dict.fromkeys(stems)
+    total = 0.0
+    for hit in hits:
+        best = max((word for word in hit if word in left), key=lambda word: hit[word], default=None)
+        if best is None:
+            return 0.0
+        del left[best]
+        total += hit[best]
+    if not left:
+        return total / len(hits)
+    head_named = stems[-1] not in left
+    return (total / len(hits)) * len(hits) / len(stems) * (1.1 if head_named else 0.75)
+
+
+def _column_quality(hits: Sequence[dict[str, float]], entry: ColumnEntry, table_stems: tuple[str, ...]) -> float:
+    """How fully a span names a column: its own words count, those of its table are welcome."""
+    left = dict.fromkeys(entry.own)
+    spare = [word for word in table_stems if word not in left]
+    covered, quality, own_hits = 0.0, 0.0, 0
+    for hit in hits:
+        best = max((word for word in hit if word in left), key=lambda word: hit[word], default=None)
+        if best is not None:
+            del left[best]
+            covered += _weight(best)
+            quality += hit[best]
+            own_hits += 1
+            continue
+        near = next((word for word in spare if word in hit), None)
+        if near is None:
+            return 0.0
+        quality += hit[near]
+    if own_hits == 0:
+        return 0.0
+    whole = sum(_weight(word) for word in entry.own)
+    if entry.own[-1] in left:
+        covered *= 0.4  # the head noun is not named: "unit" says little of "unit price"
+    if entry.is_key and len(entry.own) > 1 and "id" in left:
+        covered *= 0.6
+    share = covered / whole
+    return quality / len(hits) * (share if share >= 0.999 else 0.35 + 0.5 * share)
+
+
+def _weight(word: str) -> float:
+    return 0.5 if word in GENERIC_STEMS else 1.0
+
+
+def _values_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple[float, Mention]]:
+    token = tokens[at]
+    found: list[tuple[float, Mention]] = []
+    if token.kind == "quoted":
+        stems = value_stems(token.text)
+        links = _matching_values(lexicon, stems, token.text, 1.0)
+        if links:
+            found.append((5.0, Mention("quoted", token.text, at, at, values=links)))
+        return found
+    if token.kind not in {"word", "number"}:
+        return []
+    longest = min(len(tokens) - at, 12)
+    run: list[str] = []
+    for offset in range(longest):
+        piece = tokens[at + offset]
+        if piece.kind not in {"word", "number", "date"}:
+            break
+        run.extend(value_stems(piece.text) if piece.kind != "word" else (stem(piece.lower),))
+        candidates = lexicon.values.get(run[0], ())
+        if not candidates:
+            break
+        text = " ".join(one.text for one in tokens[at : at + offset + 1])
+        links = _matching_values(lexicon, tuple(run), text, 0.0)
+        if links and _is_telling(tokens[at : at + offset + 1], links):
+            exact = any(link.value == text for link in links)
+            words = offset + 1
+            score = words * 1.0 + (0.12 if exact and token.is_capitalised else 0.02)
+            found.append((score, Mention("value", text, at, at + offset, values=links, content=words)))
+    if token.kind == "word":
+        for value in equivalents(token.lower):
+            links = _matching_values(lexicon, value_stems(value), value, 0.9)
+            if links:
+                found.append((1.03, Mention("value", token.text, at, at, values=links)))
+                break
+    return found
+
+
+def _matching_values(lexicon: Lexicon, stems: tuple[str, ...], text: str, least: float) -> tuple[ValueLink, ...]:
+    if not stems:
+        return ()
+    links = []
+    for value_words, entry, value in lexicon.values.get(stems[0], ()):
+        if value_words == stems:
+            quality = 1.0 if value == text else 0.95 if value.lower() == text.lower() else 0.85
+            links.append(ValueLink(entry, value, max(quality, least)))
+    return tuple(links[:40])
+
+
+def _is_telling(span: Sequence[Token], links: Sequence[ValueLink]) -> bool:
+    """Whether a span names a value rather than happening to equal one: "The" and "a" are values somewhere."""
+    if len(span) > 1:
+        return not all(token.lower in FUNCTION_WORDS or token.kind == "number" for token in span)
+    token = span[0]
+    if token.kind == "number":
+        return False
+    exact = any(link.value == token.text for link in links)
+    if len(token.text) <= 2:
+        return exact and token.text.isupper() and token.text not in {"A", "I"}
+    if token.lower in FUNCTION_WORDS or token.lower in PHRASES or token.lower in NUMBER_WORDS:
+        return exact and token.is_capitalised and token.start > 0
+    return True
+
+
+def _with_loose_words(tokens: Sequence[Token], mentions: list[Mention], taken: set[int]) -> list[Mention]:
+    """Content words that nothing stands for become mentions of their own: coverage is measured by them."""
+    loose = []
+    for index, token in enumerate(tokens):
+        if index in taken or token.kind != "word" or token.lower in FUNCTION_WORDS or len(token.text) == 1:
+            continue
+        light = token.stem in LIGHT_WORDS
+        loose.append(Mention("word", token.text, index, index, content=0 if light else 1, quality=0.0))
+    return sorted([*mentions, *loose], key=lambda mention: mention.first)

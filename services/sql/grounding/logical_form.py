@@ -1,0 +1,180 @@
+"""The logical form: what a question asks of the database, before it is SQL.
+
+Tables are full names ("public.orders"), columns (table, column) pairs. Conditions nest; everything is immutable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from services.sql.grounding.dates import Period
+
+Ref = tuple[str, str]  # full name of the table, name of the column
+
+
+@dataclass(frozen=True)
+class ColumnOf:
+    """A column itself, or a part of a date: `part` is "" or day, week, month, quarter, year."""
+
+    ref: Ref
+    part: str = ""
+
+    @property
+    def table(self) -> str:
+        """The table it belongs to."""
+        return self.ref[0]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An aggregate over the rows of `table`: count of rows (`ref` None) or a function of a column.
+
+    `times` multiplies the column row by row before the aggregate (unit price × quantity).
+    """
+
+    function: str  # count, sum, avg, max, min
+    table: str
+    ref: Ref | None = None
+    distinct: bool = False
+    times: Ref | None = None
+
+
+Operand = ColumnOf | Measure
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Column against a literal; text literals are compared as they stand."""
+
+    ref: Ref
+    operator: str
+    value: str | float | bool
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Column equals one of the values; `ignore_case` where the value is the asker's spelling, not the database's."""
+
+    ref: Ref
+    values: tuple[str, ...]
+    negated: bool = False
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Column matches a text: how is contains, starts or ends; case does not matter."""
+
+    ref: Ref
+    how: str
+    text: str
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class InPeriod:
+    """Date column lies within one of the periods."""
+
+    ref: Ref
+    periods: tuple[Period, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class IsNull:
+    """Column is NULL, or is not."""
+
+    ref: Ref
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class CompareToMeasure:
+    """Column against an aggregate over its whole table: above the average, equal to the maximum."""
+
+    ref: Ref
+    operator: str
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class CompareColumns:
+    """One column against another of the same table."""
+
+    left: Ref
+    operator: str
+    right: Ref
+
+
+@dataclass(frozen=True)
+class Related:
+    """Rows of `owner` whose related rows, aggregated by `measure` under `inner`, compare so to the number."""
+
+    owner: str
+    measure: Measure
+    operator: str
+    number: float
+    inner: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exists:
+    """Rows for which some related row of `table` meets `inner`; or, negated, none does."""
+
+    owner: str
+    table: str
+    inner: tuple[Condition, ...] = ()
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """At least one of the conditions holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+Condition = Compare | OneOf | Matches | InPeriod | IsNull | CompareToMeasure | CompareColumns | Related | Exists | AnyOf
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """One sort key."""
+
+    operand: Operand
+    descending: bool
+
+
+@dataclass(frozen=True)
+class LogicalForm:
+    """One question as a query.
+
+    `share_of` asks what percentage of the rows under `conditions` meets these further conditions.
+    `having` compares a measure of each group with a number.
+    """
+
+    outputs: tuple[Operand, ...]
+    conditions: tuple[Condition, ...] = ()
+    groups: tuple[ColumnOf, ...] = ()
+    having: tuple[tuple[Measure, str, float], ...] = ()
+    order: tuple[Ordering, ...] = ()
+    limit: int | None = None
+    distinct: bool = False
+    share_of: tuple[Condition, ...] = ()
+    subject: str = ""  # the table whose rows are asked about
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+
+def tables_of(condition: Condition) -> Iterator[str]:
+    """Tables whose columns a condition compares in the row at hand, not inside a subquery of its own."""
+    if isinstance(condition, CompareColumns):
+        yield condition.left[0]
+        yield condition.right[0]
+    elif isinstance(condition, (Related, Exists)):
+        yield condition.owner
+    elif isinstance(condition, AnyOf):
+        for one in condition.conditions:
+            yield from tables_of(one)
+    else:
+        yield condition.ref[0]

@@ -1,0 +1,205 @@
+"""Reading: from the mentions of a question to its logical form, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.sql.grounding.join_paths import JoinGraph
+from services.sql.grounding.lexicon import Lexicon
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Ordering
+from services.sql.grounding.mentions import Mention
+from services.sql.grounding.reading_comparisons import read_comparisons
+from services.sql.grounding.reading_groups import read_groups, read_order
+from services.sql.grounding.reading_measures import is_money_word, money_measure
+from services.sql.grounding.reading_outputs import find_subject, finish_outputs, link_loose_tables, read_outputs
+from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_superlatives import read_superlatives
+from services.sql.grounding.reading_values import read_periods, read_texts, read_values
+from services.sql.grounding.words import Token
+
+LOW_ROWS = 10  # how many rows "low on stock" shows when nothing says what counts as low
+
+
+def read_question(
+    tokens: Sequence[Token], mentions: list[Mention], lexicon: Lexicon, graph: JoinGraph
+) -> tuple[LogicalForm, Reading]:
+    """The logical form and the state it was read in. Raises Unreadable."""
+    reading = Reading(tokens, mentions, lexicon, graph)
+    _refuse_what_cannot_be_said(reading)
+    find_subject(reading)
+    read_texts(reading)
+    _read_low(reading)
+    read_order(reading)
+    read_superlatives(reading)
+    read_comparisons(reading)
+    read_values(reading)
+    _settle_subject(reading)
+    _read_share(reading)
+    read_periods(reading)
+    read_groups(reading)
+    read_outputs(reading)
+    link_loose_tables(reading)
+    finish_outputs(reading)
+    _default_order(reading)
+    _check_nothing_is_left(reading)
+    return _form(reading), reading
+
+
+def _refuse_what_cannot_be_said(reading: Reading) -> None:
+    for item in reading.items:
+        if item.is_cue("ratio"):
+            raise Unreadable("It asks for a ratio of two numbers.")
+
+
+def _settle_subject(reading: Reading) -> None:
+    """Without a table named, the subject is that of the first column, measure or condition."""
+    if reading.subject:
+        return
+    for index, item in enumerate(reading.items):
+        if item.kind == "column" and item.quality >= 0.5 and (entry := reading.column_of(index)) is not None:
+            reading.subject = entry.table
+            return
+        if is_money_word(reading, index) and (measure := money_measure(reading, index, "sum")) is not None:
+            reading.subject = measure.table
+            return
+    for output in reading.outputs:
+        reading.subject = output.table
+        return
+    for condition in reading.conditions:
+        ref = getattr(condition, "ref", None)
+        if ref is not None:
+            reading.subject = ref[0]
+            return
+
+
+def _read_low(reading: Reading) -> None:
+    """"low on stock", "out of stock": few of a number, or none."""  # fmt: skip
+    from services.sql.grounding.logical_form import Compare, CompareColumns
+
+    for index, item in enumerate(reading.items):
+        if not item.is_cue("low", "zero") or index + 1 >= len(reading.items):
+            continue
+        entry = reading.column_of(index + 1, wanted="numeric")
+        if entry is None or not reading.are_adjacent(index, index + 1):
+            continue
+        if item.is_cue("zero"):
+            reading.conditions.append(Compare(entry.ref, "=", 0.0))
+            reading.note(index, f"{reading.text_of(entry.ref)} = 0")
+        else:
+            limit = next((one for one in reading.lexicon.tables[entry.table].columns if one.is_numeric and one != entry and set(one.own) & {"reorder", "minimum", "threshold", "safeti"}), None)  # fmt: skip
+            if limit is not None:
+                reading.conditions.append(CompareColumns(entry.ref, "<=", limit.ref))
+            else:
+                reading.limit = LOW_ROWS
+                reading.doubt *= 0.85
+                reading.notes.append(
+                    f"the {LOW_ROWS} rows with the lowest {reading.text_of(entry.ref)}, since nothing says what counts as low"
+                )
+            reading.order.append(Ordering(ColumnOf(entry.ref), False))
+            reading.note(index, f"low {reading.text_of(entry.ref)}")
+        reading.note(index + 1, "")
+        reading.subject = reading.subject or entry.table
+
+
+def _read_share(reading: Reading) -> None:
+    for index, item in enumerate(reading.items):
+        if item.is_cue("share"):
+            if not reading.conditions:
+                raise Unreadable("It asks for a share, but not of what.")
+            reading.share, reading.conditions = list(reading.conditions), []
+            reading.note(index, "percentage of rows")
+            for one in reading.items:
+                if one.is_cue("count", "aggregate"):
+                    one.used = True
+
+
+def _default_order(reading: Reading) -> None:
+    """A direction without a key sorts by the measure, or by what is shown first; time runs forward."""
+    for item in reading.items:
+        if (
+            item.is_cue("direction", "order")
+            and not item.used
+            and item.cue is not None
+            and not reading.order
+            and reading.outputs
+        ):
+            key = next((output for output in reading.outputs if isinstance(output, Measure)), reading.outputs[0])
+            reading.order.append(Ordering(key, item.cue.data == "desc"))
+            item.used = True
+    timed = [group for group in reading.groups if group.part]
+    if timed and not reading.order:
+        reading.order.extend(Ordering(group, False) for group in timed)
+
+
+def _check_nothing_is_left(reading: Reading) -> None:
+    """A number, a comparison or a negation that found no place would change the answer: better none than a wrong one."""
+    for item in reading.items:
+        if item.used:
+            continue
+        if item.is_cue("negation"):
+            raise Unreadable(f"It is not clear what “{item.text}” denies.")
+        if item.is_cue("superlative") and item.text not in {"first", "last", "top", "most"}:
+            raise Unreadable(f"It is not clear what “{item.text}” is about.")
+        if (
+            item.is_cue("compare", "between")
+            and item.cue is not None
+            and item.cue.data not in {"since", "until", "before", "after"}
+        ):
+            if item.text in {"over", "under", "above", "below", "through", "from", "until"}:
+                reading.doubt *= 0.7
+            else:
+                raise Unreadable(f"It is not clear what “{item.text}” compares.")
+        if item.is_cue("aggregate") and item.text not in {
+            "overall",
+            "total",
+            "combined",
+            "in total",
+            "altogether",
+            "how much",
+        }:
+            raise Unreadable(f"It is not clear what “{item.text}” is taken over.")
+        if item.kind == "number" and not item.text.isalpha():
+            raise Unreadable(f"It is not clear what {item.text} is.")
+        if item.kind == "period":
+            raise Unreadable(f"No date column for “{item.text}” could be told.")
+        if item.is_cue("count", "share"):
+            reading.doubt *= 0.7
+
+
+def _form(reading: Reading) -> LogicalForm:
+    if not reading.outputs and not reading.share:
+        raise Unreadable("It is not clear what to show.")
+    if reading.share and reading.groups:
+        raise Unreadable("It asks for shares of several groups.")
+    count = Measure("count", reading.subject)
+    plain = [one for one in reading.outputs if isinstance(one, ColumnOf)]
+    distinct = reading.distinct or _asks_for_values(reading)
+    return LogicalForm(
+        outputs=(count,) if reading.share else tuple(reading.outputs),
+        conditions=tuple(dict.fromkeys(reading.conditions)),
+        groups=() if reading.share else tuple(reading.groups),
+        having=tuple(reading.having),
+        order=() if reading.share else tuple(reading.order),
+        limit=reading.limit,
+        distinct=distinct and len(plain) == len(reading.outputs) and not reading.groups,
+        share_of=tuple(dict.fromkeys(reading.share)),
+        subject=reading.subject,
+    )
+
+
+def _asks_for_values(reading: Reading) -> bool:
+    """"Which countries do customers come from" asks for each country once; "names of customers" for every row."""  # fmt: skip
+    if len(reading.outputs) != 1 or not isinstance(reading.outputs[0], ColumnOf) or reading.order:
+        return False
+    entry = reading.lexicon.columns[reading.outputs[0].ref]
+    first = next((token.lower for token in reading.tokens), "")
+    head = next((item for item in reading.items if item.kind in {"table", "column"}), None)
+    names_rows = entry.is_name or entry.is_key
+    return (
+        first in {"which", "what"}
+        and head is not None
+        and head.kind == "column"
+        and not names_rows
+        and entry.ref in head.columns
+        and head.first <= 1
+    )

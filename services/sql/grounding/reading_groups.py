@@ -1,0 +1,254 @@
+"""Grouping and ordering: "per customer", "by month", "for each country", "sorted by age in descending order"."""
+
+from __future__ import annotations
+
+from services.sql.grounding.logical_form import ColumnOf, Measure, Ordering
+from services.sql.grounding.reading_measures import is_money_word, measured_tables, money_measure
+from services.sql.grounding.reading_state import Reading
+
+TIME_UNITS = {
+    "day": "day", "daily": "day", "week": "week", "weekly": "week", "month": "month", "monthly": "month", "quarter": "quarter",
+    "quarterly": "quarter", "year": "year", "yearly": "year", "annual": "year", "annually": "year", "date": "day",
+}  # fmt: skip
+ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annual", "annually"})
+
+
+def has_aggregate(reading: Reading) -> bool:
+    """Whether the question asks for a number computed over rows."""
+    if any(isinstance(output, Measure) for output in reading.outputs) or any(
+        isinstance(order.operand, Measure) for order in reading.order
+    ):
+        return True
+    return any(
+        (item.is_cue("count", "aggregate", "share") or item.swallowed or is_money_word(reading, index))
+        and not item.used
+        for index, item in enumerate(reading.items)
+    )
+
+
+def read_groups(reading: Reading) -> None:
+    """Find what the answer has one row for each of."""
+    for index, item in enumerate(reading.items):
+        if item.used:
+            continue
+        if item.is_cue("group"):
+            _group_at(reading, index, certain=item.text not in {"each", "every", "of each", "of every"})
+        elif item.is_cue("by") and has_aggregate(reading):
+            _group_at(reading, index, certain=True)
+    _adverbs(reading)
+
+
+def _adverbs(reading: Reading) -> None:
+    for token in reading.tokens:
+        if token.lower in ADVERBS and has_aggregate(reading):
+            _add_time(reading, TIME_UNITS[token.lower])
+            for item in reading.items:
+                if reading.tokens[item.first].lower == token.lower:
+                    item.used = True
+
+
+def _group_at(reading: Reading, index: int, *, certain: bool) -> None:
+    if not has_aggregate(reading):
+        if reading.items[index].text in {"each", "every", "for each", "of each"}:
+            reading.items[index].used = True
+        return
+    items = reading.items
+    at: int | None = index + 1
+    position = items[index].last + 1
+    found = False
+    if position < len(reading.tokens) and reading.tokens[position].lower == "the":
+        position += 1
+    word = reading.tokens[position].lower if position < len(reading.tokens) else ""
+    while at is not None and at < len(items):
+        item = items[at]
+        word = reading.tokens[item.first].lower if not (at == index + 1 and item.first > position) else word
+        unit = TIME_UNITS.get(word.removesuffix("s"), "")
+        if unit and not _names_year_column(reading, at, unit) and _add_time(reading, unit):
+            if reading.tokens[item.first].lower.removesuffix("s") in TIME_UNITS:
+                item.used = True
+            found = True
+        elif item.kind in {"table", "column"} and item.quality >= 0.4 and not item.used and _add_key(reading, at):
+            found = True
+        elif item.is_cue("superlative", "distinct") or (item.is_cue("group") and at > index):
+            at += 1
+            continue
+        else:
+            break
+        if (
+            at + 1 < len(items)
+            and items[at + 1].is_cue("and")
+            and at + 2 < len(items)
+            and not items[at + 2].kind == "cue"
+        ):
+            between = reading.words_between(at + 1, at + 2)
+            if set(between) - {"the", "their", "each", "by", "per"}:
+                break
+            at += 2
+            word = ""
+            continue
+        break
+    if not found and at == index + 1 and TIME_UNITS.get(word.removesuffix("s")):
+        found = _add_time(reading, TIME_UNITS[word.removesuffix("s")])
+    if found:
+        items[index].used = True
+
+
+def _names_year_column(reading: Reading, index: int, unit: str) -> bool:
+    item = reading.items[index]
+    entry = reading.column_of(index) if item.kind == "column" else None
+    if entry is None:
+        return False
+    if item.content > 1:
+        return True
+    computed = measured_tables(reading) or [reading.subject]
+    return unit == "year" and entry.is_year and entry.table in computed
+
+
+def _add_time(reading: Reading, unit: str) -> bool:
+    tables = [*measured_tables(reading), *([reading.subject] if reading.subject else []), *reading.mentioned_tables()]
+    entry = reading.date_column(tables)
+    if entry is None:
+        return False
+    group = ColumnOf(entry.ref, "" if entry.is_year else unit)
+    if group not in reading.groups:
+        reading.groups.append(group)
+        reading.notes.append(f"“{unit}” → {unit} of {reading.text_of(entry.ref)}")
+    return True
+
+
+def _add_key(reading: Reading, index: int) -> bool:
+    item = reading.items[index]
+    if item.kind == "table" and (table := reading.table_of(index)) is not None:
+        if item.columns and not _is_reachable(reading, table):
+            entry = reading.column_of(index)
+            if entry is not None:
+                reading.groups.append(ColumnOf(entry.ref))
+                reading.note(index, reading.text_of(entry.ref))
+                return True
+        group_by_table(reading, table)
+        reading.note(index, f"one row for each of {table}")
+        return True
+    entry = reading.column_of(index)
+    if entry is None:
+        return False
+    if entry.is_key and (target := _referenced(reading, entry.ref)) is not None and not _says_key(reading, index):
+        group_by_table(reading, target)
+    else:
+        reading.groups.append(ColumnOf(entry.ref))
+    reading.note(index, f"one row for each {reading.text_of(entry.ref)}")
+    return True
+
+
+def _says_key(reading: Reading, index: int) -> bool:
+    item = reading.items[index]
+    return any(token.lower in {"id", "ids", "code", "number"} for token in reading.tokens[item.first : item.last + 1])
+
+
+def _referenced(reading: Reading, ref: tuple[str, str]) -> str | None:
+    for edge in reading.graph.edges.get(ref[0], ()):
+        if edge.to_one and edge.source_columns == (ref[1],):
+            return edge.target
+    return None
+
+
+def _is_reachable(reading: Reading, table: str) -> bool:
+    others = [one for one in reading.mentioned_tables() if one != table]
+    return not others or any(reading.graph.distance(one, table) < 99 for one in others)
+
+
+def group_by_table(reading: Reading, table: str) -> None:
+    """One group for each row of a table: by its key, shown by its name."""
+    key = reading.graph.keys.get(table, ())
+    names = reading.lexicon.tables[table].named()
+    for column in key:
+        reading.groups.append(ColumnOf((table, column)))
+    if not key or names:
+        shown = names or reading.lexicon.tables[table].columns[:1]
+        reading.groups.extend(ColumnOf(entry.ref) for entry in shown if ColumnOf(entry.ref) not in reading.groups)
+
+
+def read_order(reading: Reading) -> None:
+    """Find what the rows are sorted by; a direction without a key sorts by what is shown first."""
+    items = reading.items
+    direction = next((item.cue.data for item in items if item.is_cue("direction") and item.cue is not None), "")
+    for index, item in enumerate(items):
+        if item.used or not item.is_cue("order", "direction"):
+            continue
+        if (
+            item.is_cue("direction")
+            and not item.text.endswith(" of")
+            and "of" not in reading.words_between(index, min(index + 1, len(items) - 1))
+        ):
+            continue
+        if _sort_key(reading, index, descending=direction == "desc"):
+            item.used = True
+    for item in items:
+        if item.is_cue("direction"):
+            item.used = bool(reading.order) or item.used
+
+
+def _sort_key(reading: Reading, index: int, *, descending: bool) -> bool:
+    items = reading.items
+    at: int | None = index + 1
+    found = False
+    while at is not None and at < len(items):
+        item = items[at]
+        if item.is_cue("direction", "distinct", "superlative", "pair", "by"):
+            at += 1
+            continue
+        if item.is_cue("count", "aggregate") and item.cue is not None:
+            after = reading.next_index(at, skip=("distinct",))
+            measure = _measure_after(reading, at, after)
+            if measure is None:
+                break
+            reading.order.append(Ordering(measure, descending))
+            item.used = True
+            if after is not None:
+                items[after].used = True
+            found = True
+        elif (
+            is_money_word(reading, at)
+            and item.quality < 0.8
+            and (money := money_measure(reading, at, "sum")) is not None
+        ):
+            reading.order.append(Ordering(money, descending))
+            item.used = found = True
+        elif item.columns and (entry := reading.column_of(at)) is not None:
+            own = items[at + 1].cue if at + 1 < len(items) and items[at + 1].is_cue("direction") else None
+            reading.order.append(Ordering(ColumnOf(entry.ref), own.data == "desc" if own is not None else descending))
+            reading.note(at, f"sorted by {reading.text_of(entry.ref)}")
+            found = True
+        elif (
+            item.kind == "table"
+            and (table := reading.table_of(at)) is not None
+            and (names := reading.lexicon.tables[table].named())
+        ):
+            reading.order.append(Ordering(ColumnOf(names[0].ref), descending))
+            item.used = found = True
+        else:
+            break
+        following = at + 1
+        if following < len(items) and items[following].is_cue("direction"):
+            following += 1
+        if following < len(items) and items[following].is_cue("and"):
+            at = following + 1
+            continue
+        break
+    return found
+
+
+def _measure_after(reading: Reading, at: int, after: int | None) -> Measure | None:
+    cue = reading.items[at].cue
+    if after is None or cue is None:
+        return None
+    item = reading.items[after]
+    if cue.kind == "count":
+        table = reading.table_of(after)
+        if item.kind == "table" and table is not None:
+            return Measure("count", table)
+        entry = reading.column_of(after)
+        return Measure("count", entry.table, entry.ref, distinct=True) if entry is not None else None
+    entry = reading.column_of(after, wanted="numeric")
+    if entry is not None:
+        return Measure(cue.data, entry.table, entry.ref)
+    return money_measure(reading, after, cue.data) if is_money_word(reading, after) else None

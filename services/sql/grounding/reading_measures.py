@@ -1,0 +1,116 @@
+"""Measures: counts, sums and averages, named by the question or meant by words such as "sales" and "spent"."""
+
+from __future__ import annotations
+
+from services.sql.grounding.lexicon import ColumnEntry
+from services.sql.grounding.logical_form import Measure
+from services.sql.grounding.reading_state import Reading
+from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, MONEY_WORDS, PRICE_WORDS, QUANTITY_WORDS
+
+
+def is_money_word(reading: Reading, index: int) -> bool:
+    """Whether an item is a word such as "sales" that means sums of money and names no column well."""
+    item = reading.items[index]
+    stems = {token.stem for token in reading.tokens[item.first : item.last + 1]}
+    return bool(stems & MONEY_WORDS) and len(stems) == 1
+
+
+def money_measure(reading: Reading, index: int, function: str) -> Measure | None:
+    """The measure a money word stands for: a numeric column of that name or comment, a total, or price × quantity."""
+    item = reading.items[index]
+    named = [
+        (quality, reading.lexicon.columns[ref])
+        for ref, quality in item.columns.items()
+        if reading.lexicon.columns[ref].is_numeric and quality >= 0.5
+    ]
+    tables = _tables_near(reading)
+    if named:
+        quality, entry = max(named, key=lambda pair: (pair[0] - 0.1 * _rank(pair[1].table, tables), pair[1].ref))
+        if quality >= 0.8 or not (set(entry.own) & (PRICE_WORDS | QUANTITY_WORDS)):
+            return Measure(function, entry.table, entry.ref)
+    best: tuple[float, ColumnEntry] | None = None
+    for entry in reading.lexicon.columns.values():
+        own = set(entry.own)
+        if not entry.is_numeric or own & PRICE_WORDS or not own & MONEY_COLUMN_WORDS:
+            continue
+        score = len(own & MONEY_COLUMN_WORDS) - 0.3 * _rank(entry.table, tables) - 0.2 * len(own - MONEY_COLUMN_WORDS)
+        if any(edge.to_one for edge in reading.graph.edges.get(entry.table, ())):
+            score += 0.3  # facts point to other tables
+        if best is None or (score, entry.ref) > (best[0], best[1].ref):
+            best = (score, entry)
+    product = price_times_quantity(reading, function)
+    if product is not None and (best is None or _needs_detail(reading, best[1].table, product.table)):
+        return product
+    return Measure(function, best[1].table, best[1].ref) if best is not None else product
+
+
+def _needs_detail(reading: Reading, coarse: str, fine: str) -> bool:
+    """Whether the question speaks of a table that only the finer of two facts reaches without repeating rows."""
+    for table in [*reading.mentioned_tables(), *(entry.table for entry in _grouping_columns(reading))]:
+        if reading.graph.path((coarse,), table, to_one=True) is None and reading.graph.path(
+            (fine,), table, to_one=True
+        ):
+            return True
+    return False
+
+
+def _grouping_columns(reading: Reading) -> list[ColumnEntry]:
+    return [
+        entry
+        for index, item in enumerate(reading.items)
+        if (item.kind == "column" and item.quality >= 0.6 or item.values)
+        and (entry := reading.column_of(index) or (item.values[0].entry if item.values else None)) is not None
+    ]
+
+
+def price_times_quantity(reading: Reading, function: str) -> Measure | None:
+    """Price × quantity where one table has both, the price of the moment of sale."""
+    for table in reading.lexicon.tables.values():
+        prices = [entry for entry in table.columns if entry.is_numeric and set(entry.own) & PRICE_WORDS]
+        amounts = [
+            entry
+            for entry in table.columns
+            if entry.is_numeric and set(entry.own) & QUANTITY_WORDS and entry not in prices
+        ]
+        points_on = any(edge.to_one for edge in reading.graph.edges.get(table.name, ()))
+        if prices and amounts and points_on:
+            return Measure(function, table.name, prices[0].ref, times=amounts[0].ref)
+    return None
+
+
+def _tables_near(reading: Reading) -> dict[str, int]:
+    mentioned = list(reading.mentioned_tables())
+    return {
+        table: min((reading.graph.distance(table, one) for one in mentioned), default=0)
+        for table in reading.lexicon.tables
+    }
+
+
+def _rank(table: str, near: dict[str, int]) -> int:
+    return min(near.get(table, 0), 5)
+
+
+def usual_measure(reading: Reading, table: str) -> ColumnEntry | None:
+    """The one number of a table people mean when they name none: its amount, total or price; None when unsure."""
+    numeric = [entry for entry in reading.lexicon.tables[table].columns if entry.is_numeric and not entry.is_year]
+    for words in (MONEY_COLUMN_WORDS, PRICE_WORDS):
+        found = [entry for entry in numeric if set(entry.own) & words]
+        if found:
+            return found[0]
+    return numeric[0] if len(numeric) == 1 else None
+
+
+def measured_tables(reading: Reading) -> list[str]:
+    """Tables over which the question computes something, found so far or still to be read."""
+    found = [one.table for one in reading.outputs if isinstance(one, Measure)]
+    found += [order.operand.table for order in reading.order if isinstance(order.operand, Measure)]
+    for index, item in enumerate(reading.items):
+        if item.used:
+            continue
+        if is_money_word(reading, index) and (measure := money_measure(reading, index, "sum")) is not None:
+            found.append(measure.table)
+        elif index > 0 and reading.items[index - 1].is_cue("aggregate"):
+            entry = reading.column_of(index, wanted="numeric") if item.columns else None
+            if entry is not None:
+                found.append(entry.table)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,204 @@
+"""What one reading of a question knows so far: its mentions, its subject, and how an ambiguous name is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.sql.grounding.join_paths import JoinGraph
+from services.sql.grounding.lexicon import ColumnEntry, Lexicon
+from services.sql.grounding.logical_form import ColumnOf, Condition, Measure, Ordering
+from services.sql.grounding.mentions import Mention
+from services.sql.grounding.words import Token, stem
+
+STRONG = 0.7  # a link at or above this is a name rather than a likeness
+OF_WORDS = frozenset(
+    {"of", "for", "from", "in", "on", "at", "the", "all", "each", "every", "a", "an", "any", "our", "those", "these"}
+)
+
+
+class Unreadable(Exception):
+    """The question asks for something this grammar cannot express; the text is one sentence for a person."""
+
+
+@dataclass
+class Reading:
+    """The state of one reading. Stages take mentions in order, mark what they use and add parts of the query."""
+
+    tokens: Sequence[Token]
+    items: list[Mention]
+    lexicon: Lexicon
+    graph: JoinGraph
+    subject: str = ""
+    conditions: list[Condition] = field(default_factory=list)
+    share: list[Condition] = field(default_factory=list)
+    outputs: list[ColumnOf | Measure] = field(default_factory=list)
+    groups: list[ColumnOf] = field(default_factory=list)
+    having: list[tuple[Measure, str, float]] = field(default_factory=list)
+    order: list[Ordering] = field(default_factory=list)
+    limit: int | None = None
+    distinct: bool = False
+    doubt: float = 1.0  # factor of the confidence
+    notes: list[str] = field(default_factory=list)
+
+    def mentioned_tables(self) -> dict[str, float]:
+        """Tables the question names, with the quality of the link."""
+        found: dict[str, float] = {}
+        for item in self.items:
+            if item.kind == "table":
+                for table, quality in item.tables.items():
+                    if quality >= max(item.tables.values()) - 0.01:
+                        found[table] = max(found.get(table, 0), quality)
+        return found
+
+    def table_of(self, index: int) -> str | None:
+        """The table an item names, settled by what else the question names."""
+        item = self.items[index]
+        if not item.tables:
+            return None
+        others = {self.subject} if self.subject else set()
+        for other in self.items:
+            if other is not item and other.kind in {"table", "column"} and len(other.tables) == 1:
+                others.update(other.tables)
+
+        def rank(table: str) -> tuple[float, float, str]:
+            near = min((self.graph.distance(table, other) for other in others), default=0)
+            bridge = 0.15 if self.lexicon.tables[table].is_bridge else 0.0
+            return item.tables[table] - bridge - 0.02 * min(near, 5), -near, table
+
+        return max(item.tables, key=rank)
+
+    def next_index(self, index: int, *, skip: Sequence[str] = ()) -> int | None:
+        """The next item, those of the given cue kinds left out."""
+        for later in range(index + 1, len(self.items)):
+            if not self.items[later].is_cue(*skip):
+                return later
+        return None
+
+    def words_between(self, left: int, right: int) -> list[str]:
+        """Lower-case tokens between two items."""
+        return [token.lower for token in self.tokens[self.items[left].last + 1 : self.items[right].first]]
+
+    def are_adjacent(self, left: int, right: int) -> bool:
+        """Whether nothing but articles and "of" stands between two items."""
+        return all(word in OF_WORDS or word in {"'", "is", "are", "was", "were", "s", "as", "to", "be", "than", "has", "have", "value"} for word in self.words_between(left, right))  # fmt: skip
+
+    def word_before(self, index: int, back: int = 1) -> str:
+        """The token before an item, lower case."""
+        position = self.items[index].first - back
+        return self.tokens[position].lower if position >= 0 else ""
+
+    def column_of(self, index: int, *, wanted: str = "", table: str = "") -> ColumnEntry | None:
+        """The column an item names, settled by its neighbours and the subject.
+
+        `wanted` narrows to "numeric", "date" or "text" columns, `table` to one table.
+        """
+        item = self.items[index]
+        best: tuple[float, int] | None = None
+        chosen: ColumnEntry | None = None
+        near = self._neighbouring_tables(index)
+        mentioned = self.mentioned_tables()
+        says_key = {"id", "ids", "number", "code", "identifier"} & {
+            token.lower for token in self.tokens[item.first : item.last + 1]
+        }
+        for position, (ref, quality) in enumerate(sorted(item.columns.items())):
+            entry = self.lexicon.columns[ref]
+            if not _fits(entry, wanted) or (table and entry.table != table):
+                continue
+            score = quality + near.get(entry.table, 0.0)
+            if entry.table == self.subject:
+                score += 0.3
+            if entry.table in mentioned:
+                score += 0.2
+            elif mentioned or self.subject:
+                nearest = min(
+                    self.graph.distance(entry.table, one)
+                    for one in [*mentioned, *([self.subject] if self.subject else [])]
+                )
+                score += 0.1 if nearest == 1 else 0.04 if nearest == 2 else 0.0 if nearest < 99 else -0.5
+            if entry.is_key and not says_key:
+                score -= 0.25
+            if entry.is_key and says_key and self.graph.keys.get(entry.table) == (entry.column.name,):
+                score += 0.05
+            if best is None or (score, -position) > best:
+                best, chosen = (score, -position), entry
+        return chosen
+
+    def _neighbouring_tables(self, index: int) -> dict[str, float]:
+        """Tables named right beside an item: "name of the student", "student name"."""
+        found: dict[str, float] = {}
+        for later in range(index + 1, min(index + 6, len(self.items))):
+            item = self.items[later]
+            if item.kind == "table":
+                if set(self.words_between(later - 1, later)) & {"of", "for", "from"} or later == index + 1:
+                    for table, quality in item.tables.items():
+                        found[table] = 0.5 * quality
+                break
+            if not (
+                item.kind == "column"
+                or item.is_cue("and", "group", "pair", "superlative", "distinct", "aggregate")
+                or item.values
+                or item.kind == "number"
+            ):
+                break
+        if index > 0 and self.items[index - 1].kind == "table" and not self.words_between(index - 1, index):
+            for table, quality in self.items[index - 1].tables.items():
+                found[table] = max(found.get(table, 0), 0.55 * quality)
+        return found
+
+    def find_attribute(self, table: str, hints: Sequence[str], wanted: str) -> ColumnEntry | None:
+        """The column of a table that one of the hinted attributes names, the first hint that names one."""
+        for hint in hints:
+            word = stem(hint)
+            for entry in self.lexicon.tables[table].columns:
+                if word in entry.own and _fits(entry, wanted):
+                    return entry
+        if "date" in hints and wanted == "":
+            return self.date_column([table])
+        return None
+
+    def date_column(self, tables: Sequence[str], near: int | None = None) -> ColumnEntry | None:
+        """The date the question most likely speaks of, from the first table that has one.
+
+        Words of the question that occur in a date column's name settle between several.
+        """
+        asked = {token.stem for token in self.tokens}
+        for table in dict.fromkeys(tables):
+            dates = [entry for entry in self.lexicon.tables[table].columns if entry.is_date]
+            if not dates:
+                continue
+            own_table = self.lexicon.tables[table].stems
+
+            def rank(entry: ColumnEntry, own_table: tuple[str, ...] = own_table) -> tuple[float, ...]:
+                named = sum(1.0 for word in entry.own if word in asked and word not in {"date", "time", "year"})
+                near_comment = 0.4 * len(entry.comment & asked)
+                plain = 0.3 if set(entry.own) <= {"date", "time", "on", "at", "year", *own_table} else 0.0
+                made = 0.2 if set(entry.own) & {"creat", "order", "start", "begin"} else 0.0
+                ended = -0.2 if set(entry.own) & {"updat", "modifi", "end", "birth", "due"} else 0.0
+                return (named + near_comment + plain + made + ended,)
+
+            return max(dates, key=rank)
+        return None
+
+    def text_of(self, ref: tuple[str, str]) -> str:
+        """A column as the explanation names it: table.column."""
+        return f"{ref[0].split('.', 1)[1]}.{ref[1]}"
+
+    def note(self, index: int, text: str) -> None:
+        """Remember what an item was read as, and that it was used."""
+        item = self.items[index]
+        item.used = True
+        if text:
+            self.notes.append(f"“{item.text}” → {text}")
+
+
+def _fits(entry: ColumnEntry, wanted: str) -> bool:
+    if wanted == "numeric":
+        return entry.is_numeric
+    if wanted == "date":
+        return entry.is_date
+    if wanted == "text":
+        return entry.is_text
+    if wanted == "ordered":
+        return entry.is_numeric or entry.is_date
+    return True

@@ -1,0 +1,468 @@
+"""Values, texts and periods as conditions, and what "not", "or" and "both" make of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.sql.grounding.dates import Period, between, bounded
+from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, InPeriod, IsNull, Matches, OneOf
+from services.sql.grounding.mentions import ValueLink
+from services.sql.grounding.reading_measures import measured_tables
+from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.models import ColumnKind
+
+NEGATION_REACH = 6  # items
+
+
+def read_texts(reading: Reading) -> None:
+    """"whose name contains", "starting with" and "is missing"."""  # fmt: skip
+    items = reading.items
+    for index, item in enumerate(items):
+        if item.used:
+            continue
+        if item.is_cue("like"):
+            after = index + 1
+            if after >= len(items) or not (
+                items[after].kind == "quoted" or items[after].kind in {"word", "value"} or len(items[after].text) == 1
+            ):
+                after = -1
+            text = items[after].text if after > 0 else _raw_word_after(reading, index)
+            before = next((one for one in range(index - 1, max(index - 4, -1), -1) if items[one].columns), None)
+            entry = reading.column_of(before, wanted="text") if before is not None else None
+            if entry is None and reading.subject and reading.lexicon.tables[reading.subject].named():
+                entry = reading.lexicon.tables[reading.subject].named()[0]
+            if (
+                not text
+                or entry is None
+                or item.cue is None
+                or (after > 0 and items[after].kind == "value" and items[after].text.islower())
+            ):
+                continue
+            negated = _is_negated(reading, index)
+            reading.conditions.append(Matches(entry.ref, item.cue.data, text, negated))
+            reading.note(index, f"{reading.text_of(entry.ref)} {item.text} '{text}'")
+            for one in (
+                after,
+                before
+                if before is not None
+                and reading.column_of(before, wanted="text") == entry
+                and _in_clause(reading, before)
+                else -1,
+            ):
+                if one >= 0:
+                    reading.note(one, "")
+        elif item.is_cue("null") and index > 0 and items[index - 1].columns:
+            entry = reading.column_of(index - 1)
+            if entry is not None:
+                reading.conditions.append(IsNull(entry.ref, _is_negated(reading, index)))
+                reading.note(index - 1, f"{reading.text_of(entry.ref)} is null")
+                reading.note(index, "")
+        elif item.is_cue("negation") and item.text in {"no", "without", "lack", "lacks", "lacking", "not"}:
+            _absent(reading, index)
+
+
+def _absent(reading: Reading, index: int) -> None:
+    """"without an email", "have no phone": the column is null, as far as it may be."""  # fmt: skip
+    items, after = reading.items, index + 1
+    if after >= len(items) or items[after].kind != "column" or not reading.are_adjacent(index, after):
+        return
+    if set(reading.words_between(index, after)) & {"is", "are", "was", "were"} or (after + 1 < len(items) and items[after + 1].values):
+        return
+    entry = reading.column_of(after)
+    if entry is None or items[after].quality < 0.7 or not entry.column.nullable or entry.column.kind is ColumnKind.BOOLEAN:
+        return
+    if after + 1 < len(items) and items[after + 1].kind in {"number", "quoted", "value"}:
+        return
+    reading.conditions.append(IsNull(entry.ref))
+    reading.note(index, f"{reading.text_of(entry.ref)} is null")
+    reading.note(after, "")
+
+
+def _raw_word_after(reading: Reading, index: int) -> str:
+    position = reading.items[index].last + 1
+    if position < len(reading.tokens) and reading.tokens[position].kind in {"word", "quoted"}:
+        return reading.tokens[position].text
+    return ""
+
+
+def _in_clause(reading: Reading, index: int) -> bool:
+    return any(item.is_cue("relative") for item in reading.items[:index]) or any(
+        token.lower in {"with", "where", "whose"} for token in reading.tokens[: reading.items[index].first]
+    )
+
+
+def _is_negated(reading: Reading, index: int) -> bool:
+    """Whether a "not" before reaches this item; it does not reach past the next clause."""
+    items = reading.items
+    for before in range(index - 1, max(index - NEGATION_REACH, -1), -1):
+        if items[before].is_cue("negation"):
+            return True
+        if items[before].is_cue("relative") and before + 1 < index and not any(
+            items[one].is_cue("negation") for one in range(before, index)
+        ):  # fmt: skip
+            return False
+        if items[before].text == "," or (
+            items[before].is_cue("and") and items[before - 1].values == () and items[before].text != ","
+        ):
+            return False
+    return False
+
+
+def read_values(reading: Reading) -> None:
+    """Each named value as a condition on the column that holds it."""
+    items = reading.items
+    found: list[tuple[int, ValueLink | None, Condition]] = []
+    for index, item in enumerate(items):
+        if item.used or item.kind == "cue":
+            continue
+        if item.values and not (item.kind in {"table", "column"} and not _value_wins(reading, index)):
+            link = _choose(reading, index)
+            _absorb_named_column(reading, index, link)
+            found.append((index, link, OneOf(link.entry.ref, (link.value,))))
+            reading.note(index, f"{reading.text_of(link.entry.ref)} = '{link.value}'")
+        elif item.kind == "quoted":
+            condition = _unknown_text(reading, index, item.text)
+            if condition is None:
+                raise Unreadable(f"No column for “{item.text}” could be told.")
+            found.append((index, None, condition))
+    found.extend(_proper_names(reading))
+    _combine(reading, sorted(found, key=lambda one: one[0]))
+    _flags(reading)
+
+
+def _value_wins(reading: Reading, index: int) -> bool:
+    """Whether a span that is both a name of the schema and a value is meant as the value."""
+    item = reading.items[index]
+    if item.quality >= 0.95 and not any(link.value == item.text for link in item.values):
+        return False
+    token = reading.tokens[item.first]
+    if token.is_capitalised and item.first > 0 and any(link.value == item.text for link in item.values):
+        return True
+    return item.quality < 0.75
+
+
+def _choose(reading: Reading, index: int) -> ValueLink:
+    """The column a value is meant in: one named beside it, one of a table the question names, one nearby."""
+    item = reading.items[index]
+    mentioned = reading.mentioned_tables()
+    beside = {}
+    for other in (index - 1, index + 1, index - 2):
+        if 0 <= other < len(reading.items) and reading.items[other].columns:
+            for ref, quality in reading.items[other].columns.items():
+                beside[ref] = max(beside.get(ref, 0.0), quality * (1.0 if other != index - 2 else 0.4))
+
+    def score(link: ValueLink) -> tuple[float, int, str]:
+        entry = link.entry
+        points = link.quality + 0.8 * beside.get(entry.ref, 0.0)
+        if entry.table in mentioned:
+            points += 0.3
+        if entry.table == reading.subject:
+            points += 0.15
+        anchors = [*mentioned, *([reading.subject] if reading.subject else [])]
+        nearest = min((reading.graph.distance(entry.table, one) for one in anchors), default=0)
+        points -= 0.06 * min(nearest, 5) + (0.6 if nearest >= 99 else 0.0)
+        if entry.is_name:
+            points += 0.03
+        return points, -len(entry.column.values), entry.table + entry.column.name
+
+    return max(item.values, key=score)
+
+
+def _absorb_named_column(reading: Reading, index: int, link: ValueLink) -> None:
+    """In "country is France" and "the category Laptops" the column's name says where the value is, not what to show."""
+    for other in (index - 1, index + 1):
+        if not 0 <= other < len(reading.items) or reading.items[other].used:
+            continue
+        item = reading.items[other]
+        if item.kind not in {"column", "table"} or not item.columns or link.entry.ref not in item.columns:
+            continue
+        if item.columns[link.entry.ref] < 0.45:
+            continue
+        between_words = reading.words_between(min(index, other), max(index, other))
+        if other < index and (
+            set(between_words)
+            <= {"is", "are", "was", "equals", "the", "of", "as", "being", "s", "named", "called", "be", "a", "an"}
+        ):
+            if item.kind == "column" or item.columns[link.entry.ref] > item.tables.get(link.entry.table, 0):
+                item.used = True
+        elif other > index and not between_words and item.kind == "column":
+            item.used = True
+
+
+def _unknown_text(reading: Reading, index: int, text: str) -> Condition | None:
+    """A text that is no known value: equality with the column named beside it, or with the name of a table beside it."""
+    items = reading.items
+    for other in (index - 1, index + 1, index - 2):
+        if 0 <= other < len(items) and items[other].columns and not items[other].used and items[other].kind == "column":
+            entry = reading.column_of(other, wanted="text")
+            if entry is not None and (other == index - 2 or reading.are_adjacent(min(index, other), max(index, other))):
+                reading.note(other, "")
+                reading.note(index, f"{reading.text_of(entry.ref)} = '{text}'")
+                return OneOf(entry.ref, (text,), ignore_case=True)
+    tables = [
+        reading.table_of(one)
+        for one in (index - 1, index + 1, index - 2)
+        if 0 <= one < len(items) and items[one].kind == "table"
+    ]
+    for table in [*tables, reading.subject]:
+        names = reading.lexicon.tables[table].named() if table else ()
+        if names and not names[0].column.values_complete:
+            reading.note(index, f"{reading.text_of(names[0].ref)} = '{text}'")
+            reading.doubt *= 0.85
+            if len(names) == 2 and " " in text:
+                first, last = text.split(" ", 1)
+                reading.conditions.append(OneOf(names[0].ref, (first,), ignore_case=True))
+                return OneOf(names[1].ref, (last,), ignore_case=True)
+            return OneOf(names[0].ref, (text,), ignore_case=True)
+    return None
+
+
+def _proper_names(reading: Reading) -> list[tuple[int, ValueLink | None, Condition]]:
+    """Runs of capitalised words that nothing stands for, such as a customer's name that was not sampled."""
+    found: list[tuple[int, ValueLink | None, Condition]] = []
+    items = reading.items
+    index = 0
+    while index < len(items):
+        item = items[index]
+        if item.kind != "word" or item.used or not reading.tokens[item.first].is_capitalised or item.first == 0:
+            index += 1
+            continue
+        end = index
+        while (
+            end + 1 < len(items)
+            and items[end + 1].kind == "word"
+            and items[end + 1].first == items[end].last + 1
+            and reading.tokens[items[end + 1].first].is_capitalised
+        ):
+            end += 1
+        text = " ".join(reading.tokens[one].text for one in range(item.first, items[end].last + 1))
+        condition = _unknown_text(reading, index, text)
+        if condition is not None:
+            for one in range(index, end + 1):
+                items[one].used = True
+            reading.doubt *= 0.8
+            found.append((index, None, condition))
+        index = end + 1
+    return found
+
+
+def _combine(reading: Reading, found: list[tuple[int, ValueLink | None, Condition]]) -> None:
+    """Join values of one column by "or"; "both" on a many-sided table needs a row for each."""
+    items = reading.items
+    both = any(item.is_cue("both") for item in items)
+    has_or = {index for index, item in enumerate(items) if item.is_cue("or")}
+    pending: list[tuple[int, Condition]] = []
+    for index, _, condition in found:
+        if _is_negated(reading, index) and isinstance(condition, OneOf):
+            condition = replace(condition, negated=True)
+        last = pending[-1] if pending else None
+        if last is not None and isinstance(condition, OneOf) and isinstance(last[1], OneOf):
+            joined_by_or = any(last[0] < position < index for position in has_or)
+            near = index - last[0] <= 4
+            if last[1].ref == condition.ref and last[1].negated == condition.negated and not both:
+                far = _is_far(reading, condition.ref[0])
+                if joined_by_or or condition.negated or (near and not far):
+                    pending[-1] = (index, replace(last[1], values=(*last[1].values, *condition.values)))
+                    continue
+            elif joined_by_or and near:
+                pending[-1] = (index, AnyOf((last[1], condition)))
+                continue
+        pending.append((index, condition))
+    for _, condition in pending:
+        reading.conditions.append(_negated_far(reading, condition))
+    for item in items:
+        if item.is_cue("both"):
+            item.used = True
+
+
+def _is_far(reading: Reading, table: str) -> bool:
+    """Whether the subject has many rows of the table."""
+    return (
+        bool(reading.subject)
+        and reading.subject != table
+        and reading.graph.path((reading.subject,), table, to_one=True) is None
+    )
+
+
+def _negated_far(reading: Reading, condition: Condition) -> Condition:
+    """"customers who never bought a laptop": no related row is a laptop, not some row is none."""  # fmt: skip
+    if not isinstance(condition, OneOf) or not condition.negated:
+        return condition
+    for index, item in enumerate(reading.items):
+        if item.is_cue("negation"):
+            reading.items[index].used = True
+    if not _is_far(reading, condition.ref[0]):
+        return condition
+    return Exists(reading.subject, condition.ref[0], (replace(condition, negated=False),), negated=True)
+
+
+def _flags(reading: Reading) -> None:
+    """Yes-or-no columns: "active customers", "products that are not discontinued"."""
+    for index, item in enumerate(reading.items):
+        if item.used or item.kind not in {"column", "cue"} or not item.columns:
+            continue
+        entry = reading.column_of(index)
+        if entry is None or entry.column.kind is not ColumnKind.BOOLEAN:
+            continue
+        if index == 0 or reading.items[index - 1].is_cue("aggregate"):
+            continue
+        truth = not _is_negated(reading, index)
+        for before in range(max(index - NEGATION_REACH, 0), index):
+            if not truth and reading.items[before].is_cue("negation"):
+                reading.items[before].used = True
+        reading.conditions.append(Compare(entry.ref, "=", truth))
+        reading.note(index, f"{reading.text_of(entry.ref)} is {str(truth).lower()}")
+
+
+def read_periods(reading: Reading) -> None:
+    """Each period as a condition on the date the question speaks of."""
+    items = reading.items
+    done: set[int] = set()
+    spans: list[tuple[int, Period]] = []
+    for index, item in enumerate(items):
+        if index in done or item.used or item.period is None:
+            continue
+        if item.kind == "number" and not _is_dated(reading, index):
+            continue
+        period: Period = item.period
+        other = next(
+            (
+                one
+                for one in range(index + 1, min(index + 4, len(items)))
+                if items[one].period is not None and not items[one].used
+            ),
+            None,
+        )
+        opening = _opening(reading, index)
+        joining = reading.words_between(index, other) if other is not None else []
+        if (
+            other is not None
+            and items[other].period is not None
+            and (
+                opening == "between"
+                or (opening in {"since", "from", ""} and set(joining) & {"to", "until", "till", "through"})
+            )
+        ):
+            period = between(period, items[other].period)
+            done.add(other)
+            items[other].used = True
+            for one in range(index + 1, other):
+                items[one].used = True
+        elif opening in {"after", "before", "since", "until", ">", "<", ">=", "<="}:
+            period = bounded(period, opening)
+        elif (
+            index + 1 < len(items)
+            and items[index + 1].is_cue("compare")
+            and items[index + 1].cue is not None
+            and _follows_or(reading, index)
+        ):
+            sign = items[index + 1].cue
+            period = bounded(
+                period,
+                {"after": "since", ">": "since", ">=": "since", "<=": "until", "before": "until", "<": "until"}.get(
+                    sign.data, "since"
+                ),
+            )
+            items[index + 1].used = True
+        spans.append((index, period))
+        item.used = True
+    if not spans:
+        return
+    by_column: dict[tuple[str, str], list[Period]] = {}
+    for index, period in spans:
+        entry = _date_near(reading, index)
+        if entry is None:
+            raise Unreadable(f"No date column for “{items[index].text}” could be told.")
+        by_column.setdefault(entry, []).append(period)
+        reading.notes.append(f"“{items[index].text}” → {reading.text_of(entry)} {period.text}")
+    for ref, periods in by_column.items():
+        bounds = [one for one in periods if not one.begin or not one.end]
+        if len(bounds) == len(periods) > 1 and not any(item.is_cue("or") for item in items):
+            reading.conditions.extend(InPeriod(ref, (one,)) for one in periods)
+        else:
+            negated = any(_is_negated(reading, index) for index, _ in spans)
+            reading.conditions.append(InPeriod(ref, tuple(periods), negated))
+            if negated:
+                for item in items:
+                    if item.is_cue("negation"):
+                        item.used = True
+
+
+def _follows_or(reading: Reading, index: int) -> bool:
+    following = reading.items[index + 1]
+    return (
+        reading.word_before(index + 1) in {"or", "and"}
+        or following.text.startswith(("or ", "and "))
+        or (index + 2 < len(reading.items) and False)
+    )
+
+
+def _opening(reading: Reading, index: int) -> str:
+    """The comparison that governs a period: "after", "between"."""
+    for before in range(index - 1, max(index - 3, -1), -1):
+        item = reading.items[before]
+        if (
+            item.is_cue("compare", "between")
+            and item.cue is not None
+            and (reading.are_adjacent(before, index) or before == index - 1)
+        ):
+            item.used = True
+            return item.cue.data or item.cue.kind
+        if item.kind != "number" and not item.is_cue("and", "or"):
+            break
+    return ""
+
+
+def _is_dated(reading: Reading, index: int) -> bool:
+    """Whether a four-digit number is a year here: "in 2014", "since 2014", "the 2014 orders", "year 2014"."""
+    before = reading.word_before(index)
+    if before in {
+        "in",
+        "during",
+        "year",
+        "since",
+        "after",
+        "before",
+        "until",
+        "through",
+        "of",
+        "for",
+        "from",
+        "by",
+        "to",
+        "and",
+        "or",
+        "between",
+        "than",
+        "years",
+        "till",
+        "calendar",
+    }:
+        return True
+    return index > 0 and reading.items[index - 1].is_cue("compare", "between", "or", "and")
+
+
+def _date_near(reading: Reading, index: int) -> tuple[str, str] | None:
+    items = reading.items
+    for other in (index - 1, index - 2, index + 1, index - 3):
+        if 0 <= other < len(items) and items[other].columns and items[other].kind in {"column", "word"}:
+            entry = reading.column_of(other, wanted="date")
+            if entry is not None:
+                if items[other].kind == "column" and (other != index + 1):
+                    items[other].used = True
+                return entry.ref
+    measured = measured_tables(reading)
+    tables = [*measured, *([reading.subject] if reading.subject else [])]
+    before = [table for item in reversed(items[:index]) if item.kind == "table" and (table := item.best_table)]
+    nearest = next((table for table in before if reading.date_column([table]) is not None), None)
+    if nearest is not None and not measured:
+        tables.insert(0, nearest)
+    entry = reading.date_column([*tables, *reading.mentioned_tables()])
+    if entry is None:
+        for table in tables:
+            for edge in reading.graph.edges.get(table, ()):
+                if (entry := reading.date_column([edge.target])) is not None:
+                    break
+            if entry is not None:
+                break
+    return entry.ref if entry is not None else None
