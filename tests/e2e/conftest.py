@@ -1,0 +1,25 @@
+"""One running system for all tests that do not harm it."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.running_system import RunningSystem
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """The system with its sample data."""
+    system = RunningSystem(tmp_path_factory.mktemp("diglot") / "data")
+    try:
+        system.start()
+        yield system
+    finally:
+        system.close()
+
+
+@pytest.fixture
+def client(system: RunningSystem) -> httpx.Client:
+    """A client of its REST API."""
+    return system.client
