@@ -163,7 +163,7 @@ class LambdaCluster:
             idle = self._idle[function.name]
             while idle:
                 environment = idle.pop()
-                if environment.alive:
+                if environment.usable:
                     break
                 environment.stop()
             else:
@@ -177,7 +177,7 @@ class LambdaCluster:
                 return  # the cluster was stopped meanwhile
             self._busy[name].remove(environment)
             self._lock.notify()
-            if environment.alive:
+            if environment.usable:
                 self._idle[name].append(environment)
                 return
         environment.stop()

@@ -170,6 +170,11 @@ class Environment:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def usable(self) -> bool:
+        """Whether it can run a call, now or when it is initialised."""
+        return self.alive and not (self._initialised.done() and self._initialised.result() is not None)
+
     def wait_initialised(self) -> Result | None:
         """Wait until the handler is imported; the failure when that failed."""
         try:

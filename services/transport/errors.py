@@ -10,7 +10,8 @@
         ├── EnvelopeInvalid      an invoke payload is no call, or no reply
         ├── BodyDamaged          a body does not match its hash
         ├── PayloadTooLarge      a body passes a limit of the transport
-        └── ClaimCheckUnavailable  a stored body cannot be written or read back
+        ├── ClaimCheckUnavailable  a stored body cannot be written or read back
+        └── ServiceNotOpened     a function's service could not be opened
 
 A failure travels as `google.rpc.Status` in the trailer `grpc-status-details-bin`, with `ErrorInfo` always, `BadRequest`
 when the error names a `field`, and `RetryInfo` when the wait is known (AIP-193).
@@ -121,6 +122,10 @@ class PayloadTooLarge(TransportError):
 
 class ClaimCheckUnavailable(TransportError):
     """A stored body cannot be written, or is gone, expired or unreadable."""
+
+
+class ServiceNotOpened(TransportError):
+    """A function's service could not be opened; its log says why."""
 
 
 ENVELOPE_FAILURES: Mapping[type[Exception], Failure] = {

@@ -26,6 +26,7 @@ from services.transport.errors import (
     EnvelopeInvalid,
     PayloadTooLarge,
     RemoteFailure,
+    ServiceNotOpened,
     describe_error,
     status_details,
     streaming_unsupported,
@@ -219,8 +220,9 @@ def lambda_handler(
 ) -> Callable[[Any, Any], dict[str, Any]]:
     """Open the service now, in the environment's initialisation, and return the function that Lambda calls.
 
-    One event loop and one lifetime per environment, so that pools and models survive from call to call. A failure to
-    open is logged and raised: Lambda then starts the environment anew.
+    One event loop and one lifetime per environment, so that pools and models survive from call to call.
+
+    Raises ServiceNotOpened, after logging why: Lambda then starts the environment anew.
     """
     configure_logging(service_name)
     runner, lifetime = asyncio.Runner(), AsyncExitStack()
@@ -229,7 +231,8 @@ def lambda_handler(
     except Exception as error:
         logger.critical("function.init_failed", exc_info=error)
         runner.close()
-        raise
+        # Lambda's runtime prints what is raised, message and all, and returns it to the caller.
+        raise ServiceNotOpened(f"{service_name} could not be opened") from None
     server = make_lambda_server(definition, settings)
     # Lambda sends one event at a time; the lock holds whoever else calls the handler to the same.
     one_at_a_time = threading.Lock()
