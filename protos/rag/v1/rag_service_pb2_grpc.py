@@ -81,8 +81,9 @@ class RagServiceServicer:
         Idempotent by document and chunk text: an unchanged chunk is not embedded again, a changed one replaces its
         predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none behind.
         A failed call may have stored some of its chunks; repeating it completes them.
-        INVALID_ARGUMENT / CHUNK_INVALID when a chunk is empty, longer than the model's limit, or numbered past `chunk_count`.
-        INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
+        INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
+        numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
+        INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
         """
@@ -103,7 +104,7 @@ class RagServiceServicer:
         """Finds the chunks nearest to a question, by meaning and by words, fused.
         INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
         INVALID_ARGUMENT / TOP_K_INVALID when `top_k` is negative.
-        INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name.
+        INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
         """
