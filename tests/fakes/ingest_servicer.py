@@ -1,0 +1,132 @@
+"""A stand-in for the ingest service."""
+
+from __future__ import annotations
+
+import re
+
+import grpc
+from google.protobuf import empty_pb2
+
+from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
+from services.transport.errors import PassedOn
+from services.transport.serving import ServiceDefinition
+from tests.fakes.servicers import Faults, document_name, failure, page_of
+
+
+class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
+    """Text files by their hash, each READY at once; `max_bytes` is the limit."""
+
+    def __init__(self, *, max_bytes: int = 1_000_000) -> None:
+        self.max_bytes = max_bytes
+        self.documents: dict[str, document_pb2.Document] = {}
+        self.faults = Faults()
+
+    async def IngestDocument(
+        self, request: ingest_service_pb2.IngestDocumentRequest, context: object
+    ) -> ingest_service_pb2.IngestDocumentResponse:
+        await self.faults.strike("IngestDocument")
+        filename = re.sub(r".*[/\\]", "", request.filename, flags=re.DOTALL)
+        if not filename or len(filename) > 255 or any(ord(character) < 32 for character in filename):
+            raise _refusal("FILENAME_INVALID", "filename")
+        if not request.content:
+            raise _refusal("FILE_EMPTY", "content")
+        if len(request.content) > self.max_bytes:
+            found = failure(
+                grpc.StatusCode.OUT_OF_RANGE,
+                "FILE_TOO_LARGE",
+                domain="ingest.diglot",
+                fields={"content": "too large"},
+                metadata={"max_bytes": str(self.max_bytes)},
+            )
+            raise PassedOn(found)
+        if not filename.endswith((".txt", ".md")):
+            raise _refusal("FILE_TYPE_UNSUPPORTED", "filename")
+        name = document_name(request.content)
+        cache_hit = name in self.documents
+        document = self.documents.setdefault(
+            name,
+            document_pb2.Document(
+                name=name,
+                content_type="text/plain",
+                size_bytes=len(request.content),
+                chunk_count=1,
+                token_count=len(request.content.split()),
+            ),
+        )
+        if not cache_hit:
+            document.create_time.FromSeconds(1_763_700_000 + len(self.documents))
+            document.update_time.CopyFrom(document.create_time)
+        if filename not in document.filenames:
+            document.filenames.append(filename)
+        return ingest_service_pb2.IngestDocumentResponse(
+            document=document, cache_hit=cache_hit, storage_backend="local", job="jobs/j1"
+        )
+
+    async def GetDocument(
+        self, request: ingest_service_pb2.GetDocumentRequest, context: object
+    ) -> document_pb2.Document:
+        await self.faults.strike("GetDocument")
+        if request.name not in self.documents:
+            raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "DOCUMENT_NOT_FOUND", domain="ingest.diglot"))
+        return self.documents[request.name]
+
+    async def ListDocuments(
+        self, request: ingest_service_pb2.ListDocumentsRequest, context: object
+    ) -> ingest_service_pb2.ListDocumentsResponse:
+        await self.faults.strike("ListDocuments")
+        newest_first = list(reversed(self.documents.values()))
+        page, token = page_of(newest_first, request.page_size, request.page_token, "ingest.diglot")
+        return ingest_service_pb2.ListDocumentsResponse(documents=page, next_page_token=token)
+
+    async def DeleteDocument(
+        self, request: ingest_service_pb2.DeleteDocumentRequest, context: object
+    ) -> empty_pb2.Empty:
+        await self.GetDocument(ingest_service_pb2.GetDocumentRequest(name=request.name), context)
+        del self.documents[request.name]
+        return empty_pb2.Empty()
+
+    async def GetJob(self, request: ingest_service_pb2.GetJobRequest, context: object) -> document_pb2.IngestJob:
+        if request.name != "jobs/j1":
+            raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", domain="ingest.diglot"))
+        return _job()
+
+    async def ListJobs(
+        self, request: ingest_service_pb2.ListJobsRequest, context: object
+    ) -> ingest_service_pb2.ListJobsResponse:
+        page, token = page_of([_job()], request.page_size, request.page_token, "ingest.diglot")
+        return ingest_service_pb2.ListJobsResponse(jobs=page, next_page_token=token)
+
+    async def GetStats(
+        self, request: ingest_service_pb2.GetStatsRequest, context: object
+    ) -> ingest_service_pb2.GetStatsResponse:
+        await self.faults.strike("GetStats")
+        return ingest_service_pb2.GetStatsResponse(
+            document_count=len(self.documents),
+            storage_backend="local",
+            served_extensions=[".md", ".txt"],
+            max_file_bytes=self.max_bytes,
+        )
+
+    def definition(self) -> ServiceDefinition:
+        return ServiceDefinition(
+            name="diglot.ingest.v1.IngestService",
+            domain="ingest.diglot",
+            failures={},
+            add_to=lambda server: ingest_service_pb2_grpc.add_IngestServiceServicer_to_server(self, server),
+            checks={"": self.faults.check("")},
+        )
+
+
+def _refusal(reason: str, field_name: str) -> PassedOn:
+    return PassedOn(
+        failure(grpc.StatusCode.INVALID_ARGUMENT, reason, domain="ingest.diglot", fields={field_name: "Not so."})
+    )
+
+
+def _job() -> document_pb2.IngestJob:
+    job = document_pb2.IngestJob(
+        name="jobs/j1", document=document_name("x"), filename="x.txt", state=document_pb2.IngestJob.READY
+    )
+    job.create_time.FromSeconds(1_763_700_000)
+    job.update_time.FromSeconds(1_763_700_001)
+    return job
