@@ -1,0 +1,216 @@
+"""What every store of jobs does, whatever keeps them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+
+from services.ingest.errors import LeaseLost
+from services.ingest.models import JobState, LeasedJob, NewJob, PageRequest
+from services.ingest.ports import JobStore
+
+LONG = 60.0
+SHORT = 0.2
+
+
+def new_job(document: str = "a", *, tenant: str = "red", request_id: str | None = None) -> NewJob:
+    return NewJob(
+        job_id=uuid4().hex,
+        tenant=tenant,
+        subject="ann",
+        document_id=document * 64,
+        extension="txt",
+        filename="notes.txt",
+        request_id=request_id,
+    )
+
+
+@dataclass
+class Store:
+    """A store and a way to let time pass in it."""
+
+    jobs: JobStore
+    pass_seconds: Callable[[float], Awaitable[None]]
+
+
+async def created(store: Store, new: NewJob | None = None, *, lease_seconds: float = LONG) -> LeasedJob:
+    leased = await store.jobs.create(new or new_job(), lease_seconds=lease_seconds)
+    assert leased is not None
+    return leased
+
+
+class JobStoreContract:
+    @pytest.fixture
+    def store(self) -> Store:
+        raise AssertionError("a suite must say which store it is about")
+
+    async def test_a_created_job_is_queued_and_held_by_its_maker(self, store: Store) -> None:
+        new = new_job(request_id="r1")
+
+        leased = await created(store, new)
+
+        job = await store.jobs.get("red", new.job_id)
+        assert job == leased.job
+        assert (job.state, job.attempt_count, job.lost_lease_count) == (JobState.QUEUED, 1, 0)
+        assert {name: getattr(job, name) for name in vars(new)} == vars(new)
+        assert await store.jobs.claim(new.job_id, lease_seconds=LONG) is None
+        assert await store.jobs.claim_due(lease_seconds=LONG) is None
+
+    async def test_a_document_has_one_job_that_is_not_final(self, store: Store) -> None:
+        first = await created(store)
+
+        assert await store.jobs.create(new_job(), lease_seconds=LONG) is None
+        assert await store.jobs.create(new_job(tenant="blue"), lease_seconds=LONG) is not None
+        assert await store.jobs.create(new_job("b"), lease_seconds=LONG) is not None
+        await store.jobs.finish(first)
+        assert await store.jobs.create(new_job(), lease_seconds=LONG) is not None
+
+    async def test_many_creating_at_once_make_one_job(self, store: Store) -> None:
+        made = await asyncio.gather(*(store.jobs.create(new_job(), lease_seconds=LONG) for _ in range(8)))
+
+        assert len([leased for leased in made if leased is not None]) == 1
+
+    async def test_a_request_id_has_one_job_for_ever(self, store: Store) -> None:
+        first = await created(store, new_job(request_id="r1"))
+        await store.jobs.fail(first, reason="FILE_BROKEN", detail="broken")
+
+        assert await store.jobs.create(new_job("b", request_id="r1"), lease_seconds=LONG) is None
+        assert await store.jobs.create(new_job("b", tenant="blue", request_id="r1"), lease_seconds=LONG) is not None
+        found = await store.jobs.find_by_request("red", "r1")
+        assert found is not None
+        assert found.job_id == first.job.job_id
+        assert await store.jobs.find_by_request("red", "r2") is None
+
+    async def test_progress_is_recorded(self, store: Store) -> None:
+        leased = await created(store)
+
+        await store.jobs.advance(leased, JobState.INDEXING, indexed=3, total=9)
+
+        job = await store.jobs.get("red", leased.job.job_id)
+        assert job is not None
+        assert (job.state, job.indexed_chunk_count, job.total_chunk_count) == (JobState.INDEXING, 3, 9)
+        assert job.update_time >= job.create_time
+
+    async def test_a_failed_job_says_why_and_is_final(self, store: Store) -> None:
+        leased = await created(store)
+
+        await store.jobs.fail(leased, reason="FILE_BROKEN", detail="it is broken")
+
+        job = await store.jobs.get("red", leased.job.job_id)
+        assert job is not None
+        assert (job.state, job.failure_reason, job.failure_detail) == (JobState.FAILED, "FILE_BROKEN", "it is broken")
+        assert await store.jobs.find_active("red", "a" * 64) is None
+        assert await store.jobs.claim(leased.job.job_id, lease_seconds=LONG) is None
+
+    async def test_a_released_job_rests_but_whoever_asks_for_it_gets_it(self, store: Store) -> None:
+        leased = await created(store)
+
+        await store.jobs.release(leased, pause_seconds=LONG)
+
+        assert await store.jobs.claim_due(lease_seconds=LONG) is None
+        taken = await store.jobs.claim(leased.job.job_id, lease_seconds=LONG)
+        assert taken is not None
+        assert (taken.job.attempt_count, taken.job.lost_lease_count) == (2, 0)
+
+    async def test_a_released_job_is_due_after_its_pause(self, store: Store) -> None:
+        leased = await created(store)
+        await store.jobs.release(leased, pause_seconds=SHORT)
+
+        await store.pass_seconds(2 * SHORT)
+
+        taken = await store.jobs.claim_due(lease_seconds=LONG)
+        assert taken is not None
+        assert taken.job.job_id == leased.job.job_id
+        assert taken.job.state is JobState.QUEUED
+
+    async def test_a_job_whose_lease_ran_out_is_taken_up_once_and_counted(self, store: Store) -> None:
+        leased = await created(store, lease_seconds=SHORT)
+        await store.jobs.advance(leased, JobState.PARSING)
+        await store.pass_seconds(2 * SHORT)
+
+        taken = await asyncio.gather(*(store.jobs.claim_due(lease_seconds=LONG) for _ in range(5)))
+
+        [winner] = [found for found in taken if found is not None]
+        assert (winner.job.attempt_count, winner.job.lost_lease_count) == (2, 1)
+        assert winner.job.state is JobState.PARSING
+
+    async def test_heartbeats_keep_a_lease(self, store: Store) -> None:
+        leased = await created(store, lease_seconds=SHORT)
+
+        await store.jobs.heartbeat(leased, lease_seconds=LONG)
+        await store.pass_seconds(2 * SHORT)
+
+        assert await store.jobs.claim_due(lease_seconds=LONG) is None
+
+    async def test_whoever_lost_the_lease_changes_nothing_any_more(self, store: Store) -> None:
+        leased = await created(store, lease_seconds=SHORT)
+        await store.pass_seconds(2 * SHORT)
+        taken = await store.jobs.claim_due(lease_seconds=LONG)
+
+        for change in (
+            store.jobs.heartbeat(leased, lease_seconds=LONG),
+            store.jobs.advance(leased, JobState.INDEXING),
+            store.jobs.finish(leased),
+            store.jobs.fail(leased, reason="X", detail="x"),
+            store.jobs.release(leased, pause_seconds=0),
+        ):
+            with pytest.raises(LeaseLost):
+                await change
+
+        assert taken is not None
+        assert await store.jobs.get("red", leased.job.job_id) == taken.job
+
+    async def test_a_lease_that_ran_out_still_counts_while_nobody_took_the_job(self, store: Store) -> None:
+        leased = await created(store, lease_seconds=SHORT)
+        await store.pass_seconds(2 * SHORT)
+
+        await store.jobs.finish(leased)
+
+        job = await store.jobs.get("red", leased.job.job_id)
+        assert job is not None
+        assert job.state is JobState.READY
+
+    async def test_cancel_ends_a_job_whoever_holds_it(self, store: Store) -> None:
+        leased = await created(store)
+
+        assert await store.jobs.cancel(leased.job.job_id) is True
+        assert await store.jobs.cancel(leased.job.job_id) is False
+        assert await store.jobs.cancel("f" * 32) is False
+        with pytest.raises(LeaseLost):
+            await store.jobs.advance(leased, JobState.INDEXING)
+
+    async def test_jobs_of_another_tenant_are_unknown(self, store: Store) -> None:
+        leased = await created(store)
+
+        assert await store.jobs.get("blue", leased.job.job_id) is None
+        assert await store.jobs.find_active("blue", "a" * 64) is None
+        assert await store.jobs.list_newest_first("blue", PageRequest(10)) == []
+        assert dict(await store.jobs.count_by_state("blue")) == {}
+
+    async def test_pages_go_from_newest_to_oldest_without_gap_or_repeat(self, store: Store) -> None:
+        for document in "abcde":
+            await created(store, new_job(document))
+
+        first = await store.jobs.list_newest_first("red", PageRequest(2))
+        second = await store.jobs.list_newest_first("red", PageRequest(9, (first[-1].create_time, first[-1].job_id)))
+
+        assert [job.document_id[0] for job in [*first, *second]] == ["e", "d", "c", "b", "a"]
+
+    async def test_states_are_counted(self, store: Store) -> None:
+        await store.jobs.finish(await created(store, new_job("a")))
+        await store.jobs.finish(await created(store, new_job("b")))
+        await store.jobs.advance(await created(store, new_job("c")), JobState.PARSING)
+
+        assert dict(await store.jobs.count_by_state("red")) == {JobState.READY: 2, JobState.PARSING: 1}
+
+    async def test_the_longest_waiting_job_is_due_first(self, store: Store) -> None:
+        for document in "ab":
+            await store.jobs.release(await created(store, new_job(document)), pause_seconds=0)
+            await store.pass_seconds(0.01)
+
+        taken = await store.jobs.claim_due(lease_seconds=LONG)
+
+        assert taken is not None
+        assert taken.job.document_id[0] == "a"

@@ -1,0 +1,90 @@
+"""The behaviour of a store of files, on the fake and on a folder."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from services.ingest.adapters.local_files import LocalFiles
+from services.ingest.errors import FileStoreUnavailable, StorageFull
+from services.ingest.models import FileKey
+from services.ingest.ports import FileStore
+from tests.contract.ingest.file_store_contract import KEY, FileStoreContract
+from tests.fakes.ingest import FakeFileStore
+
+
+class TestFakeFileStore(FileStoreContract):
+    @pytest.fixture
+    def files(self) -> FileStore:
+        return FakeFileStore()
+
+
+class TestLocalFiles(FileStoreContract):
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> FileStore:
+        return LocalFiles(tmp_path / "files")
+
+    async def test_files_lie_where_the_layout_says(self, tmp_path: Path) -> None:
+        files = LocalFiles(tmp_path)
+
+        await files.save_original(KEY, b"bytes")
+        await files.save_record(KEY, "chunks.json", b"[]")
+
+        found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+        assert found == {f"red/pdf/{'a' * 64}/original.pdf", f"red/pdf/{'a' * 64}/chunks.json"}
+
+    @pytest.mark.parametrize("tenant", ["..", "../../etc", "a/../../b", "/abs"])
+    async def test_no_tenant_leads_out_of_the_folder(self, tmp_path: Path, tenant: str) -> None:
+        await LocalFiles(tmp_path / "files").save_original(FileKey(tenant, "txt", "c" * 64), b"bytes")
+
+        [outside] = [path for path in tmp_path.iterdir() if path.name != "files"] or [None]
+        assert outside is None
+        assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
+
+    async def test_delete_leaves_no_empty_folders(self, tmp_path: Path) -> None:
+        files = LocalFiles(tmp_path)
+        await files.save_original(KEY, b"bytes")
+
+        await files.delete(KEY)
+
+        assert list(tmp_path.iterdir()) == []
+
+    async def test_a_full_disk_is_told_and_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files = LocalFiles(tmp_path)
+
+        def no_room(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, "no room")
+
+        monkeypatch.setattr(os, "fsync", no_room)
+
+        with pytest.raises(StorageFull):
+            await files.save_original(KEY, b"bytes")
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    async def test_a_failed_write_leaves_the_former_file_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files = LocalFiles(tmp_path)
+        await files.save_original(KEY, b"former")
+
+        def breaks(descriptor: int) -> None:
+            raise OSError(errno.EIO, "broken")
+
+        monkeypatch.setattr(os, "fsync", breaks)
+
+        with pytest.raises(FileStoreUnavailable):
+            await files.save_original(KEY, b"new")
+        async with files.fetched(KEY) as path:
+            assert path is not None
+            assert path.read_bytes() == b"former"
+
+    async def test_a_folder_that_is_a_file_is_told_as_unavailable(self, tmp_path: Path) -> None:
+        (tmp_path / "files").write_text("in the way")
+        files = LocalFiles(tmp_path / "files")
+
+        with pytest.raises(FileStoreUnavailable):
+            await files.save_original(KEY, b"bytes")
+        assert await files.is_reachable() is False

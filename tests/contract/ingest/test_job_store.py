@@ -1,0 +1,48 @@
+"""The behaviour of a store of jobs, on the fake and on PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.ingest.adapters.postgres_jobs import PostgresJobs
+from services.ingest.errors import JobStoreUnavailable
+from services.ingest.wiring import MIGRATIONS
+from services.storage.postgres import open_store
+from tests.contract.ingest.job_store_contract import JobStoreContract, Store, created, new_job
+from tests.fakes.ingest import FakeJobStore
+
+
+class TestFakeJobStore(JobStoreContract):
+    @pytest.fixture
+    def store(self) -> Store:
+        jobs = FakeJobStore()
+
+        async def pass_seconds(seconds: float) -> None:
+            jobs.clock.pass_seconds(seconds)
+
+        return Store(jobs, pass_seconds)
+
+
+class TestPostgresJobs(JobStoreContract):
+    @pytest.fixture
+    async def store(self, store_url: str) -> AsyncIterator[Store]:  # type: ignore[override]
+        async with open_store(store_url, schema="ingest", migrations=MIGRATIONS) as pool:
+            yield Store(PostgresJobs(pool), asyncio.sleep)
+
+    async def test_jobs_outlive_the_process_that_made_them(self, store_url: str) -> None:
+        new = new_job()
+        async with open_store(store_url, schema="ingest", migrations=MIGRATIONS) as pool:
+            leased = await created(Store(PostgresJobs(pool), asyncio.sleep), new)
+
+        async with open_store(store_url, schema="ingest", migrations=MIGRATIONS) as pool:
+            assert await PostgresJobs(pool).get("red", new.job_id) == leased.job
+
+    async def test_a_store_that_cannot_be_reached_is_told_as_such(self, store_url: str) -> None:
+        async with open_store(store_url, schema="ingest", migrations=MIGRATIONS) as pool:
+            jobs = PostgresJobs(pool)
+            await pool.close()
+
+            with pytest.raises(JobStoreUnavailable):
+                await jobs.get("red", "a" * 32)
+            assert await jobs.is_reachable() is False
