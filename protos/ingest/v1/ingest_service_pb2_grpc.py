@@ -93,7 +93,12 @@ class IngestServiceServicer:
         OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit, 50 MiB unless set; metadata `max_bytes` says it.
         DEADLINE_EXCEEDED / PARSING_TIMEOUT when parsing takes longer than its limit.
         RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        FAILED_PRECONDITION / INDEX_REFUSED when the chunk index does not take the chunks, for instance because it was built
+        with another embedding model; metadata `index_reason` says why.
+        ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+        After INDEX_UNAVAILABLE the file is kept and its job stays QUEUED: it is finished later, by this call repeated or
+        without it. All other errors leave nothing stored but the job's record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +144,7 @@ class IngestServiceServicer:
 
     def DeleteDocument(self, request, context):
         """Removes a document with all its names, chunks and files. What a failed call left is removed by repeating it.
+        A document that is still being ingested is removed too; its job is then CANCELLED.
         INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
         NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
