@@ -99,6 +99,12 @@ class RunningSystem:
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
+    def kill_supervisor(self) -> None:
+        """`kill -9` for the process that looks after the others, and for it alone."""
+        assert self._process is not None, "the system is not running"
+        self._process.kill()
+        self._process.wait()
+
     def close(self) -> None:
         """Stop it however it stands, and make sure of it."""
         self.client.close()

@@ -92,13 +92,25 @@ def test_a_path_is_cut_down_to_the_files_name(client: httpx.Client, name: str) -
 
 
 def test_an_upload_without_a_file_is_refused_by_its_field(client: httpx.Client) -> None:
-    assert problem(client.post("/upload", data={"file": "text"}), 422)["errors"][0]["field"] == "file"
+    assert problem(client.post("/upload", files={"file": (None, "text")}), 422)["errors"][0]["field"] == "file"
     assert problem(client.post("/upload", files={"data": ("a.txt", b"x")}), 422)["errors"][0]["field"] == "file"
 
 
-@pytest.mark.parametrize("path", ["/documents/unknown", f"/documents/{'0' * 64}", "/query/sql/unknown", "/nowhere"])
-def test_what_does_not_exist_is_not_found(client: httpx.Client, path: str) -> None:
-    problem(client.get(path), 404)
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/documents/unknown", "document_id"),
+        (f"/documents/{'0' * 64}", "document_id"),
+        ("/query/sql/unknown", "query_id"),
+        ("/query/sql/%2e%2e", "query_id"),
+    ],
+)
+def test_an_id_nothing_has_is_not_found_and_told_by_its_field(client: httpx.Client, path: str, field: str) -> None:
+    assert problem(client.get(path), 404)["errors"][0]["field"] == field
+
+
+def test_a_path_nothing_is_at_is_not_found(client: httpx.Client) -> None:
+    assert problem(client.get("/nowhere"), 404)["reason"] == "PATH_UNKNOWN"
 
 
 @pytest.mark.parametrize(
