@@ -53,8 +53,8 @@ _MEASURED = {
     for wanted, unit in _MEASURES.items()
 }
 _REASON = re.compile(
-    r"\b(?:because|since|due to|owing to|so that|in order to|therefore|thus|hence|as a result|reasons?|caus\w+|leads? to"
-    r"|led to|results? (?:in|from)|for this|which is why|thanks to|to \w+|avoid\w*|prevent\w*|means)\b|: ",
+    r"\b(?:because|since|due to|owing to|so that|in order to|therefore|thus|hence|as a result|reasons?|caus\w+"
+    r"|leads? to|led to|results? (?:in|from)|for this|which is why|thanks to|to \w+|avoid\w*|prevent\w*|means)\b|: ",
     re.IGNORECASE,
 )
 _CAPITALISED = re.compile(r"[^\W\d_a-z][\w’'-]*")

@@ -41,63 +41,46 @@ class Asked:
     """Whether it asks for a description or for several things rather than for one fact."""
 
 
-# A question may begin with a request to the one who is asked; the request says nothing about the documents.
-_REQUESTS = frozenset(
-    ["tell", "explain", "describe", "show", "list", "give", "find", "summarize", "summarise", "outline", "name"]
-    + ["please", "define", "know", "say", "state", "help", "understand", "want", "need", "mean", "means", "meant"]
-)
-_DESCRIPTIONS = frozenset(["explain", "describe", "summarize", "summarise", "outline", "list"])
-_LEADS = STOP_WORDS | {"please", "want", "need", "like", "know", "help", "understand"}
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
 
-_TIME_NOUNS = frozenset(
-    ["time", "times", "date", "year", "day", "month", "hour", "hours", "century", "decade", "deadline"]
+
+# A question may begin with a request to the one who is asked; the request says nothing about the documents.
+_REQUESTS = _set(
+    """tell explain describe show list give find summarize summarise outline name please define know say state help
+    understand want need mean means meant"""
 )
-_QUANTITY_NOUNS = frozenset(
-    ["number", "percentage", "percent", "share", "amount", "rate", "limit", "size", "age", "population", "capacity"]
+_DESCRIPTIONS = _set("explain describe summarize summarise outline list")
+_LEADS = STOP_WORDS | _set("please want need like know help understand")
+_ASKING = _set("what which when who whom whose where why how what's who's when's where's")
+
+_TIME_NOUNS = _set("time times date year day month hour hours century decade deadline")
+_QUANTITY_WORDS = _set(
+    """number percentage percent share amount rate limit size age population capacity large big old loud quickly small
+    strong soon"""
 )
-_MONEY_NOUNS = frozenset(
-    ["price", "cost", "fee", "salary", "wage", "budget", "revenue", "charge", "fare", "pay", "rent"]
-)
-_MONEY_VERBS = frozenset(["cost", "costs", "pay", "charge", "charged", "earn", "earns", "spend", "spent", "paid"])
-_LENGTH_WORDS = frozenset(
-    ["distance", "height", "length", "width", "depth", "far", "tall", "high", "deep", "wide", "thick"]
-)
-_WEIGHT_WORDS = frozenset(["weight", "mass", "heavy"])
-_SPEED_WORDS = frozenset(["speed", "fast"])
-_TEMPERATURE_WORDS = frozenset(["temperature", "hot", "cold", "warm"])
-_KIND_NOUNS = frozenset(["name", "kind", "type", "sort", "way", "thing", "word", "term", "example", "reason", "person"])
-# What a question calls the text that would answer it, which the text itself seldom does.
-_GENRES = frozenset(
-    [
-        "policy",
-        "policies",
-        "procedure",
-        "procedures",
-        "rule",
-        "rules",
-        "process",
-        "information",
-        "details",
-        "guidelines",
-    ]
-    + ["definition", "overview", "summary"]
-)
-_PERSON_NOUNS = frozenset(["person", "people", "man", "woman", "author"])
-_PLACE_NOUNS = frozenset(["place", "city", "country", "town", "location", "state", "region"])
-_MEASURES = frozenset(["large", "big", "old", "loud", "quickly", "small", "strong", "soon"])
+_MONEY_WORDS = _set("price cost fee salary wage budget revenue charge fare pay rent expensive")
+_MONEY_VERBS = _set("cost costs pay charge charged earn earns spend spent paid")
 _MEASURED = (
-    (_LENGTH_WORDS, Wanted.LENGTH),
-    (_WEIGHT_WORDS, Wanted.WEIGHT),
-    (_SPEED_WORDS, Wanted.SPEED),
-    (_TEMPERATURE_WORDS, Wanted.TEMPERATURE),
-    (_MONEY_NOUNS | {"expensive"}, Wanted.MONEY),
-    (_QUANTITY_NOUNS | _MEASURES, Wanted.QUANTITY),
+    (_set("distance height length width depth far tall high deep wide thick"), Wanted.LENGTH),
+    (_set("weight mass heavy"), Wanted.WEIGHT),
+    (_set("speed fast"), Wanted.SPEED),
+    (_set("temperature hot cold warm"), Wanted.TEMPERATURE),
+    (_MONEY_WORDS, Wanted.MONEY),
+    (_QUANTITY_WORDS, Wanted.QUANTITY),
 )
-_VERBS_AND_PREPOSITIONS = """
-    do does did is are was were can could may will would should has have had am
-    in on at of for from to by with per during within a an the
-"""
-_SUBJECT_ENDS = frozenset(_VERBS_AND_PREPOSITIONS.split())
+_PERSON_NOUNS = _set("person people man woman author")
+_PLACE_NOUNS = _set("place city country town location state region")
+_KIND_NOUNS = _set("name kind type sort way thing word term example reason person")
+# What a question calls the text that would answer it, which the text itself seldom does.
+_GENRES = _set(
+    """policy policies procedure procedures rule rules process information details guidelines definition overview
+    summary"""
+)
+_SUBJECT_ENDS = _set(
+    """do does did is are was were can could may will would should has have had am
+    in on at of for from to by with per during within a an the"""
+)
 
 
 def take_apart(question: str) -> Asked:
@@ -125,22 +108,7 @@ def take_apart(question: str) -> Asked:
 
 def _asking_place(lowered: list[str]) -> int | None:
     """Where the word stands that asks; "in which year" and "since when" have it further on."""
-    asking = {
-        "what",
-        "which",
-        "when",
-        "who",
-        "whom",
-        "whose",
-        "where",
-        "why",
-        "how",
-        "what's",
-        "who's",
-        "when's",
-        "where's",
-    }
-    return next((place for place, word in enumerate(lowered) if word in asking), None)
+    return next((place for place, word in enumerate(lowered) if word in _ASKING), None)
 
 
 def _wanted(lowered: list[str], asking: int | None) -> tuple[Wanted, set[int], set[int]]:
@@ -166,7 +134,7 @@ def _wanted(lowered: list[str], asking: int | None) -> tuple[Wanted, set[int], s
 
 
 def _wanted_noun(lowered: list[str], asking: int) -> tuple[Wanted, set[int], set[int]]:
-    """The kind that the noun after "what" or "which" tells: "which year", "what is the price of", "what are the hours"."""
+    """The kind that the noun after "what" or "which" tells: "which year", "what is the price of"."""
     places = _noun_places(lowered, asking + 1)
     if not places:  # "what is the price of …": the noun comes after the verb
         start = asking + 1

@@ -12,19 +12,19 @@ _MARKED_TURN = re.compile(
     re.IGNORECASE,
 )
 _SET_ASIDE = re.compile(
-    r"\b(?:ignor\w+|disregard\w*|forget\w*|overrid\w+|bypass\w*|discard\w*|do not follow|don't follow|stop following)\b"
-    r"[^.!?]{0,60}\b(?:instructions?|prompts?|directives?|guidelines|context|conversation|(?:previous|prior|above|preceding|other|rest|earlier)"
-    r"(?:\s+\w+){0,3}\s*(?:text|data|rules?|input|document|content|messages?|everything)?)\b",
+    r"(?<!not )(?<!never )(?<!n't )\b(?:ignor\w+|disregard\w*|forget\w*|overrid\w+|bypass\w*|discard\w*)\b"
+    r"[^.!?]{0,30}\b(?:previous|prior|above|preceding|earlier|rest of|all|any|other|your|system)\b[^.!?]{0,30}"
+    r"\b(?:instructions?|prompts?|directives?|guidelines|context|conversation|text|data|rules|input|messages?)\b",
     re.IGNORECASE,
 )
 _SPEAK_AS_MODEL = re.compile(
-    r"\b(?:you are (?:now|an? (?:ai|language model|assistant|chatbot)|chatgpt|gpt)|act as (?:an?|if)|pretend (?:to be|that you)|as an ai\b"
-    r"|your (?:system )?(?:prompt|instructions)|reveal (?:your|the) (?:system|hidden)|developer mode|jailbreak)",
+    r"\b(?:you are (?:now an?|an? (?:ai|language model|assistant|chatbot)|chatgpt|gpt)|pretend (?:to be|that you)"
+    r"|as an ai\b|your (?:system )?prompt|reveal (?:your|the) (?:system|hidden)|developer mode|jailbreak)",
     re.IGNORECASE,
 )
 _SAY_THIS = re.compile(
-    r"^\W*(?:\w+[,:]?\s+){0,6}?(?:print|output|say|reply|respond|answer|write|repeat|echo)\b[^.!?]{0,40}"
-    r"(?:[\"“'‘]|\b(?:only|exactly|nothing (?:else|but)|verbatim|the (?:following|phrase|word|text|sentence))\b)",
+    r"^\W*(?:\w+[,:]?\s+){0,6}?(?:print|output|say|reply with|respond with|answer with|repeat|echo)\b[^.!?]{0,40}"
+    r"(?:[\"“'‘]|\b(?:nothing (?:else|but)|verbatim|the (?:phrase|word|text|sentence))\b)",
     re.IGNORECASE,
 )
 

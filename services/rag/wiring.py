@@ -72,8 +72,13 @@ async def _open_index(settings: RagSettings, model: EmbeddingModel) -> AsyncIter
             from services.rag.adapters.pgvector_index import MIGRATIONS, SCHEMA, PgvectorIndex
             from services.storage.postgres import open_store
 
-            url, most = settings.store_url.get_secret_value(), settings.max_store_connections
-            async with open_store(url, schema=SCHEMA, migrations=MIGRATIONS, max_connections=most) as pool:
+            async with open_store(
+                settings.store_url.get_secret_value(),
+                schema=SCHEMA,
+                migrations=MIGRATIONS,
+                max_connections=settings.max_store_connections,
+                checkout_wait_seconds=settings.store_wait_seconds,
+            ) as pool:
                 yield PgvectorIndex(pool, model)
 
 
