@@ -97,8 +97,8 @@ class IngestServiceServicer:
         with another embedding model; metadata `index_reason` says why.
         ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-        After INDEX_UNAVAILABLE the file is kept and its job stays QUEUED: it is finished later, by this call repeated or
-        without it. All other errors leave nothing stored but the job's record.
+        After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
+        or without it. After any other error nothing stays but the job's record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

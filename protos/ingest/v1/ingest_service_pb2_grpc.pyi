@@ -59,8 +59,8 @@ class IngestServiceStub:
     with another embedding model; metadata `index_reason` says why.
     ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-    After INDEX_UNAVAILABLE the file is kept and its job stays QUEUED: it is finished later, by this call repeated or
-    without it. All other errors leave nothing stored but the job's record.
+    After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
+    or without it. After any other error nothing stays but the job's record.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _document_pb2.IngestJob]
     """Reads one job.
@@ -120,8 +120,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     with another embedding model; metadata `index_reason` says why.
     ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-    After INDEX_UNAVAILABLE the file is kept and its job stays QUEUED: it is finished later, by this call repeated or
-    without it. All other errors leave nothing stored but the job's record.
+    After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
+    or without it. After any other error nothing stays but the job's record.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _document_pb2.IngestJob]  # type: ignore[assignment]
     """Reads one job.
@@ -184,8 +184,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         with another embedding model; metadata `index_reason` says why.
         ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-        After INDEX_UNAVAILABLE the file is kept and its job stays QUEUED: it is finished later, by this call repeated or
-        without it. All other errors leave nothing stored but the job's record.
+        After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
+        or without it. After any other error nothing stays but the job's record.
         """
 
     @_abc_1.abstractmethod
