@@ -24,6 +24,9 @@ class GuardParser(PostgresParser):
         name: PostgresParser.NO_PAREN_FUNCTION_PARSERS[name] for name in _CALLS_WITHOUT_PARENTHESES
     }
 
+    def _parse_unnest(self, with_alias: bool = True) -> None:
+        """Leave UNNEST to be read as the ordinary call that it is in PostgreSQL."""
+
     def _warn_unsupported(self) -> None:
         """Keep silent: the warning would hold the statement, and statements are not logged."""
 

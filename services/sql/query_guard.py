@@ -18,6 +18,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from services.sql.guard_dialect import GuardDialect
+from services.sql.guard_shapes import has_postgres_shape
 from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, TYPES
 from services.sql.models import Schema
 from services.sql.query_names import UnknownColumn, UnknownTable, UnreadableQuery, resolve_names
@@ -212,6 +213,8 @@ def _judge_part(node: exp.Expr, known_types: set[str]) -> Refusal | None:
             return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, f"{node.key} {part}".rstrip("_").upper())
         if isinstance(value, str) and not isinstance(node, _QUOTED_AGAIN) and not _PLAIN_WORDS.fullmatch(value):
             return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, node.key.upper())
+    if not has_postgres_shape(node):
+        return Refusal(RefusalCode.SYNTAX, node.key.upper())
     match node:
         case exp.Anonymous():
             if not isinstance(node.this, str) or node.this.lower() not in FUNCTIONS:

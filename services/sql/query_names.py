@@ -167,15 +167,12 @@ class _Resolver:
                 self._expression(row, scope)
             width = max((len(row.expressions) for row in node.expressions), default=0)
             scope.sources.append(Source(alias, _renamed(tuple(f"column{n + 1}" for n in range(width)), given)))
-        elif isinstance(node, exp.Table | exp.Lateral | exp.Unnest):
+        elif isinstance(node, exp.Table | exp.Lateral) and isinstance(node.this, exp.Anonymous):
             self.seen.add(id(node))
-            call = node if isinstance(node, exp.Unnest) else node.this
-            for argument in call.expressions:
+            for argument in node.this.expressions:
                 self._expression(argument, scope)
-            name = alias or (call.name if isinstance(call, exp.Anonymous) else "unnest")
-            offset = node.args.get("offset")
-            extra = [offset.name] if isinstance(offset, exp.Identifier) else []
-            scope.sources.append(Source(name, (*given, *extra, name.lower(), *_CALL_COLUMNS)))
+            name = alias or node.this.name.lower()
+            scope.sources.append(Source(name, (*given, name, *_CALL_COLUMNS)))
         else:
             raise UnreadableQuery
         if isinstance(node, exp.Table):
