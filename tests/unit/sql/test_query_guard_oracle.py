@@ -29,7 +29,7 @@ _FRAGMENTS = [
     "INSERT INTO", "UPDATE", "SET", "RETURNING", "VALUES", "LATERAL", "OVER", "PARTITION BY", "FILTER", "ARRAY[", "]",
     "unnest(tags)", "generate_series(1,3)", "INTERVAL '1 day'", "FETCH FIRST 3 ROWS ONLY", "USING", "COLLATE \"C\"",
     "extract(year FROM placed_at)", "AT TIME ZONE 'UTC'", "TABLE", "COPY", "DROP TABLE", "\"", "'", "\\", "%", "?",
-]  # fmt: skip # noqa: E501
+]  # fmt: skip
 
 _WHOLE = [
     "SELECT name FROM customers", "SELECT count(*) FROM orders WHERE status = 'x'",

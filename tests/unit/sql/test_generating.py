@@ -1,0 +1,119 @@
+"""From a question to a pending query, or to the reason why there is none; and when it runs at once."""
+
+from uuid import uuid4
+
+import pytest
+
+from services.sql.answering import AutoApprovePolicy
+from services.sql.errors import DatabaseUnavailable, QueryStoreUnavailable, StatementTimeout
+from services.sql.models import Assessment, NoDraft, QueryState, SqlDraft, SqlQuery, sql_hash
+from tests.unit.sql.service_parts import ADA, BO, HOUR, START, Parts
+
+
+async def test_a_draft_is_stored_guarded_and_pending() -> None:
+    parts = Parts()
+
+    query = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(query, SqlQuery)
+    assert query.sql == "SELECT COUNT(*) FROM public.customers LIMIT 1001"
+    assert query.sql_hash == sql_hash(query.sql)
+    assert query.state is QueryState.PENDING
+    assert query.tables == ("public.customers",)
+    assert (query.create_time, query.expire_time) == (START, START + HOUR)
+    assert parts.target.ran == []
+
+
+async def test_no_draft_stores_nothing_and_keeps_its_bounds() -> None:
+    parts = Parts()
+    parts.generator.outcome = NoDraft("because " * 100, ("weather",))
+
+    outcome = await parts.generating.generate(ADA, "What is the weather?")
+
+    assert isinstance(outcome, NoDraft)
+    assert len(outcome.reason) == 500
+    assert outcome.unmatched_words == ("weather",)
+    assert parts.store.queries == {}
+
+
+@pytest.mark.parametrize("sql", ["DROP TABLE customers", "SELECT pg_sleep(9)", "I cannot answer that.", ""])
+async def test_a_draft_that_the_guard_refuses_is_no_answer(sql: str) -> None:
+    parts = Parts()
+    parts.generator.outcome = SqlDraft(sql, "", 1, ())
+
+    outcome = await parts.generating.generate(ADA, "Drop everything")
+
+    assert isinstance(outcome, NoDraft)
+    assert parts.store.queries == {}
+
+
+async def test_a_repeated_request_gives_the_same_query_and_asks_no_generator() -> None:
+    parts = Parts()
+    request = str(uuid4())
+
+    first = await parts.generating.generate(ADA, "How many?", request_id=request)
+    again = await parts.generating.generate(ADA, "How many?", request_id=request)
+    of_another = await parts.generating.generate(BO, "How many?", request_id=request)
+
+    assert again == first
+    assert of_another != first
+    assert len(parts.generator.asked) == 2
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), QueryStoreUnavailable()])
+async def test_a_part_that_is_down_is_told(error: DatabaseUnavailable | QueryStoreUnavailable) -> None:
+    parts = Parts()
+    parts.reader.error = error
+
+    with pytest.raises(type(error)):
+        await parts.generating.generate(ADA, "How many customers do we have?")
+
+
+async def test_assessments_are_bounded_and_sorted() -> None:
+    parts = Parts()
+    parts.generator.assessment = Assessment(1.7, "x" * 400, ("public.orders", "public.customers", "public.orders"))
+
+    whole, rest = await parts.generating.assess("question", ["part one", "part two"])
+
+    assert whole == Assessment(1.0, "x" * 300, ("public.customers", "public.orders"))
+    assert rest == [whole, whole]
+
+
+async def test_an_answer_runs_at_once_when_both_caller_and_policy_say_so() -> None:
+    parts = Parts()
+
+    query, result = await parts.answering.answer(ADA, "How many customers do we have?", auto_approve=True)
+
+    assert isinstance(query, SqlQuery)
+    assert query.state is QueryState.EXECUTED
+    assert result == parts.target.result
+    assert [note for _, _, state, note in parts.store.audit if state == "APPROVED"] == ["AUTO_APPROVED"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "auto_approve"), [(AutoApprovePolicy.NEVER, True), (AutoApprovePolicy.ALLOWED, False)]
+)
+async def test_an_answer_waits_for_a_decision_otherwise(policy: AutoApprovePolicy, auto_approve: bool) -> None:
+    parts = Parts(policy=policy)
+
+    query, result = await parts.answering.answer(ADA, "How many customers do we have?", auto_approve=auto_approve)
+
+    assert isinstance(query, SqlQuery)
+    assert query.state is QueryState.PENDING
+    assert result is None
+    assert parts.target.ran == []
+
+
+async def test_an_answer_whose_run_fails_tells_the_failure() -> None:
+    parts = Parts()
+    parts.target.error = StatementTimeout()
+
+    with pytest.raises(StatementTimeout):
+        await parts.answering.answer(ADA, "How many customers do we have?", auto_approve=True)
+
+
+async def test_no_answer_has_no_rows() -> None:
+    parts = Parts()
+    parts.generator.outcome = NoDraft("no")
+
+    assert await parts.answering.answer(ADA, "Why?", auto_approve=True) == (NoDraft("no"), None)
