@@ -9,6 +9,9 @@ from __future__ import annotations
 from sqlglot import exp
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
+# What needs parentheses between BETWEEN and AND.
+_NOT_BETWEEN = (exp.AtTimeZone, exp.Collate, exp.Connector, exp.Not, exp.Like, exp.ILike, exp.SimilarTo, exp.In, exp.Is,
+                exp.Between)  # fmt: skip
 _AROUND_A_QUERY = (exp.Subquery, exp.CTE, exp.SetOperation, exp.Exists, exp.Any, exp.All, exp.In)
 _ON_ITS_OWN = ("order", "limit", "offset", "with_")
 
@@ -27,6 +30,8 @@ def has_postgres_shape(node: exp.Expr) -> bool:
         case exp.Is():
             right = node.args.get("expression")
             return isinstance(right.this if isinstance(right, exp.Not) else right, exp.Null | exp.Boolean)
+        case exp.Between():
+            return not isinstance(node.args.get("low"), _NOT_BETWEEN)
         case exp.Join():
             return _is_joined(node)
         case exp.Distinct():

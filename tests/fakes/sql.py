@@ -91,15 +91,20 @@ class FakeGenerator:
 
 @dataclass
 class FakeTarget:
-    """Gives one row to every query, or raises; remembers what it ran. `gate`, when set, holds runs back."""
+    """Gives one row to every query, or raises; remembers what it ran.
+
+    `started` tells that a run has begun; `gate`, when there is one, holds it back until it is set.
+    """
 
     result: ResultTable = field(default_factory=lambda: ResultTable((ResultColumn("count", "int8"),), ((2,),)))
     error: BaseException | None = None
     ran: list[str] = field(default_factory=list)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event | None = None
 
     async def run(self, sql: str) -> ResultTable:
         self.ran.append(sql)
+        self.started.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:

@@ -145,8 +145,7 @@ async def test_a_run_that_is_called_off_ends_with_unknown_outcome() -> None:
     query = await parts.approved()
     parts.target.gate = asyncio.Event()
     run = asyncio.create_task(parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash))
-    while not parts.target.ran:
-        await asyncio.sleep(0)
+    await parts.target.started.wait()
 
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -162,8 +161,7 @@ async def test_a_store_that_is_lost_during_a_run_does_not_hide_what_went_wrong()
     parts.target.gate = asyncio.Event()
     parts.target.error = StatementTimeout()
     run = asyncio.create_task(parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash))
-    while not parts.target.ran:
-        await asyncio.sleep(0)
+    await parts.target.started.wait()
 
     parts.store.is_down = True
     parts.target.gate.set()
