@@ -5,18 +5,11 @@ from __future__ import annotations
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.mentions import Mention
-from services.sql.grounding.words import Token
+from services.sql.grounding.question_forms import is_explaining
 from services.sql.models import Assessment, NoDraft, SqlDraft
 
 MAX_REASON = 300
 
-# Beginnings of questions that ask for an explanation, whatever they are about. Structure, not subject matter.
-EXPLAINING = (
-    "why", "explain", "describe", "define", "summarize", "summarise", "what does", "what is meant", "what do we mean", "how do",
-    "how does", "how can", "how should", "how is", "how are", "how did", "how has", "how have", "how will", "what happens", "what should",
-    "tell me about", "what are the rules", "can i", "may i", "am i", "should i", "do i", "what was the reason", "what is the difference",
-    "is it", "under what", "in what way", "for what reason",
-)  # fmt: skip
 COMPUTING = ("count", "aggregate", "superlative", "group", "share", "order", "direction")
 
 
@@ -28,7 +21,7 @@ def assess_question(question: str, draft: SqlDraft | NoDraft, lexicon: Lexicon) 
     coverage = _coverage(mentions)
     strength = _strength(mentions)
     computing = any(item.is_cue(*COMPUTING) for item in mentions)
-    explaining = _is_explaining(tokens)
+    explaining = is_explaining(tokens)
     if isinstance(draft, SqlDraft):
         score = 0.35 + 0.6 * draft.confidence
         tables = draft.tables
@@ -69,17 +62,6 @@ def _strength(mentions: list[Mention]) -> float:
     if any(item.values for item in mentions):
         best = max(best, 0.7)
     return best
-
-
-def _is_explaining(tokens: list[Token]) -> bool:
-    words = [token.lower for token in tokens if token.kind == "word"]
-    start = " ".join(words[:5])
-    if start.startswith(("how many", "how much", "how often", "how old", "how long")):
-        return False
-    if any(start == form or start.startswith(form + " ") for form in EXPLAINING):
-        return True
-    ending = " ".join(words[-2:])
-    return ending.endswith((" mean", " stand for", " work")) or ("mean" in words[-1:] and "does" in words)
 
 
 def _reason(mentions: list[Mention], draft: SqlDraft | NoDraft, lexicon: Lexicon) -> str:

@@ -11,7 +11,7 @@ from services.sql.grounding.compiling import compile_form
 from services.sql.grounding.explaining import confidence_of, explain, unmatched_words
 from services.sql.grounding.from_clause import CannotCompile
 from services.sql.grounding.join_paths import JoinGraph, build_join_graph
-from services.sql.grounding.lexicon import Lexicon, build_lexicon
+from services.sql.grounding.lexicon import Lexicon, build_lexicon, read_names
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.reading import read_question
 from services.sql.grounding.reading_state import Reading, Unreadable
@@ -73,8 +73,9 @@ class GroundedGenerator:
         if known is not None and (schema.fingerprint or known[0] is schema):
             self._indexes.move_to_end(key)
             return known[1]
-        graph = build_join_graph(schema)
-        index = Index(build_lexicon(schema, graph.key_columns), graph)
+        names = read_names(schema)
+        graph = build_join_graph(schema, names)
+        index = Index(build_lexicon(schema, names, graph.key_columns), graph)
         self._indexes[key] = (schema, index)
         while len(self._indexes) > KEPT_SCHEMAS:
             self._indexes.popitem(last=False)

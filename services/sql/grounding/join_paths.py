@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.sql.models import ColumnKind, Schema, Table
+from services.sql.grounding.lexicon import NameWords
+from services.sql.models import Column, ColumnKind, Schema, Table, TableKind
 
 
 @dataclass(frozen=True)
@@ -89,30 +90,36 @@ def _singular(name: str) -> str:
     )
 
 
+def _is_unique(table: Table, column: Column) -> bool | None:
+    """Whether no value of the column was met twice; None when that is not known."""
+    if column.distinct_estimate is None or table.estimated_row_count < 2:
+        return None
+    return column.distinct_estimate >= table.estimated_row_count
+
+
 def _recognised_key(table: Table) -> tuple[str, ...]:
+    """The declared key, else a column whose name or place and whose values make it one."""
     if table.primary_key:
         return table.primary_key
     wanted = {"id", _flat(table.name) + "id", _singular(_flat(table.name)) + "id"}
     for column in table.columns:
-        if _flat(column.name) in wanted:
+        if _flat(column.name) in wanted and _is_unique(table, column) is not False:
             return (column.name,)
-    first = table.columns[0] if table.columns else None
-    if first is not None and _flat(first.name).endswith("id"):
-        referenced = [key for key in table.foreign_keys if first.name in key.columns]
-        twins = [column for column in table.columns if _flat(column.name).endswith("id")]
-        rows = table.estimated_row_count
-        repeats = first.distinct_estimate is not None and rows > 0 and first.distinct_estimate < rows
-        if not referenced and not repeats and len(twins) < len(table.columns):
-            return (first.name,)
+    if not table.columns or table.kind is not TableKind.TABLE:
+        return ()
+    first = table.columns[0]
+    ids = [column for column in table.columns if _flat(column.name).endswith("id")]
+    if any(first.name in key.columns for key in table.foreign_keys) or len(ids) == len(table.columns):
+        return ()
+    if _flat(first.name).endswith("id") and _is_unique(table, first) is not False:
+        return (first.name,)
+    if first.kind in {ColumnKind.TEXT, ColumnKind.INTEGER} and _is_unique(table, first):
+        return (first.name,)
     return ()
 
 
-def _are_alike(one: ColumnKind, other: ColumnKind) -> bool:
-    return one == other
-
-
-def build_join_graph(schema: Schema) -> JoinGraph:
-    """The graph of a schema. Where a table declares no key to another, columns of the same telling name are joined."""
+def build_join_graph(schema: Schema, words: NameWords) -> JoinGraph:
+    """The graph of a schema. Where a table declares no key to another, columns of telling names are joined."""
     keys = {table.full_name: _recognised_key(table) for table in schema.tables}
     edges: dict[str, list[Edge]] = defaultdict(list)
     key_columns = {(name, column) for name, columns in keys.items() if len(columns) == 1 for column in columns}
@@ -122,7 +129,8 @@ def build_join_graph(schema: Schema) -> JoinGraph:
     def link(
         table: Table, columns: tuple[str, ...], other: str, other_columns: tuple[str, ...], declared: bool
     ) -> None:
-        source_is_unique = bool(keys[table.full_name]) and set(keys[table.full_name]) <= set(columns)
+        key = keys[table.full_name]
+        source_is_unique = bool(key) and set(key) <= set(columns)
         edges[table.full_name].append(Edge(table.full_name, columns, other, other_columns, True, declared))
         edges[other].append(Edge(other, other_columns, table.full_name, columns, source_is_unique, declared))
         linked.update({(table.full_name, other), (other, table.full_name)})
@@ -136,39 +144,60 @@ def build_join_graph(schema: Schema) -> JoinGraph:
                 key_columns.update((table.full_name, column) for column in key.columns)
     for table in schema.tables:
         for other in schema.tables:
-            if other is table or (table.full_name, other.full_name) in linked:
+            if other is table or (table.full_name, other.full_name) in linked or len(keys[other.full_name]) != 1:
                 continue
-            found = _recognised_link(table, other, keys)
+            found = _recognised_link(table, other, keys, words)
             if found is not None:
                 link(table, (found,), other.full_name, keys[other.full_name], False)
-    order: Callable[[Edge], tuple[bool, bool, str]] = lambda edge: (not edge.declared, not edge.to_one, edge.target)  # noqa: E731
-    return JoinGraph(
-        {name: tuple(sorted(found, key=order)) for name, found in edges.items()}, keys, frozenset(key_columns)
+
+    def preference(edge: Edge) -> tuple[bool, bool, str]:
+        return not edge.declared, not edge.to_one, edge.target
+
+    ordered = {name: tuple(sorted(found, key=preference)) for name, found in edges.items()}
+    return JoinGraph(ordered, keys, _telling_keys(schema, frozenset(key_columns)))
+
+
+def _telling_keys(schema: Schema, keys: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Key columns that say nothing by themselves; a name by which tables are joined is still a name to show."""
+    names = {"name", "title"}
+    return frozenset(
+        (table.full_name, column.name)
+        for table in schema.tables
+        for column in table.columns
+        if (table.full_name, column.name) in keys
+        and not (column.kind is ColumnKind.TEXT and any(_flat(column.name).endswith(name) for name in names))
     )
 
 
-def _recognised_link(table: Table, other: Table, keys: dict[str, tuple[str, ...]]) -> str | None:
-    """The column of `table` that holds keys of `other` judging by its name and type; None when no name tells so."""
-    key = keys[other.full_name]
-    if len(key) != 1:
-        return None
-    key_column = other.column(key[0])
+def _recognised_link(table: Table, other: Table, keys: dict[str, tuple[str, ...]], words: NameWords) -> str | None:
+    """The column of `table` that holds keys of `other` by its name, type and values; None when nothing tells so."""
+    key_column = other.column(keys[other.full_name][0])
     if key_column is None:
         return None
-    flat_key, flat_table = _flat(key[0]), _flat(other.name)
+    flat_key, flat_table = _flat(key_column.name), _flat(other.name)
     wanted = {flat_table + "id", _singular(flat_table) + "id", flat_table + flat_key, _singular(flat_table) + flat_key}
-    if flat_key not in {"id", "name", "code", "key"}:
+    wanted |= {flat_table, _singular(flat_table)}  # a column named like the other table, holding its key
+    if flat_key not in {"id", "name", "code", "key", "title", "year", "date", "number", "type"}:
         wanted.add(flat_key)
-    own = {flat for flat in (_flat(column) for column in keys[table.full_name])}
     for column in table.columns:
         flat = _flat(column.name)
-        if (
-            flat in wanted
-            and column.kind == key_column.kind
-            and (flat not in own or len(keys[table.full_name]) > 1 or flat != flat_key)
+        own = words.columns[table.full_name, column.name]
+        about = tuple(word for word in own if word not in {"id", "key", "code"})
+        is_named = flat in wanted or (len(about) < len(own) and about == words.tables[other.full_name])
+        if not is_named or column.kind != key_column.kind or not _may_refer(column, key_column):
+            continue
+        if keys[table.full_name] == (column.name,) and not (
+            flat.startswith((flat_table, _singular(flat_table))) and not flat.startswith(_singular(_flat(table.name)))
         ):
-            return column.name
-    for column in table.columns:  # a column named like the other table, holding its key: "singer" → singer.singer_id
-        if _flat(column.name) in {flat_table, _singular(flat_table)} and column.kind == key_column.kind:
-            return column.name
+            continue  # both tables are known by this name: only the one it is named after is pointed to
+        return column.name
     return None
+
+
+def _may_refer(column: Column, key: Column) -> bool:
+    """Whether the values allow it: all known ones of the column occur in the key."""
+    if not (column.values_complete and key.values_complete and column.values):
+        return True
+    known = set(key.values)
+    met = sum(value in known for value in column.values)
+    return met >= 0.5 * len(column.values)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from services.sql.grounding.thesaurus import ABBREVIATIONS, ATTRIBUTE_NOUNS, EQUIVALENT_VALUES, SYNONYMS
+from services.sql.grounding.thesaurus import (
+    ABBREVIATIONS,
+    ATTRIBUTE_NOUNS,
+    EQUIVALENT_VALUES,
+    PLAIN_ENDINGS,
+    SYNONYMS,
+)
 from services.sql.grounding.wording import FUNCTION_WORDS, LIGHT_WORDS
 from services.sql.grounding.words import are_derived, split_identifier, stem, value_stems
 from services.sql.models import Column, ColumnKind, Schema, Table
@@ -13,7 +19,7 @@ from services.sql.models import Column, ColumnKind, Schema, Table
 GENERIC_STEMS = frozenset(
     stem(word) for word in "id name code number type date value key text index level description record no".split()
 )
-NAME_STEMS = tuple(stem(word) for word in ("name", "title", "label", "caption", "subject", "symbol"))
+NAME_STEMS = tuple(stem(word) for word in ("name", "title", "label", "caption", "subject", "surname", "forename"))
 NUMERIC_KINDS = frozenset({ColumnKind.INTEGER, ColumnKind.NUMBER})
 DATE_KINDS = frozenset({ColumnKind.DATE, ColumnKind.TIMESTAMP})
 
@@ -154,9 +160,10 @@ def _segment(word: str, known: frozenset[str]) -> list[str]:
         return [word]
     for cut in range(2, len(word) - 1):
         head, tail = word[:cut], word[cut:]
-        if (tail in ATTRIBUTE_NOUNS or tail in known) and (
-            head in known or head in ABBREVIATIONS or head in ATTRIBUTE_NOUNS or any(other.startswith(head) and len(head) >= 2 for other in known)
-        ) and len(tail) >= 2:  # fmt: skip
+        is_word = head in known or head in ABBREVIATIONS or head in ATTRIBUTE_NOUNS
+        begins_word = any(other.startswith(head) for other in known)
+        ends_plainly = tail in PLAIN_ENDINGS and len(head) >= 3
+        if (tail in ATTRIBUTE_NOUNS or tail in known) and (is_word or begins_word or ends_plainly):
             return [head, tail]
     return [word]
 
@@ -164,7 +171,7 @@ def _segment(word: str, known: frozenset[str]) -> list[str]:
 def _expanded(pieces: list[str], known: frozenset[str]) -> tuple[str, ...]:
     words: list[str] = []
     telling = [piece for piece in pieces if piece not in EMPTY_WORDS]
-    for piece in telling or pieces:
+    for piece in _names_of_persons(telling or pieces):
         for part in _segment(piece, known):
             if part in ABBREVIATIONS and part not in known:
                 words.extend(ABBREVIATIONS[part].split())
@@ -176,6 +183,13 @@ def _expanded(pieces: list[str], known: frozenset[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stem(word) for word in words if not word.isdigit() or len(words) == 1))
 
 
+def _names_of_persons(pieces: list[str]) -> list[str]:
+    """"FName" and "l_name" hold first and last names."""  # fmt: skip
+    if len(pieces) == 2 and pieces[1] == "name" and pieces[0] in {"f", "l"}:
+        return ["first" if pieces[0] == "f" else "last", "name"]
+    return pieces
+
+
 def _comment_stems(comment: str) -> frozenset[str]:
     words = {word.lower() for word in split_identifier(comment)}
     return (
@@ -185,8 +199,16 @@ def _comment_stems(comment: str) -> frozenset[str]:
     )
 
 
-def build_lexicon(schema: Schema, keys: frozenset[tuple[str, str]]) -> Lexicon:
-    """The lexicon of a schema; `keys` are (table, column) of primary and foreign keys, declared or inferred."""
+@dataclass(frozen=True)
+class NameWords:
+    """Stems of the words in names: of each table, and of each column without those of its table."""
+
+    tables: dict[str, tuple[str, ...]]
+    columns: dict[tuple[str, str], tuple[str, ...]]
+
+
+def read_names(schema: Schema) -> NameWords:
+    """The words in the names of a schema, prefixes that all names share left out."""
     prefix = _prefix_of_all(schema.tables)
     table_words = {table.full_name: split_identifier(table.name[len(prefix) :]) for table in schema.tables}
     known = frozenset(word for words in table_words.values() for word in words if len(word) > 3) | frozenset(
@@ -197,29 +219,39 @@ def build_lexicon(schema: Schema, keys: frozenset[tuple[str, str]]) -> Lexicon:
         for piece in split_identifier(column.name)
         if len(piece) > 2 and piece not in ABBREVIATIONS
     )
+    tables = {name: _expanded(words, known) for name, words in table_words.items()}
+    columns: dict[tuple[str, str], tuple[str, ...]] = {}
+    for table in schema.tables:
+        shared = _shared_prefix([column.name for column in table.columns])
+        for column in table.columns:
+            cut = max(len(prefix) if column.name.lower().startswith(prefix) else 0, len(shared))
+            words = _expanded(split_identifier(column.name[cut:]) or [column.name], known)
+            own = tuple(word for word in words if word not in tables[table.full_name]) or words
+            columns[table.full_name, column.name] = own
+    return NameWords(tables, columns)
+
+
+def build_lexicon(schema: Schema, names: NameWords, keys: frozenset[tuple[str, str]]) -> Lexicon:
+    """The lexicon of a schema; `keys` are (table, column) of primary and foreign keys, declared or recognised."""
     tables: dict[str, TableEntry] = {}
     columns: dict[tuple[str, str], ColumnEntry] = {}
     for table in schema.tables:
-        stems = _expanded(table_words[table.full_name], known)
         entries = []
-        shared = _shared_prefix([column.name for column in table.columns])
         for column in table.columns:
-            name = column.name[len(prefix) :] if prefix and column.name.lower().startswith(prefix) else column.name
-            name = (
-                name[max(len(shared) - (len(column.name) - len(name)), 0) :]
-                if shared and column.name.startswith(shared)
-                else name
+            ref = (table.full_name, column.name)
+            entry = ColumnEntry(
+                table.full_name, column, names.columns[ref], _comment_stems(column.comment), ref in keys
             )
-            words = _expanded(split_identifier(name) or [column.name], known)
-            own = tuple(word for word in words if word not in stems) or words
-            is_key = (table.full_name, column.name) in keys
-            entry = ColumnEntry(table.full_name, column, own, _comment_stems(column.comment), is_key)
             entries.append(entry)
-            columns[entry.ref] = entry
+            columns[ref] = entry
         plain = [entry for entry in entries if not entry.is_key]
-        is_bridge = len(table.foreign_keys) >= 2 and len(plain) <= 2
         tables[table.full_name] = TableEntry(
-            table.full_name, table, stems, _comment_stems(table.comment), tuple(entries), is_bridge
+            table.full_name,
+            table,
+            names.tables[table.full_name],
+            _comment_stems(table.comment),
+            tuple(entries),
+            is_bridge=len(entries) - len(plain) >= 2 and len(plain) <= 2,
         )
     return _indexed(Lexicon(tables, columns))
 

@@ -67,12 +67,23 @@ def _cues_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
         if any(token.kind not in {"word", "sign"} for token in tokens[at : at + length]):
             continue
         cue = PHRASES.get(" ".join(words[:length]))
+        if cue is not None and cue.kind == "count" and words[0] == "number" and _follows_a_noun(tokens, at):
+            continue  # "phone number of" counts nothing
         if cue is not None:
             text = " ".join(words[:length])
             # A phrase of several words is surely a cue; a single one gives way to a name that contains it.
             score = 0.9 + 1.1 * (length - 1)
             return [(score, Mention("cue", text, at, at + length - 1, cue=cue, content=0))]
     return []
+
+
+def _follows_a_noun(tokens: Sequence[Token], at: int) -> bool:
+    if at == 0:
+        return False
+    before = tokens[at - 1]
+    return before.kind == "word" and not (
+        before.lower in FUNCTION_WORDS or before.stem in LIGHT_WORDS or before.lower in PHRASES
+    )
 
 
 def _literals_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
@@ -152,6 +163,8 @@ def _name_of_span(
     kind = "table" if max(tables.values(), default=0) >= max(columns.values(), default=0) else "column"
     text = " ".join(tokens[index].text for index in range(span[0], span[-1] + 1))
     mention = Mention(kind, text, span[0], span[-1], tables, columns, content=len(span), quality=best)
+    if kind == "column" and len(span) > 1 and best >= 0.8:
+        mention.owner = _owner_named(hits, columns, lexicon)
     for index in span:
         if tokens[index].stem in SWALLOWED:
             mention.swallowed = SWALLOWED[tokens[index].stem]
@@ -160,6 +173,14 @@ def _name_of_span(
     length = len(span) if best >= 0.8 else 1
     score = length * (0.4 + 0.6 * best) * (0.5 if weak else 1.0) + (0.05 if best >= 0.95 else 0)
     return score, mention
+
+
+def _owner_named(hits: Sequence[dict[str, float]], columns: dict[tuple[str, str], float], lexicon: Lexicon) -> str:
+    """The table of the best column when a word of the span names that table and not the column."""
+    table, column = max(columns, key=lambda ref: (columns[ref], ref))
+    own = lexicon.columns[table, column].own
+    named = any(not set(hit) & set(own) and set(hit) & set(lexicon.tables[table].stems) for hit in hits)
+    return table if named else ""
 
 
 def _coverage(hits: Sequence[dict[str, float]], stems: tuple[str, ...]) -> float:

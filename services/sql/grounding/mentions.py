@@ -33,6 +33,7 @@ class Mention:
     period: Period | None = None
     cue: Cue | None = None
     swallowed: str = ""  # an aggregate's name that is part of a column's name: "total" in "total amount"
+    owner: str = ""  # the table whose own name is part of a column's name: "titles of books"
     used: bool = False
     content: int = 1  # number of content words it covers
     quality: float = 1.0

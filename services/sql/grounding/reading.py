@@ -8,6 +8,7 @@ from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Ordering
 from services.sql.grounding.mentions import Mention
+from services.sql.grounding.question_forms import is_explaining
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_groups import read_groups, read_order
 from services.sql.grounding.reading_measures import is_money_word, money_measure
@@ -41,12 +42,15 @@ def read_question(
     link_loose_tables(reading)
     finish_outputs(reading)
     _default_order(reading)
+    _doubt_compounds(reading)
     _check_nothing_is_left(reading)
     return _form(reading), reading
 
 
 def _refuse_what_cannot_be_said(reading: Reading) -> None:
     for item in reading.items:
+        if item.is_cue("definition") and item.first == 0 and is_explaining(reading.tokens):
+            raise Unreadable("It asks for an explanation, not for data.")
         if item.is_cue("ratio"):
             raise Unreadable("It asks for a ratio of two numbers.")
 
@@ -111,6 +115,19 @@ def _read_share(reading: Reading) -> None:
             for one in reading.items:
                 if one.is_cue("count", "aggregate"):
                     one.used = True
+
+
+def _doubt_compounds(reading: Reading) -> None:
+    """In "opening hours" and "phone number" an unlinked noun behind a linked word says that something else is meant."""
+    for index, item in enumerate(reading.items):
+        if item.kind != "word" or not item.content or item.used or index == 0:
+            continue
+        before = reading.items[index - 1]
+        is_verb = item.text.lower().endswith(("ed", "ing")) or reading.tokens[
+            item.first
+        ].stem != item.text.lower().removesuffix("s")
+        if before.kind in {"table", "column"} and before.last + 1 == item.first and not is_verb:
+            reading.doubt *= 0.6
 
 
 def _default_order(reading: Reading) -> None:

@@ -29,6 +29,13 @@ def find_subject(reading: Reading) -> None:
             break
     best = None
     for index, item in enumerate(items):
+        if (
+            item.owner
+            and best is None
+            and not any(one.is_cue("by", "group", "order", "compare") for one in items[:index])
+        ):
+            reading.subject = item.owner
+            return
         if item.kind == "table":
             strong = item.quality >= STRONG
             if strong or best is None:
@@ -37,6 +44,26 @@ def find_subject(reading: Reading) -> None:
                 break
     if best is not None:
         reading.subject = reading.table_of(best) or ""
+        return
+    reading.subject = _voted_subject(reading)
+
+
+def _voted_subject(reading: Reading) -> str:
+    """Without a table named: the one that most columns and values of the question belong to."""
+    votes: dict[str, float] = {}
+    for item in reading.items:
+        best: dict[str, float] = {}
+        for (table, _), quality in item.columns.items():
+            best[table] = max(best.get(table, 0.0), quality)
+        for link in item.values:
+            best[link.entry.table] = max(best.get(link.entry.table, 0.0), 0.8 * link.quality)
+        for table, quality in best.items():
+            if quality >= 0.5:
+                votes[table] = votes.get(table, 0.0) + quality
+    clear = sorted(votes, key=lambda table: (-votes[table], table))
+    if not clear or (len(clear) > 1 and votes[clear[0]] == votes[clear[1]]):
+        return ""
+    return clear[0]
 
 
 def read_outputs(reading: Reading) -> None:

@@ -49,6 +49,8 @@ class Reading:
                 for table, quality in item.tables.items():
                     if quality >= max(item.tables.values()) - 0.01:
                         found[table] = max(found.get(table, 0), quality)
+            elif item.owner:
+                found[item.owner] = 1.0
         return found
 
     def table_of(self, index: int) -> str | None:
@@ -105,11 +107,11 @@ class Reading:
             entry = self.lexicon.columns[ref]
             if not _fits(entry, wanted) or (table and entry.table != table):
                 continue
-            score = quality + near.get(entry.table, 0.0)
+            score = quality + near.get(entry.table, 0.0) * (0.4 + 0.6 * quality)
             if entry.table == self.subject:
-                score += 0.3
+                score += 0.3 * quality
             if entry.table in mentioned:
-                score += 0.2
+                score += 0.2 * quality * mentioned[entry.table]
             elif mentioned or self.subject:
                 nearest = min(
                     self.graph.distance(entry.table, one)

@@ -66,10 +66,17 @@ def _absent(reading: Reading, index: int) -> None:
     items, after = reading.items, index + 1
     if after >= len(items) or items[after].kind != "column" or not reading.are_adjacent(index, after):
         return
-    if set(reading.words_between(index, after)) & {"is", "are", "was", "were"} or (after + 1 < len(items) and items[after + 1].values):
+    if set(reading.words_between(index, after)) & {"is", "are", "was", "were"} or (
+        after + 1 < len(items) and items[after + 1].values
+    ):
         return
     entry = reading.column_of(after)
-    if entry is None or items[after].quality < 0.7 or not entry.column.nullable or entry.column.kind is ColumnKind.BOOLEAN:
+    if (
+        entry is None
+        or items[after].quality < 0.7
+        or not entry.column.nullable
+        or entry.column.kind is ColumnKind.BOOLEAN
+    ):
         return
     if after + 1 < len(items) and items[after + 1].kind in {"number", "quoted", "value"}:
         return

@@ -148,6 +148,9 @@ ATTRIBUTE_NOUNS = (
     "tax symbol source volume created updated joined sales cost percent region volume url text zip"
 ).split()
 
+# Endings that divide any run-together name: no other English word ends in them.
+PLAIN_ENDINGS = frozenset("name type price status amount number quantity address email phone category".split())
+
 _DEMONYMS = """
 american:united states,usa,us,america,u.s.a. british:united kingdom,uk,england,great britain english:england,united kingdom,uk french:france
 german:germany italian:italy spanish:spain portuguese:portugal dutch:netherlands,the netherlands,holland belgian:belgium swiss:switzerland

@@ -53,7 +53,8 @@ class Token:
 @lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """The stem of one lower-case word, irregular forms first."""
-    return str(_STEMMER.stemWord(_IRREGULAR.get(word, word)))
+    found = str(_STEMMER.stemWord(_IRREGULAR.get(word, word)))
+    return found[:-1] + "pt" if found.endswith("scrib") else found  # prescribe and prescription
 
 
 def split_question(question: str) -> list[Token]:

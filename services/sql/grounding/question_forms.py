@@ -1,0 +1,27 @@
+"""Forms of questions that ask for an explanation rather than for data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.sql.grounding.words import Token
+
+# Beginnings of questions that ask for an explanation, whatever they are about. Structure, not subject matter.
+EXPLAINING = (
+    "why", "explain", "describe", "define", "summarize", "summarise", "what does", "what is meant", "what do we mean", "how do",
+    "how does", "how can", "how should", "how is", "how are", "how did", "how has", "how have", "how will", "what happens", "what should",
+    "tell me about", "what are the rules", "can i", "may i", "am i", "should i", "do i", "what was the reason", "what is the difference",
+    "is it", "under what", "in what way", "for what reason",
+)  # fmt: skip
+
+
+def is_explaining(tokens: Sequence[Token]) -> bool:
+    """Whether a question wants something explained, by how it begins and ends, whatever it is about."""
+    words = [token.lower for token in tokens if token.kind == "word"]
+    start = " ".join(words[:5])
+    if start.startswith(("how many", "how much", "how often", "how old", "how long")):
+        return False
+    if any(start == form or start.startswith(form + " ") for form in EXPLAINING):
+        return True
+    ending = " ".join(words[-2:])
+    return ending.endswith((" mean", " stand for", " work")) or ("mean" in words[-1:] and "does" in words)
