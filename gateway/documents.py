@@ -22,7 +22,13 @@ router = APIRouter(prefix="/documents", tags=["documents"])
 _DOCUMENT_ID = re.compile(r"[0-9a-f]{64}")
 _FIELDS = {"name": "document_id", "": "document_id"}
 
-DocumentId = Annotated[str, Path(description="Id of a document: the SHA-256 of its bytes.")]
+DocumentId = Annotated[
+    str,
+    Path(
+        description="Id of a document: the SHA-256 of its bytes. Anything else is not found.",
+        json_schema_extra={"pattern": "^[0-9a-f]{64}$"},
+    ),
+]
 
 
 class Document(Answer):
@@ -53,7 +59,7 @@ class DocumentList(Answer):
     summary="List documents",
     response_model=DocumentList,
     response_model_exclude_unset=True,
-    responses=problem_docs(400, 422, 503, 504),
+    responses=problem_docs(404, 422, 503, 504),
 )
 async def list_documents(callees: Asked, page_size: PageSize = 50, page_token: PageToken = "") -> DocumentList:
     """The searchable documents, newest first."""

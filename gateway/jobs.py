@@ -22,7 +22,13 @@ router = APIRouter(prefix="/jobs", tags=["documents"])
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _STATE = document_pb2.IngestJob.State
 
-JobId = Annotated[str, Path(description="Id of a job.")]
+JobId = Annotated[
+    str,
+    Path(
+        description="Id of a job. Anything else is not found.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,128}$"},
+    ),
+]
 
 
 class Job(Answer):
@@ -53,7 +59,7 @@ class JobList(Answer):
     summary="List jobs",
     response_model=JobList,
     response_model_exclude_unset=True,
-    responses=problem_docs(400, 422, 503, 504),
+    responses=problem_docs(404, 422, 503, 504),
 )
 async def list_jobs(callees: Asked, page_size: PageSize = 50, page_token: PageToken = "") -> JobList:
     """The ingest jobs, newest first."""

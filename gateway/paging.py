@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
-
-from gateway.questions import valid_text
 
 MAX_PAGE_SIZE = 200
 
@@ -21,10 +19,16 @@ def _plain_digits(value: object) -> object:
 
 
 PageSize = Annotated[
-    int, BeforeValidator(_plain_digits), Query(ge=1, le=MAX_PAGE_SIZE, description="Number of items a page.")
+    int,
+    Field(ge=1, le=MAX_PAGE_SIZE),
+    BeforeValidator(_plain_digits),
+    Query(description=f"Number of items a page, at most {MAX_PAGE_SIZE}."),
 ]
 PageToken = Annotated[
     str,
-    AfterValidator(valid_text),
-    Query(max_length=1_000, description="`next_page_token` of the page before; empty for the first."),
+    Query(
+        max_length=1_000,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+        description="`next_page_token` of the page before; empty for the first.",
+    ),
 ]

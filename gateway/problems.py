@@ -38,7 +38,7 @@ HTTP_STATUS: Mapping[StatusCode, int] = {
     StatusCode.DEADLINE_EXCEEDED: 504,
 }
 # Reasons for which HTTP has a truer word than the code's.
-_STATUS_BY_REASON: Mapping[str, int] = {"FILE_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413}
+_STATUS_BY_REASON: Mapping[str, int] = {"FILE_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413, "PAGE_TOKEN_INVALID": 404}
 _REASONS_BY_STATUS: Mapping[int, str] = {400: "BODY_INVALID", 404: "PATH_UNKNOWN", 405: "METHOD_NOT_ALLOWED"}
 _TITLES: Mapping[str, str] = {
     "PATH_UNKNOWN": "There is nothing at this path",
@@ -180,7 +180,7 @@ async def _callee_problem(request: Request, error: Exception) -> JSONResponse:
     fields = [
         (error.fields.get(violation.field, violation.field), violation.description) for violation in failure.fields
     ]
-    if not fields and status in (400, 413) and (field := error.fields.get("")):
+    if not fields and status in (400, 404, 413) and (field := error.fields.get("")):
         fields = [(field, detail)]
     headers = {}
     if status in (429, 503) and failure.retry_after_seconds is not None:

@@ -52,14 +52,11 @@ def without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
-
 QuestionText = Annotated[
     str,
     AfterValidator(_valid_question),
-    WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": MAX_QUESTION_CHARACTERS, "pattern": _QUESTION_PATTERN}
-    ),
+    # No maxLength: the limit holds for the trimmed text, and JSON Schema knows no trimming.
+    WithJsonSchema({"type": "string", "minLength": 1, "pattern": _QUESTION_PATTERN}),
 ]
 
 
@@ -73,7 +70,9 @@ class QuestionBody(Body):
     """A body with a question under one of its two names."""
 
     query: QuestionText = Field(
-        default="", description="The question in plain words.", json_schema_extra=without_default
+        default="",
+        description="The question in plain words, 1 to 4,000 characters after trimming.",
+        json_schema_extra=without_default,
     )
     question: QuestionText = Field(
         default="", description="The same as `query`; give one of the two.", json_schema_extra=without_default
@@ -83,9 +82,9 @@ class QuestionBody(Body):
     def _has_one_question(self) -> QuestionBody:
         if not self.query and not self.question:
             raise PydanticCustomError("missing", "The question is missing.", {"field": "query"})
-        if self.query and self.question and self.query != self.question:
+        if self.query and self.question:
             raise PydanticCustomError(
-                "question_twice", "`query` and `question` differ; give one of them.", {"field": "question"}
+                "question_twice", "`query` and `question` mean the same; give one of them.", {"field": "question"}
             )
         return self
 
@@ -100,4 +99,9 @@ class QuestionBody(Body):
         return self.query or self.question
 
 
-TopK = Annotated[WholeNumber, Field(ge=1, le=MAX_TOP_K, description="Number of passages to read for an answer.")]
+# The bounds stand before the validator: after it they would be checked, but missing in the JSON schema.
+TopK = Annotated[
+    int,
+    Field(ge=1, le=MAX_TOP_K, description="Number of passages to read for an answer."),
+    BeforeValidator(_whole),
+]

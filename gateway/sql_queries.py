@@ -25,7 +25,13 @@ MAX_SQL_CHARACTERS = 20_000
 _QUERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _STATE = sql_query_pb2.SqlQuery.State
 
-QueryId = Annotated[str, Path(description="Id of a query, as /query or /query/sql/generate gave it.")]
+QueryId = Annotated[
+    str,
+    Path(
+        description="Id of a query, as /query or /query/sql/generate gave it. Anything else is not found.",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]{1,128}$"},
+    ),
+]
 SqlText = Annotated[
     str,
     AfterValidator(valid_text),
@@ -190,7 +196,7 @@ async def execute(body: Execute, callees: Asked) -> Executed:
     summary="Queries that wait for a decision",
     response_model=QueryList,
     response_model_exclude_unset=True,
-    responses=problem_docs(400, 422, 503, 504),
+    responses=problem_docs(404, 422, 503, 504),
 )
 async def pending(callees: Asked, page_size: PageSize = 50, page_token: PageToken = "") -> QueryList:
     """The caller's own pending queries, newest first."""

@@ -1,0 +1,156 @@
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.contract.gateway.house import MAX_FILE_BYTES, House, open_house, problem
+
+TEXT = b"Remote work: core working hours from 10 AM to 3 PM. 15 days per year of vacation."
+
+
+async def test_an_uploaded_file_becomes_a_document(house: House) -> None:
+    response = await house.upload(TEXT)
+
+    body = response.json()
+    assert response.status_code == 201
+    assert body.pop("processing_time_ms") > 0
+    assert body == {
+        "status": "success",
+        "filename": "policy.txt",
+        "document_id": hashlib.sha256(TEXT).hexdigest(),
+        "chunks_created": 1,
+        "total_tokens": len(TEXT.split()),
+        "file_size_bytes": len(TEXT),
+        "storage_backend": "local",
+        "cache_hit": False,
+    }
+
+
+async def test_the_same_bytes_again_are_a_cache_hit(house: House) -> None:
+    first = (await house.upload(TEXT)).json()
+
+    again = (await house.upload(TEXT, "copy.txt")).json()
+
+    assert again["cache_hit"] is True
+    assert again["document_id"] == first["document_id"]
+    assert again["filename"] == "copy.txt"
+
+
+async def test_directories_in_a_file_name_are_dropped(house: House) -> None:
+    assert (await house.upload(TEXT, "../../etc/policy.txt")).json()["filename"] == "policy.txt"
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "reason"),
+    [
+        (b"", "empty.txt", "FILE_EMPTY"),
+        (TEXT, "program.exe", "FILE_TYPE_UNSUPPORTED"),
+        (TEXT, "x" * 300 + ".txt", "FILENAME_INVALID"),
+        (TEXT, "folder/", "FILENAME_INVALID"),
+    ],
+)
+async def test_a_refused_file_is_named_as_such(house: House, content: bytes, filename: str, reason: str) -> None:
+    problem(await house.upload(content, filename), 400, reason, "file")
+    assert house.ingest.documents == {}
+
+
+async def test_a_file_beyond_the_limit_is_refused_by_its_length(house: House) -> None:
+    problem(await house.upload(b"x" * (MAX_FILE_BYTES + 200_000)), 413, "FILE_TOO_LARGE", "file")
+
+
+async def test_a_file_just_beyond_the_limit_is_refused_too(house: House) -> None:
+    problem(await house.upload(b"x" * (MAX_FILE_BYTES + 1)), 413, "FILE_TOO_LARGE", "file")
+
+
+async def test_a_file_without_a_told_length_is_refused_once_it_has_grown_too_large(house: House) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+        while sent < 100_000_000:
+            sent += 100_000
+            yield b"x" * 100_000
+
+    response = await house.client.post(
+        "/upload", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+
+    problem(response, 413, "FILE_TOO_LARGE", "file")
+    assert sent < 5_000_000
+
+
+async def test_the_limit_of_the_ingest_service_is_a_413_too() -> None:
+    async with open_house(max_file_bytes=10_000_000) as house:
+        body = problem(await house.upload(b"x" * (MAX_FILE_BYTES + 1)), 413, "FILE_TOO_LARGE", "file")
+
+    assert body["metadata"] == {"max_bytes": str(MAX_FILE_BYTES)}
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "reason"),
+    [
+        (b"{}", "application/json", 415, "MEDIA_TYPE_UNSUPPORTED"),
+        (b"x", "multipart/form-data", 400, "MULTIPART_INVALID"),
+        (b"garbage", "multipart/form-data; boundary=b", 400, "MULTIPART_INVALID"),
+        (
+            b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n",
+            "multipart/form-data; boundary=b",
+            400,
+            "MULTIPART_INVALID",
+        ),
+        (b"--b--\r\n", "multipart/form-data; boundary=b", 422, "REQUEST_INVALID"),
+        (b"", "multipart/form-data; boundary=b", 422, "REQUEST_INVALID"),
+    ],
+)
+async def test_a_malformed_form_is_refused(
+    house: House, content: bytes, content_type: str, status: int, reason: str
+) -> None:
+    response = await house.client.post("/upload", content=content, headers={"Content-Type": content_type})
+
+    problem(response, status, reason)
+
+
+async def test_a_part_that_is_no_file_and_two_files_are_refused(house: House) -> None:
+    text = await house.client.post("/upload", files={"file": (None, b"just text")})
+    other = await house.client.post("/upload", files={"datei": ("a.txt", b"x")})
+    two = await house.client.post("/upload", files=[("file", ("a.txt", b"x")), ("file", ("b.txt", b"y"))])
+
+    for response in (text, other, two):
+        problem(response, 422, "REQUEST_INVALID", "file")
+
+
+async def test_documents_are_listed_got_and_deleted(house: House) -> None:
+    ids = [
+        (await house.upload(f"text {number}".encode(), f"{number}.txt")).json()["document_id"] for number in range(3)
+    ]
+
+    first = (await house.client.get("/documents", params={"page_size": 2})).json()
+    second = (
+        await house.client.get("/documents", params={"page_size": 2, "page_token": first["next_page_token"]})
+    ).json()
+    one = (await house.client.get(f"/documents/{ids[0]}")).json()
+    deleted = await house.client.delete(f"/documents/{ids[0]}")
+
+    assert [document["document_id"] for document in first["documents"] + second["documents"]] == ids[::-1]
+    assert (one["filename"], one["filenames"], one["file_size_bytes"]) == ("0.txt", ["0.txt"], 6)
+    assert "page_count" not in one
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    problem(await house.client.get(f"/documents/{ids[0]}"), 404, "DOCUMENT_NOT_FOUND")
+    problem(await house.client.delete(f"/documents/{ids[0]}"), 404, "DOCUMENT_NOT_FOUND")
+
+
+@pytest.mark.parametrize("document_id", ["unknown", "A" * 64, "%2e%2e", "a" * 63])
+async def test_an_id_of_no_document_is_not_found(house: House, document_id: str) -> None:
+    assert (await house.client.get(f"/documents/{document_id}")).json()["status"] == 404
+    assert (await house.client.delete(f"/documents/{document_id}")).json()["status"] == 404
+
+
+async def test_jobs_are_listed_and_got(house: House) -> None:
+    listed = (await house.client.get("/jobs")).json()
+    one = (await house.client.get("/jobs/j1")).json()
+
+    assert listed == {"jobs": [one], "next_page_token": None}
+    assert (one["state"], one["filename"]) == ("READY", "x.txt")
+    problem(await house.client.get("/jobs/j2"), 404, "JOB_NOT_FOUND")
+    problem(await house.client.get("/jobs/%20"), 404, "JOB_NOT_FOUND")

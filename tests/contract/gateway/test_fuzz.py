@@ -1,0 +1,110 @@
+"""Cases generated from the OpenAPI document: no 5xx, and nothing that the document does not say.
+
+A longer run: `DIGLOT_FUZZ_EXAMPLES=300 python -m pytest tests/contract/gateway/test_fuzz.py --timeout=3600`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+import schemathesis
+import uvicorn
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tests.contract.gateway.house import open_house
+
+EXAMPLES = int(os.environ.get("DIGLOT_FUZZ_EXAMPLES", "25"))
+OPERATIONS = [
+    ("GET", "/health"),
+    ("GET", "/info"),
+    ("GET", "/stats"),
+    ("POST", "/upload"),
+    ("GET", "/documents"),
+    ("GET", "/documents/{document_id}"),
+    ("DELETE", "/documents/{document_id}"),
+    ("GET", "/jobs"),
+    ("GET", "/jobs/{job_id}"),
+    ("POST", "/query"),
+    ("POST", "/query/documents"),
+    ("POST", "/query/sql/generate"),
+    ("POST", "/query/sql/execute"),
+    ("GET", "/query/sql/pending"),
+    ("GET", "/query/sql/{query_id}"),
+]
+
+
+# Whether bytes are a file that can be parsed is nothing a schema could say: a refusal of random ones is right.
+UNDECIDABLE = {"/upload": [positive_data_acceptance]}
+TAKES_NOTHING = {"/health", "/info", "/stats"}
+
+
+class RunningHouse:
+    """The whole house on a loop of its own, for a test tool that is not asynchronous."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._listening = threading.Event()
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    async def _run(self) -> None:
+        async with open_house() as house:
+            config = uvicorn.Config(house.app, port=0, lifespan="off", log_config=None, access_log=False)
+            self._server = uvicorn.Server(config)
+            serving = asyncio.create_task(self._server.serve())
+            while not self._server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn tells by no event
+                await asyncio.sleep(0.01)
+            self.url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
+            self._listening.set()
+            await serving
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        assert self._listening.wait(30), "the house does not start"
+        return self.url
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.should_exit = True
+        self._thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def schema() -> Iterator[schemathesis.schemas.BaseSchema]:
+    with RunningHouse() as url:
+        yield schemathesis.openapi.from_url(f"{url}/openapi.json")
+
+
+def test_every_operation_is_fuzzed(schema: schemathesis.schemas.BaseSchema) -> None:
+    described = {(result.ok().method.upper(), result.ok().path) for result in schema.get_all_operations()}
+
+    assert described == set(OPERATIONS)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_generated_requests_get_what_openapi_promises(
+    schema: schemathesis.schemas.BaseSchema, method: str, path: str
+) -> None:
+    operation = schema[path][method]
+    modes = [schemathesis.GenerationMode.POSITIVE]
+    if path not in TAKES_NOTHING:
+        modes.append(schemathesis.GenerationMode.NEGATIVE)
+    for mode in modes:
+
+        @hypothesis.settings(
+            max_examples=EXAMPLES,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+        def check(case: schemathesis.Case) -> None:
+            case.call_and_validate(excluded_checks=UNDECIDABLE.get(path, []))
+
+        check()
