@@ -1,0 +1,91 @@
+"""A rag service for these tests: real gRPC, chunks in memory, and everything counted that would cost embedding."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+
+import grpc
+
+from protos.rag.v1 import rag_service_pb2, rag_service_pb2_grpc
+from services.transport.errors import Failure
+from services.transport.identity import current_caller
+from services.transport.serving import ServiceDefinition
+
+_DOCUMENT = re.compile("documents/[0-9a-f]{64}")
+
+
+class Refused(Exception):
+    """What the stand-in answers with when told to."""
+
+
+class Away(Exception):
+    """What it answers with when it is to seem out of order."""
+
+
+class RagStandIn(rag_service_pb2_grpc.RagServiceServicer):
+    """Keeps the promises of IndexChunks and DeleteDocumentChunks; `away` and `refuses` break them."""
+
+    def __init__(self) -> None:
+        self.texts: dict[tuple[str, str], dict[int, str]] = {}
+        self.filenames: dict[tuple[str, str], str] = {}
+        self.embedded: Counter[str] = Counter()
+        self.requests: list[rag_service_pb2.IndexChunksRequest] = []
+        self.subjects: set[str] = set()
+        self.away = False
+        self.refuses = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def IndexChunks(
+        self, request: rag_service_pb2.IndexChunksRequest, context: object
+    ) -> rag_service_pb2.IndexChunksResponse:
+        await self._check(request.document)
+        assert 1 <= len(request.filename) <= 255
+        assert len(request.chunks) <= 256
+        assert all(chunk.text.strip() and chunk.chunk_index < request.chunk_count for chunk in request.chunks)
+        self.requests.append(request)
+        key = (current_caller().tenant, request.document)
+        before = self.texts.get(key, {})
+        changed = {
+            chunk.chunk_index: chunk.text for chunk in request.chunks if before.get(chunk.chunk_index) != chunk.text
+        }
+        self.embedded.update(changed.values())
+        merged = {index: text for index, text in (before | changed).items() if index < request.chunk_count}
+        self.texts[key], self.filenames[key] = merged, request.filename
+        return rag_service_pb2.IndexChunksResponse(
+            indexed_count=len(changed), unchanged_count=len(request.chunks) - len(changed)
+        )
+
+    async def DeleteDocumentChunks(
+        self, request: rag_service_pb2.DeleteDocumentChunksRequest, context: object
+    ) -> rag_service_pb2.DeleteDocumentChunksResponse:
+        await self._check(request.document)
+        key = (current_caller().tenant, request.document)
+        self.filenames.pop(key, None)
+        return rag_service_pb2.DeleteDocumentChunksResponse(removed_count=len(self.texts.pop(key, {})))
+
+    async def _check(self, document: str) -> None:
+        assert _DOCUMENT.fullmatch(document)
+        self.subjects.add(current_caller().subject)
+        await self.gate.wait()
+        if self.away:
+            raise Away("the embedder is away")
+        if self.refuses:
+            raise Refused("the index was built with another model")
+
+    def definition(self) -> ServiceDefinition:
+        async def serves() -> bool:
+            return not self.away
+
+        return ServiceDefinition(
+            name="diglot.rag.v1.RagService",
+            domain="rag.diglot",
+            failures={
+                Away: Failure(grpc.StatusCode.UNAVAILABLE, "EMBEDDER_UNAVAILABLE"),
+                Refused: Failure(grpc.StatusCode.FAILED_PRECONDITION, "EMBEDDING_MODEL_MISMATCH"),
+            },
+            add_to=lambda server: rag_service_pb2_grpc.add_RagServiceServicer_to_server(self, server),
+            checks={"": serves},
+        )
