@@ -63,7 +63,7 @@ def client(cluster: LambdaCluster) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url="https://local.lambda-url.us-east-1.on.aws", transport=FunctionUrl(cluster, "diglot-gateway")
     ) as client:
-        # Parts are asked at the same time, so the first look starts further processes and does not wait for all of them.
+        # Parts are asked at the same time: the first look starts further processes, and does not wait for all of them.
         give_up = time.monotonic() + 60
         while (health := client.get("/health").json())["status"] != "healthy":
             assert time.monotonic() < give_up, health
