@@ -13,7 +13,7 @@ from services.sql.grounding.conditions_sql import ConditionWriter
 from services.sql.grounding.from_clause import CannotCompile, Scope, Source
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, Ratio
 from services.sql.grounding.quoting import identifier, number_literal
 
 
@@ -136,7 +136,11 @@ class _Compiler:
         ]
 
     def _measures(self) -> list[Measure]:
-        return [one for one in self._operands() if isinstance(one, Measure)]
+        found = [one for one in self._operands() if isinstance(one, Measure)]
+        for one in self._operands():
+            if isinstance(one, Ratio):
+                found += [one.upper, one.lower]
+        return found
 
     def _is_repeated(self, measure: Measure) -> bool:
         """Whether rows of the measure's table may occur more than once among the root's rows."""
@@ -149,6 +153,17 @@ class _Compiler:
         if isinstance(operand, ColumnOf):
             self._scope.join(operand.table)
             return self._scope.part(operand)
+        if isinstance(operand, Ratio):
+            sides = []
+            for measure, conditions in ((operand.upper, operand.upper_if), (operand.lower, operand.lower_if)):
+                inner = self._conditions.write_all(conditions, self._scope)
+                kept = f" FILTER (WHERE {' AND '.join(inner)})" if inner else ""
+                sides.append(self._operand(measure) + kept)
+            return (
+                f"{sides[0]}::numeric / NULLIF({sides[1]}, 0)"
+                if not operand.upper_if
+                else f"({sides[0]})::numeric / NULLIF({sides[1]}, 0)"
+            )
         self._scope.join(operand.table)
         if operand.times is not None:
             self._scope.join(operand.times[0])
@@ -180,6 +195,8 @@ def output_name(operand: Operand) -> str:
     """What the result's column is called: the column itself, or the aggregate and what it is over."""
     if isinstance(operand, ColumnOf):
         return f"{operand.part}" if operand.part else operand.ref[1]
+    if isinstance(operand, Ratio):
+        return "ratio"
     if operand.ref is None:
         return f"{operand.table.split('.', 1)[1]}_count"
     if operand.times is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, Ratio
 from services.sql.grounding.reading_state import Reading
 
 MAX_LINKS = 12
@@ -16,7 +16,7 @@ def explain(form: LogicalForm, reading: Reading) -> str:
     else:
         text = "Shows " + _listed([_said(output) for output in form.outputs])
     groups = [group for group in form.groups if group in form.outputs]
-    if any(isinstance(output, Measure) for output in form.outputs) and groups:
+    if any(isinstance(output, (Measure, Ratio)) for output in form.outputs) and groups:
         text = "Shows " + _listed([_said(output) for output in form.outputs if output not in groups])
         text += " for each " + _listed([_said(group) for group in groups])
     if form.order:
@@ -47,6 +47,8 @@ def _said(operand: Operand) -> str:
     if isinstance(operand, ColumnOf):
         name = f"{operand.table.split('.', 1)[1]}.{operand.ref[1]}"
         return f"the {operand.part} of {name}" if operand.part else name
+    if isinstance(operand, Ratio):
+        return f"the ratio of {_said(operand.upper)} to {_said(operand.lower)}"
     if operand.ref is None:
         return f"the number of {operand.table.split('.', 1)[1]}"
     name = f"{operand.table.split('.', 1)[1]}.{operand.ref[1]}"

@@ -69,6 +69,8 @@ def _cues_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
         cue = PHRASES.get(" ".join(words[:length]))
         if cue is not None and cue.kind == "count" and words[0] == "number" and _follows_a_noun(tokens, at):
             continue  # "phone number of" counts nothing
+        if cue is not None and words[0] in {"or", "and"} and length > 1 and words[length : length + 1] == ["than"]:
+            continue  # "or older than" begins another comparison
         if cue is not None:
             text = " ".join(words[:length])
             # A phrase of several words is surely a cue; a single one gives way to a name that contains it.

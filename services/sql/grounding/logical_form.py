@@ -40,7 +40,22 @@ class Measure:
     times: Ref | None = None
 
 
-Operand = ColumnOf | Measure
+@dataclass(frozen=True)
+class Ratio:
+    """One measure divided by another, each over the rows that meet its own conditions."""
+
+    upper: Measure
+    lower: Measure
+    upper_if: tuple[Condition, ...] = ()
+    lower_if: tuple[Condition, ...] = ()
+
+    @property
+    def table(self) -> str:
+        """The table of the upper measure."""
+        return self.upper.table
+
+
+Operand = ColumnOf | Measure | Ratio
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Ordering
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, Ordering
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import is_explaining
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_groups import read_groups, read_order
+from services.sql.grounding.reading_links import link_loose_tables
 from services.sql.grounding.reading_measures import is_money_word, money_measure
-from services.sql.grounding.reading_outputs import find_subject, finish_outputs, link_loose_tables, read_outputs
+from services.sql.grounding.reading_outputs import find_subject, finish_outputs, read_outputs
+from services.sql.grounding.reading_periods import read_periods
+from services.sql.grounding.reading_ratios import read_ratios
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_superlatives import read_superlatives
-from services.sql.grounding.reading_values import read_periods, read_texts, read_values
+from services.sql.grounding.reading_values import read_texts, read_values
 from services.sql.grounding.words import Token
 
 LOW_ROWS = 10  # how many rows "low on stock" shows when nothing says what counts as low
@@ -32,14 +35,15 @@ def read_question(
     _read_low(reading)
     read_order(reading)
     read_superlatives(reading)
+    read_ratios(reading)
     read_comparisons(reading)
     read_values(reading)
     _settle_subject(reading)
-    _read_share(reading)
     read_periods(reading)
     read_groups(reading)
     read_outputs(reading)
     link_loose_tables(reading)
+    _read_share(reading)
     finish_outputs(reading)
     _default_order(reading)
     _doubt_compounds(reading)
@@ -51,8 +55,6 @@ def _refuse_what_cannot_be_said(reading: Reading) -> None:
     for item in reading.items:
         if item.is_cue("definition") and item.first == 0 and is_explaining(reading.tokens):
             raise Unreadable("It asks for an explanation, not for data.")
-        if item.is_cue("ratio"):
-            raise Unreadable("It asks for a ratio of two numbers.")
 
 
 def _settle_subject(reading: Reading) -> None:
@@ -140,12 +142,24 @@ def _default_order(reading: Reading) -> None:
             and not reading.order
             and reading.outputs
         ):
-            key = next((output for output in reading.outputs if isinstance(output, Measure)), reading.outputs[0])
+            key = _natural_key(reading, item.text)
             reading.order.append(Ordering(key, item.cue.data == "desc"))
             item.used = True
     timed = [group for group in reading.groups if group.part]
     if timed and not reading.order:
         reading.order.extend(Ordering(group, False) for group in timed)
+
+
+def _natural_key(reading: Reading, wording: str) -> Operand:
+    """What a direction alone is about: the measure; a number when it says "largest first"; else what comes first."""
+    for output in reading.outputs:
+        if not isinstance(output, ColumnOf):
+            return output
+    sized = {"largest", "smallest", "highest", "lowest", "low", "high"} & set(wording.split())
+    numbers = [
+        one for one in reading.outputs if isinstance(one, ColumnOf) and reading.lexicon.columns[one.ref].is_numeric
+    ]
+    return numbers[-1] if sized and numbers else reading.outputs[0]
 
 
 def _check_nothing_is_left(reading: Reading) -> None:
@@ -181,6 +195,8 @@ def _check_nothing_is_left(reading: Reading) -> None:
             raise Unreadable(f"No date column for “{item.text}” could be told.")
         if item.is_cue("count", "share"):
             reading.doubt *= 0.7
+        if item.is_cue("or"):
+            reading.doubt *= 0.6  # read as if both were asked for
 
 
 def _form(reading: Reading) -> LogicalForm:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import Compare, CompareColumns, CompareToMeasure, Condition, Measure, Related
+from services.sql.grounding.logical_form import (
+    AnyOf,
+    Compare,
+    CompareColumns,
+    CompareToMeasure,
+    Condition,
+    Measure,
+    Related,
+)
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
@@ -15,11 +23,16 @@ POSTFIX = ("or ", "and above", "and over", "and up")
 
 def read_comparisons(reading: Reading) -> None:
     """Turn every comparison with a number or an aggregate into a condition; those with periods are left to dates."""
+    found: list[int] = []
     for index, item in enumerate(reading.items):
         if item.used:
             continue
         if item.is_cue("compare"):
+            before = len(reading.conditions)
             _comparison(reading, index)
+            if len(reading.conditions) == before + 1:
+                found.append(index)
+                _join_by_or(reading, found)
         elif item.is_cue("between"):
             _between(reading, index)
     for index, item in enumerate(reading.items):
@@ -27,10 +40,25 @@ def read_comparisons(reading: Reading) -> None:
             _plain_number(reading, index)
 
 
+def _join_by_or(reading: Reading, found: list[int]) -> None:
+    """"younger than 25 or older than 60" is one condition."""  # fmt: skip
+    if len(found) < 2:
+        return
+    between = [item for item in reading.items[found[-2] : found[-1]] if item.is_cue("or", "and")]
+    if not between or not all(item.is_cue("or") for item in between):
+        return
+    left, right = reading.conditions[-2:]
+    reading.conditions[-2:] = [AnyOf((left, right))]
+    for item in between:
+        item.used = True
+
+
 def _comparison(reading: Reading, index: int) -> None:
     items, cue = reading.items, reading.items[index].cue
     assert cue is not None
     operator = cue.data
+    if operator in {"since", "until"} and items[index].text.startswith(("or ", "and ", "onward")):
+        return  # "2018 or later" is read with the dates
     if items[index].text.startswith(POSTFIX) and index > 0 and items[index - 1].kind == "number":
         _with_number(reading, index, index - 1, operator, operand_before=index - 1)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.sql.grounding.lexicon import ColumnEntry
-from services.sql.grounding.logical_form import Measure
+from services.sql.grounding.logical_form import ColumnOf, Measure
 from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, MONEY_WORDS, PRICE_WORDS, QUANTITY_WORDS
 
@@ -102,14 +102,14 @@ def usual_measure(reading: Reading, table: str) -> ColumnEntry | None:
 
 def measured_tables(reading: Reading) -> list[str]:
     """Tables over which the question computes something, found so far or still to be read."""
-    found = [one.table for one in reading.outputs if isinstance(one, Measure)]
+    found = [one.table for one in reading.outputs if not isinstance(one, ColumnOf)]
     found += [order.operand.table for order in reading.order if isinstance(order.operand, Measure)]
     for index, item in enumerate(reading.items):
         if item.used:
             continue
         if is_money_word(reading, index) and (measure := money_measure(reading, index, "sum")) is not None:
             found.append(measure.table)
-        elif index > 0 and reading.items[index - 1].is_cue("aggregate"):
+        elif item.swallowed or (index > 0 and reading.items[index - 1].is_cue("aggregate")):
             entry = reading.column_of(index, wanted="numeric") if item.columns else None
             if entry is not None:
                 found.append(entry.table)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, Exists, Measure
+from services.sql.grounding.logical_form import ColumnOf, Measure, Operand, Ratio
 from services.sql.grounding.reading_groups import group_by_table
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
-from services.sql.grounding.reading_state import STRONG, Reading
+from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
 
 BOUNDARIES = ("relative", "negation", "compare", "between", "like", "order", "superlative", "null")
 PAIRING = frozenset({"and", "their", "its", "with", "along"})
@@ -137,7 +137,11 @@ def _count(reading: Reading, index: int) -> int:
         measure = Measure("count", table)
         reading.note(after, f"counted rows of {table}")
     elif target is not None and target.kind == "column" and (entry := reading.column_of(after)) is not None:
-        whole = entry.is_numeric and items[index].text in {"how many", "number of"} and not distinct
+        whole = (
+            entry.is_numeric
+            and items[index].text in {"how many", "number of", "total number of", "total count of"}
+            and not distinct
+        )
         measure = (
             Measure("sum", entry.table, entry.ref) if whole else Measure("count", entry.table, entry.ref, distinct=True)
         )
@@ -316,14 +320,21 @@ def _shows_rows(reading: Reading, index: int) -> bool:
 
 def finish_outputs(reading: Reading) -> None:
     """Complete what is shown: groups beside their measures, names of the rows asked for, links to other tables."""
-    measures = [output for output in reading.outputs if isinstance(output, Measure)]
+    measures: list[Operand] = [output for output in reading.outputs if isinstance(output, (Measure, Ratio))]
     plain = [output for output in reading.outputs if isinstance(output, ColumnOf)]
     ordered = [order.operand for order in reading.order if isinstance(order.operand, Measure)]
     if not plain and not reading.groups and reading.subject and (ordered or not reading.outputs):
         reading.outputs = []
+        _refuse_unknown_head(reading)
         _show_subject(reading, grouped=bool(ordered or reading.having))
         plain = [output for output in reading.outputs if isinstance(output, ColumnOf)]
         reading.outputs.extend(measures)
+    if reading.shown and not any(one.table == reading.shown and not _is_sorted_by(reading, one) for one in plain):
+        names = [entry.ref for entry in reading.lexicon.tables[reading.shown].named()]
+        names = names or [(reading.shown, column) for column in reading.graph.keys.get(reading.shown, ())]
+        named = [ColumnOf(ref) for ref in names if ColumnOf(ref) not in plain]
+        plain = [*named, *plain]
+        reading.outputs[:0] = named
     if reading.groups:
         shown = [group for group in reading.groups if not _is_hidden_key(reading, group)]
         tables = {group.table for group in reading.groups}
@@ -341,12 +352,25 @@ def finish_outputs(reading: Reading) -> None:
         reading.outputs = [*dict.fromkeys(shown), *measures]
         reading.groups = list(dict.fromkeys(reading.groups))
     elif plain and (measures or ordered or reading.having):
-        _group_by_shown(reading, plain, measures)
+        _group_by_shown(reading, plain)
     if reading.having and not reading.groups and plain:
         reading.groups = list(plain)
 
 
-def _group_by_shown(reading: Reading, plain: list[ColumnOf], measures: list[Measure]) -> None:
+def _is_sorted_by(reading: Reading, output: ColumnOf) -> bool:
+    return any(order.operand == output for order in reading.order)
+
+
+def _refuse_unknown_head(reading: Reading) -> None:
+    """When what is asked for before the first link is unknown, naming rows would answer another question."""
+    for item in reading.items:
+        if item.kind == "word" and item.content and not item.used:
+            raise Unreadable(f"Nothing in the database stands for “{item.text}”.")
+        if item.kind in {"table", "column", "value", "quoted"}:
+            return
+
+
+def _group_by_shown(reading: Reading, plain: list[ColumnOf]) -> None:
     """Plain columns beside a measure: one group for each row they name, or for each of their values."""
     for output in plain:
         entry = reading.lexicon.columns[output.ref]
@@ -387,54 +411,3 @@ def _show_subject(reading: Reading, *, grouped: bool) -> None:
         reading.outputs.extend(ColumnOf((reading.subject, column)) for column in key)
     else:
         reading.outputs.extend(ColumnOf(entry.ref) for entry in table.columns)
-
-
-def link_loose_tables(reading: Reading) -> None:
-    """Tables that are named but not yet part of the query say that a related row exists, or does not."""
-    used = {reading.subject}
-    used.update(
-        output.table for output in (*reading.outputs, *reading.groups, *(order.operand for order in reading.order))
-    )
-    for index, item in enumerate(reading.items):
-        if item.kind != "table" or item.used or item.quality < 0.6:
-            continue
-        table = reading.table_of(index)
-        if table is None:
-            continue
-        negated = any(one.is_cue("negation") and not one.used for one in reading.items[max(0, index - 4) : index])
-        if table in used and not negated:
-            item.used = True
-            continue
-        way = reading.graph.path((reading.subject,), table) if reading.subject else None
-        if not way:
-            continue
-        to_one = reading.graph.path((reading.subject,), table, to_one=True) is not None
-        item.used = True
-        if negated:
-            inner = tuple(condition for condition in reading.conditions if getattr(condition, "ref", ("",))[0] == table)
-            reading.conditions = [condition for condition in reading.conditions if condition not in inner]
-            reading.conditions.append(Exists(reading.subject, table, inner, negated=True))
-            reading.notes.append(f"“{item.text}” → no row of {table}")
-            for one in reading.items[max(0, index - 4) : index]:
-                if one.is_cue("negation"):
-                    one.used = True
-        elif not to_one and not _conditions_reach(reading, table):
-            reading.conditions.append(Exists(reading.subject, table))
-            reading.notes.append(f"“{item.text}” → some row of {table}")
-
-
-def _conditions_reach(reading: Reading, table: str) -> bool:
-    """Whether a condition already asks for a row of this table or of one behind it."""
-    for condition in reading.conditions:
-        ref = getattr(condition, "ref", None)
-        other = (
-            ref[0]
-            if ref is not None
-            else getattr(condition, "table", "") or getattr(getattr(condition, "measure", None), "table", "")
-        )
-        if not other:
-            continue
-        way = reading.graph.path((reading.subject,), other)
-        if other == table or (way and any(edge.target == table for edge in way)):
-            return True
-    return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import ColumnEntry, Lexicon
-from services.sql.grounding.logical_form import ColumnOf, Condition, Measure, Ordering
+from services.sql.grounding.logical_form import ColumnOf, Condition, Measure, Operand, Ordering
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.words import Token, stem
 
@@ -32,11 +32,12 @@ class Reading:
     subject: str = ""
     conditions: list[Condition] = field(default_factory=list)
     share: list[Condition] = field(default_factory=list)
-    outputs: list[ColumnOf | Measure] = field(default_factory=list)
+    outputs: list[Operand] = field(default_factory=list)
     groups: list[ColumnOf] = field(default_factory=list)
     having: list[tuple[Measure, str, float]] = field(default_factory=list)
     order: list[Ordering] = field(default_factory=list)
     limit: int | None = None
+    shown: str = ""  # a table whose rows are to be named beside what they are ordered by
     distinct: bool = False
     doubt: float = 1.0  # factor of the confidence
     notes: list[str] = field(default_factory=list)

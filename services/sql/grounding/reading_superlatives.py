@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.sql.grounding.logical_form import ColumnOf, CompareToMeasure, Measure, Ordering
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.wording import Cue
 
 SIZE_HINTS = (
     "size",
@@ -24,8 +25,23 @@ SIZE_HINTS = (
 def read_superlatives(reading: Reading) -> None:
     """Turn each superlative into an order with a limit, an extreme value, or a condition on another table."""
     for index, item in enumerate(reading.items):
+        if _is_outer_aggregate(reading, index) and item.cue is not None:  # "the maximum average price"
+            item.cue = Cue("superlative", "desc" if item.cue.data == "max" else "asc")
         if item.is_cue("superlative") and not item.used and not _is_idle(reading, index):
             _read(reading, index)
+
+
+def _is_outer_aggregate(reading: Reading, index: int) -> bool:
+    """Whether "maximum" and "minimum" choose a row or a group instead of being shown."""
+    item = reading.items[index]
+    if not item.is_cue("aggregate") or item.used or item.cue is None or item.cue.data not in {"max", "min"}:
+        return False
+    following = reading.items[index + 1] if index + 1 < len(reading.items) else None
+    if following is not None and following.is_cue("aggregate", "count") and following.cue is not None:
+        return following.cue.data not in {"max", "min"} and following.first == item.last + 1
+    words = {reading.word_before(index), reading.word_before(index, 2)}
+    named = any(one.kind in {"table", "column"} and not one.used for one in reading.items[:index])
+    return named and bool(words & {"with", "has", "have", "having", "had"})
 
 
 def _is_idle(reading: Reading, index: int) -> bool:
@@ -33,6 +49,8 @@ def _is_idle(reading: Reading, index: int) -> bool:
     item = reading.items[index]
     if item.text in {"first", "last"}:
         after = index + 1
+        if after >= len(reading.items) and index > 0 and reading.items[index - 1].columns:
+            return reading.column_of(index - 1, wanted="ordered") is None  # "born first"
         if after >= len(reading.items) or reading.items[after].kind not in {"table", "number"}:
             return True
     return item.text == "most" and reading.word_before(index) == "at"
@@ -62,6 +80,13 @@ def _read(reading: Reading, index: int) -> None:
     names_entity = at is not None and (items[at].kind == "table" or (by is not None and items[at].kind == "column"))
     if by is not None and names_entity and _read_measure(reading, by + 1, index, descending, limit, shows=True):
         reading.note(by, "")
+        assert at is not None
+        entry = reading.column_of(at) if items[at].kind == "column" else None
+        if entry is not None:
+            reading.outputs.insert(0, ColumnOf(entry.ref))
+            reading.note(at, reading.text_of(entry.ref))
+        else:
+            reading.shown = reading.table_of(at) or ""
         return
     if at is not None and _read_measure(
         reading,
@@ -88,6 +113,8 @@ def _limit_and_next(reading: Reading, index: int) -> tuple[int | None, int | Non
         and not reading.words_between(index - 1, index)
     ):
         limit = _whole(reading, index - 1)
+    if limit is None:
+        limit = _counted_head(reading, index)
     at = reading.next_index(index)
     if at is not None and items[at].kind == "number" and items[at].period is None:
         limit = _whole(reading, at)
@@ -98,6 +125,16 @@ def _limit_and_next(reading: Reading, index: int) -> tuple[int | None, int | Non
         items[at].used = True
         at = reading.next_index(at)
     return limit, at
+
+
+def _counted_head(reading: Reading, index: int) -> int | None:
+    """"which 5 cities generated the most revenue"."""  # fmt: skip
+    for one in range(index - 1):
+        item, following = reading.items[one], reading.items[one + 1]
+        if item.kind == "number" and not item.used and item.period is None and following.kind in {"table", "column"}:
+            if not any(before.is_cue("compare", "relative") and before.first > 0 for before in reading.items[:one]):
+                return _whole(reading, one)
+    return None
 
 
 def _whole(reading: Reading, index: int) -> int | None:

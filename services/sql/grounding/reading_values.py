@@ -1,13 +1,11 @@
-"""Values, texts and periods as conditions, and what "not", "or" and "both" make of them."""
+"""Values and texts as conditions, and what "not", "or" and "both" make of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from services.sql.grounding.dates import Period, between, bounded
-from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, InPeriod, IsNull, Matches, OneOf
-from services.sql.grounding.mentions import ValueLink
-from services.sql.grounding.reading_measures import measured_tables
+from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, IsNull, Matches, OneOf
+from services.sql.grounding.mentions import Mention, ValueLink
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.models import ColumnKind
 
@@ -38,7 +36,7 @@ def read_texts(reading: Reading) -> None:
                 or (after > 0 and items[after].kind == "value" and items[after].text.islower())
             ):
                 continue
-            negated = _is_negated(reading, index)
+            negated = is_negated(reading, index)
             reading.conditions.append(Matches(entry.ref, item.cue.data, text, negated))
             reading.note(index, f"{reading.text_of(entry.ref)} {item.text} '{text}'")
             for one in (
@@ -54,7 +52,7 @@ def read_texts(reading: Reading) -> None:
         elif item.is_cue("null") and index > 0 and items[index - 1].columns:
             entry = reading.column_of(index - 1)
             if entry is not None:
-                reading.conditions.append(IsNull(entry.ref, _is_negated(reading, index)))
+                reading.conditions.append(IsNull(entry.ref, is_negated(reading, index)))
                 reading.note(index - 1, f"{reading.text_of(entry.ref)} is null")
                 reading.note(index, "")
         elif item.is_cue("negation") and item.text in {"no", "without", "lack", "lacks", "lacking", "not"}:
@@ -64,7 +62,23 @@ def read_texts(reading: Reading) -> None:
 def _absent(reading: Reading, index: int) -> None:
     """"without an email", "have no phone": the column is null, as far as it may be."""  # fmt: skip
     items, after = reading.items, index + 1
-    if after >= len(items) or items[after].kind != "column" or not reading.are_adjacent(index, after):
+    if after >= len(items) or items[after].kind != "column":
+        return
+    if set(reading.words_between(index, after)) - {
+        "a",
+        "an",
+        "any",
+        "the",
+        "been",
+        "yet",
+        "have",
+        "has",
+        "their",
+        "its",
+    }:
+        return
+    happened = "been" in reading.words_between(index, after) or reading.word_before(after) == "yet"
+    if happened and reading.column_of(after, wanted="date") is None:
         return
     if set(reading.words_between(index, after)) & {"is", "are", "was", "were"} or (
         after + 1 < len(items) and items[after + 1].values
@@ -98,7 +112,7 @@ def _in_clause(reading: Reading, index: int) -> bool:
     )
 
 
-def _is_negated(reading: Reading, index: int) -> bool:
+def is_negated(reading: Reading, index: int) -> bool:
     """Whether a "not" before reaches this item; it does not reach past the next clause."""
     items = reading.items
     for before in range(index - 1, max(index - NEGATION_REACH, -1), -1):
@@ -123,7 +137,7 @@ def read_values(reading: Reading) -> None:
         if item.used or item.kind == "cue":
             continue
         if item.values and not (item.kind in {"table", "column"} and not _value_wins(reading, index)):
-            link = _choose(reading, index)
+            link = choose_value(reading, index)
             _absorb_named_column(reading, index, link)
             found.append((index, link, OneOf(link.entry.ref, (link.value,))))
             reading.note(index, f"{reading.text_of(link.entry.ref)} = '{link.value}'")
@@ -148,7 +162,7 @@ def _value_wins(reading: Reading, index: int) -> bool:
     return item.quality < 0.75
 
 
-def _choose(reading: Reading, index: int) -> ValueLink:
+def choose_value(reading: Reading, index: int) -> ValueLink:
     """The column a value is meant in: one named beside it, one of a table the question names, one nearby."""
     item = reading.items[index]
     mentioned = reading.mentioned_tables()
@@ -260,11 +274,13 @@ def _combine(reading: Reading, found: list[tuple[int, ValueLink | None, Conditio
     has_or = {index for index, item in enumerate(items) if item.is_cue("or")}
     pending: list[tuple[int, Condition]] = []
     for index, _, condition in found:
-        if _is_negated(reading, index) and isinstance(condition, OneOf):
+        if is_negated(reading, index) and isinstance(condition, OneOf):
             condition = replace(condition, negated=True)
         last = pending[-1] if pending else None
         if last is not None and isinstance(condition, OneOf) and isinstance(last[1], OneOf):
             joined_by_or = any(last[0] < position < index for position in has_or)
+            if joined_by_or:
+                _use(items, last[0], index)
             near = index - last[0] <= 4
             if last[1].ref == condition.ref and last[1].negated == condition.negated and not both:
                 far = _is_far(reading, condition.ref[0])
@@ -279,6 +295,12 @@ def _combine(reading: Reading, found: list[tuple[int, ValueLink | None, Conditio
         reading.conditions.append(_negated_far(reading, condition))
     for item in items:
         if item.is_cue("both"):
+            item.used = True
+
+
+def _use(items: list[Mention], first: int, last: int) -> None:
+    for item in items[first:last]:
+        if item.is_cue("or"):
             item.used = True
 
 
@@ -313,163 +335,9 @@ def _flags(reading: Reading) -> None:
             continue
         if index == 0 or reading.items[index - 1].is_cue("aggregate"):
             continue
-        truth = not _is_negated(reading, index)
+        truth = not is_negated(reading, index)
         for before in range(max(index - NEGATION_REACH, 0), index):
             if not truth and reading.items[before].is_cue("negation"):
                 reading.items[before].used = True
         reading.conditions.append(Compare(entry.ref, "=", truth))
         reading.note(index, f"{reading.text_of(entry.ref)} is {str(truth).lower()}")
-
-
-def read_periods(reading: Reading) -> None:
-    """Each period as a condition on the date the question speaks of."""
-    items = reading.items
-    done: set[int] = set()
-    spans: list[tuple[int, Period]] = []
-    for index, item in enumerate(items):
-        if index in done or item.used or item.period is None:
-            continue
-        if item.kind == "number" and not _is_dated(reading, index):
-            continue
-        period: Period = item.period
-        other = next(
-            (
-                one
-                for one in range(index + 1, min(index + 4, len(items)))
-                if items[one].period is not None and not items[one].used
-            ),
-            None,
-        )
-        opening = _opening(reading, index)
-        joining = reading.words_between(index, other) if other is not None else []
-        if (
-            other is not None
-            and items[other].period is not None
-            and (
-                opening == "between"
-                or (opening in {"since", "from", ""} and set(joining) & {"to", "until", "till", "through"})
-            )
-        ):
-            period = between(period, items[other].period)
-            done.add(other)
-            items[other].used = True
-            for one in range(index + 1, other):
-                items[one].used = True
-        elif opening in {"after", "before", "since", "until", ">", "<", ">=", "<="}:
-            period = bounded(period, opening)
-        elif (
-            index + 1 < len(items)
-            and items[index + 1].is_cue("compare")
-            and items[index + 1].cue is not None
-            and _follows_or(reading, index)
-        ):
-            sign = items[index + 1].cue
-            period = bounded(
-                period,
-                {"after": "since", ">": "since", ">=": "since", "<=": "until", "before": "until", "<": "until"}.get(
-                    sign.data, "since"
-                ),
-            )
-            items[index + 1].used = True
-        spans.append((index, period))
-        item.used = True
-    if not spans:
-        return
-    by_column: dict[tuple[str, str], list[Period]] = {}
-    for index, period in spans:
-        entry = _date_near(reading, index)
-        if entry is None:
-            raise Unreadable(f"No date column for “{items[index].text}” could be told.")
-        by_column.setdefault(entry, []).append(period)
-        reading.notes.append(f"“{items[index].text}” → {reading.text_of(entry)} {period.text}")
-    for ref, periods in by_column.items():
-        bounds = [one for one in periods if not one.begin or not one.end]
-        if len(bounds) == len(periods) > 1 and not any(item.is_cue("or") for item in items):
-            reading.conditions.extend(InPeriod(ref, (one,)) for one in periods)
-        else:
-            negated = any(_is_negated(reading, index) for index, _ in spans)
-            reading.conditions.append(InPeriod(ref, tuple(periods), negated))
-            if negated:
-                for item in items:
-                    if item.is_cue("negation"):
-                        item.used = True
-
-
-def _follows_or(reading: Reading, index: int) -> bool:
-    following = reading.items[index + 1]
-    return (
-        reading.word_before(index + 1) in {"or", "and"}
-        or following.text.startswith(("or ", "and "))
-        or (index + 2 < len(reading.items) and False)
-    )
-
-
-def _opening(reading: Reading, index: int) -> str:
-    """The comparison that governs a period: "after", "between"."""
-    for before in range(index - 1, max(index - 3, -1), -1):
-        item = reading.items[before]
-        if (
-            item.is_cue("compare", "between")
-            and item.cue is not None
-            and (reading.are_adjacent(before, index) or before == index - 1)
-        ):
-            item.used = True
-            return item.cue.data or item.cue.kind
-        if item.kind != "number" and not item.is_cue("and", "or"):
-            break
-    return ""
-
-
-def _is_dated(reading: Reading, index: int) -> bool:
-    """Whether a four-digit number is a year here: "in 2014", "since 2014", "the 2014 orders", "year 2014"."""
-    before = reading.word_before(index)
-    if before in {
-        "in",
-        "during",
-        "year",
-        "since",
-        "after",
-        "before",
-        "until",
-        "through",
-        "of",
-        "for",
-        "from",
-        "by",
-        "to",
-        "and",
-        "or",
-        "between",
-        "than",
-        "years",
-        "till",
-        "calendar",
-    }:
-        return True
-    return index > 0 and reading.items[index - 1].is_cue("compare", "between", "or", "and")
-
-
-def _date_near(reading: Reading, index: int) -> tuple[str, str] | None:
-    items = reading.items
-    for other in (index - 1, index - 2, index + 1, index - 3):
-        if 0 <= other < len(items) and items[other].columns and items[other].kind in {"column", "word"}:
-            entry = reading.column_of(other, wanted="date")
-            if entry is not None:
-                if items[other].kind == "column" and (other != index + 1):
-                    items[other].used = True
-                return entry.ref
-    measured = measured_tables(reading)
-    tables = [*measured, *([reading.subject] if reading.subject else [])]
-    before = [table for item in reversed(items[:index]) if item.kind == "table" and (table := item.best_table)]
-    nearest = next((table for table in before if reading.date_column([table]) is not None), None)
-    if nearest is not None and not measured:
-        tables.insert(0, nearest)
-    entry = reading.date_column([*tables, *reading.mentioned_tables()])
-    if entry is None:
-        for table in tables:
-            for edge in reading.graph.edges.get(table, ()):
-                if (entry := reading.date_column([edge.target])) is not None:
-                    break
-            if entry is not None:
-                break
-    return entry.ref if entry is not None else None

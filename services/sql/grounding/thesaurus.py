@@ -11,6 +11,8 @@ employee staff worker
 user member account subscriber
 person people individual
 supplier vendor provider
+supplier supply
+player play
 company firm business organization organisation enterprise
 product item article good merchandise
 category kind type class genre
@@ -20,9 +22,8 @@ doctor physician
 patient case
 appointment visit
 movie film
-book title
-author writer
-teacher instructor professor lecturer
+author writer write
+teacher instructor professor lecturer teach
 student pupil
 course class
 school college university
@@ -71,6 +72,7 @@ match game
 award prize medal
 song track
 singer artist musician vocalist performer
+singer sing
 concert performance show
 loan borrow lend
 return give
@@ -83,6 +85,7 @@ level tier
 segment group tier
 manager boss supervisor head leader
 owner proprietor
+owner own
 child kid
 picture photo image
 note remark comment

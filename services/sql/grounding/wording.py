@@ -107,6 +107,8 @@ _say(
 )
 _say("compare", "=", "equal to|equals|exactly|=|==|equal|precisely")
 _say("compare", "<>", "not equal to|!=|<>|different from|other than|not equal")
+_say("compare", "since", "or later|or after|and later|and after|onwards|onward|or newer|or since")
+_say("compare", "until", "or earlier|or before|and earlier|and before")
 _say("between", "", "between|ranging from|in the range of|in the range|range from|ranges from|ranging between")
 for _more, _less, _hints in (
     ("older than", "younger than", "age"), ("longer than", "shorter than", "length duration height time"),
@@ -160,13 +162,13 @@ _say(
 _say(
     "group",
     "",
-    "for each|per|by each|of each|in each|for every|each|every|in every|of every|from each|grouped by|group by|broken down by|broken out by|split by|for each of|across each|across different|across all|with each|at each|on each|to each|categorized by|categorised by|across the different|breakdown by|segmented by|aggregated by|for all the different|within each|on every|at every|by every",
+    "for each|per|by each|of each|in each|for every|each|every|in every|of every|from each|grouped by|group by|broken down by|broken out by|split by|for each of|across each|across different|with each|at each|on each|to each|categorized by|categorised by|across the different|breakdown by|segmented by|aggregated by|for all the different|within each|on every|at every|by every",
 )
 _say("by", "", "by")
 _say(
     "order",
     "",
-    "ordered by|sorted by|order by|sort by|ordered in|sorted in|ranked by|rank by|arranged by|sorted according to|in order of|ordered according to|listed by|ordered|sorted|sort|order them by|sort them by|arranged in|listed in|sort the results by|order the results by|sorting by|ordering by|rank them by|sort the list by|order the list by|listed in the order of|in the order of",
+    "ordered by|sorted by|order by|sort by|ordered in|sorted in|ranked by|rank by|arranged by|sorted according to|in order of|ordered according to|listed by|sorted|sort|order them by|sort them by|arranged in|listed in|sort the results by|order the results by|sorting by|ordering by|rank them by|sort the list by|order the list by|listed in the order of|in the order of",
 )
 _say(
     "direction",

@@ -1,0 +1,57 @@
+"""Tables a question names without asking for anything of them: some related row exists, or none does."""
+
+from __future__ import annotations
+
+from services.sql.grounding.logical_form import Exists, Ratio
+from services.sql.grounding.reading_state import Reading
+
+
+def link_loose_tables(reading: Reading) -> None:
+    """Tables that are named but not yet part of the query say that a related row exists, or does not."""
+    used = {reading.subject}
+    used.update(
+        output.table for output in (*reading.outputs, *reading.groups, *(order.operand for order in reading.order))
+    )
+    for index, item in enumerate(reading.items):
+        if item.kind != "table" or item.used or item.quality < 0.6:
+            continue
+        table = reading.table_of(index)
+        if table is None:
+            continue
+        negated = any(one.is_cue("negation") and not one.used for one in reading.items[max(0, index - 4) : index])
+        if table in used and not negated:
+            item.used = True
+            continue
+        way = reading.graph.path((reading.subject,), table) if reading.subject else None
+        if not way:
+            continue
+        to_one = reading.graph.path((reading.subject,), table, to_one=True) is not None
+        item.used = True
+        if negated:
+            inner = tuple(condition for condition in reading.conditions if getattr(condition, "ref", ("",))[0] == table)
+            reading.conditions = [condition for condition in reading.conditions if condition not in inner]
+            reading.conditions.append(Exists(reading.subject, table, inner, negated=True))
+            reading.notes.append(f"“{item.text}” → no row of {table}")
+            for one in reading.items[max(0, index - 4) : index]:
+                if one.is_cue("negation"):
+                    one.used = True
+        elif not to_one and not _conditions_reach(reading, table):
+            reading.conditions.append(Exists(reading.subject, table))
+            reading.notes.append(f"“{item.text}” → some row of {table}")
+
+
+def _conditions_reach(reading: Reading, table: str) -> bool:
+    """Whether a condition already asks for a row of this table or of one behind it."""
+    for condition in reading.conditions:
+        ref = getattr(condition, "ref", None)
+        other = (
+            ref[0]
+            if ref is not None
+            else getattr(condition, "table", "") or getattr(getattr(condition, "measure", None), "table", "")
+        )
+        if not other:
+            continue
+        way = reading.graph.path((reading.subject,), other)
+        if other == table or (way and any(edge.target == table for edge in way)):
+            return True
+    return False

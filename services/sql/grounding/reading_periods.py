@@ -1,0 +1,181 @@
+"""Periods as conditions, and which date of the database they are about."""
+
+from __future__ import annotations
+
+from services.sql.grounding.dates import Period, between, bounded
+from services.sql.grounding.logical_form import InPeriod
+from services.sql.grounding.reading_measures import measured_tables
+from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_values import is_negated
+
+
+def read_periods(reading: Reading) -> None:
+    """Each period as a condition on the date the question speaks of."""
+    items = reading.items
+    done: set[int] = set()
+    spans: list[tuple[int, Period]] = []
+    for index, item in enumerate(items):
+        if index in done or item.used or item.period is None:
+            continue
+        if item.kind == "number" and not _is_dated(reading, index):
+            continue
+        period: Period = item.period
+        other = next(
+            (
+                one
+                for one in range(index + 1, min(index + 4, len(items)))
+                if items[one].period is not None and not items[one].used
+            ),
+            None,
+        )
+        opening = _opening(reading, index)
+        joining = reading.words_between(index, other) if other is not None else []
+        if (
+            other is not None
+            and items[other].period is not None
+            and (
+                opening == "between"
+                or (opening in {"since", "from", ""} and set(joining) & {"to", "until", "till", "through"})
+            )
+        ):
+            period = between(period, items[other].period)
+            done.add(other)
+            items[other].used = True
+            for one in range(index + 1, other):
+                items[one].used = True
+        elif opening in {"after", "before", "since", "until", ">", "<", ">=", "<="}:
+            period = bounded(period, opening)
+        elif (
+            index + 1 < len(items)
+            and items[index + 1].is_cue("compare")
+            and items[index + 1].cue is not None
+            and _follows_or(reading, index)
+        ):
+            sign = items[index + 1].cue
+            period = bounded(
+                period,
+                {"after": "since", ">": "since", ">=": "since", "<=": "until", "before": "until", "<": "until"}.get(
+                    sign.data, "since"
+                ),
+            )
+            items[index + 1].used = True
+        for one in range(max(0, index - 2), index):
+            if items[one].is_cue("or"):
+                items[one].used = True
+        spans.append((index, period))
+        item.used = True
+    if not spans:
+        return
+    by_column: dict[tuple[str, str], list[Period]] = {}
+    for index, period in spans:
+        entry = _date_near(reading, index)
+        if entry is None:
+            raise Unreadable(f"No date column for “{items[index].text}” could be told.")
+        by_column.setdefault(entry, []).append(period)
+        reading.notes.append(f"“{items[index].text}” → {reading.text_of(entry)} {period.text}")
+    for ref, periods in by_column.items():
+        bounds = [one for one in periods if not one.begin or not one.end]
+        if len(bounds) == len(periods) > 1 and not any(item.is_cue("or") for item in items):
+            reading.conditions.extend(InPeriod(ref, (one,)) for one in periods)
+        else:
+            negated = any(is_negated(reading, index) for index, _ in spans)
+            reading.conditions.append(InPeriod(ref, tuple(periods), negated))
+            if negated:
+                for item in items:
+                    if item.is_cue("negation"):
+                        item.used = True
+
+
+def _facts_first(reading: Reading, index: int) -> tuple[str, str] | None:
+    """The date of a named table that points to another named one: when members borrowed, not when they joined."""
+    named = [one for one in dict.fromkeys([*reading.mentioned_tables(), reading.subject]) if one]
+    for table in named:
+        others = [one for one in named if one != table]
+        if any(reading.graph.path((table,), one, to_one=True) for one in others):
+            entry = reading.date_column([table])
+            if entry is not None and not entry.is_year:
+                return entry.ref
+    return None
+
+
+def _follows_or(reading: Reading, index: int) -> bool:
+    following = reading.items[index + 1]
+    return (
+        reading.word_before(index + 1) in {"or", "and"}
+        or following.text.startswith(("or ", "and "))
+        or (index + 2 < len(reading.items) and False)
+    )
+
+
+def _opening(reading: Reading, index: int) -> str:
+    """The comparison that governs a period: "after", "between"."""
+    for before in range(index - 1, max(index - 3, -1), -1):
+        item = reading.items[before]
+        if (
+            item.is_cue("compare", "between")
+            and item.cue is not None
+            and (reading.are_adjacent(before, index) or before == index - 1)
+        ):
+            item.used = True
+            return item.cue.data or item.cue.kind
+        if item.kind != "number" and not item.is_cue("and", "or"):
+            break
+    return ""
+
+
+def _is_dated(reading: Reading, index: int) -> bool:
+    """Whether a four-digit number is a year here: "in 2014", "since 2014", "the 2014 orders", "year 2014"."""
+    before = reading.word_before(index)
+    if before in {
+        "in",
+        "during",
+        "year",
+        "since",
+        "after",
+        "before",
+        "until",
+        "through",
+        "of",
+        "for",
+        "from",
+        "by",
+        "to",
+        "and",
+        "or",
+        "between",
+        "than",
+        "years",
+        "till",
+        "calendar",
+    }:
+        return True
+    return index > 0 and reading.items[index - 1].is_cue("compare", "between", "or", "and")
+
+
+def _date_near(reading: Reading, index: int) -> tuple[str, str] | None:
+    items = reading.items
+    for other in (index - 1, index - 2, index + 1, index - 3):
+        if 0 <= other < len(items) and items[other].columns and items[other].kind in {"column", "word"}:
+            entry = reading.column_of(other, wanted="date")
+            if entry is not None:
+                if items[other].kind == "column" and (other != index + 1):
+                    items[other].used = True
+                return entry.ref
+    measured = measured_tables(reading)
+    tables = [*measured, *([reading.subject] if reading.subject else [])]
+    facts = _facts_first(reading, index)
+    if not measured and facts:
+        return facts
+    before = [table for item in reversed(items[:index]) if item.kind == "table" and (table := item.best_table)]
+    nearest = next((table for table in before if reading.date_column([table]) is not None), None)
+    if nearest is not None and not measured:
+        tables.insert(0, nearest)
+    entry = reading.date_column([*tables, *reading.mentioned_tables()])
+    if entry is None:
+        for table in tables:
+            for edge in reading.graph.edges.get(table, ()):
+                if (entry := reading.date_column([edge.target])) is not None:
+                    break
+            if entry is not None:
+                break
+    return entry.ref if entry is not None else None
