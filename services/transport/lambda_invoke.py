@@ -122,6 +122,7 @@ class BotoInvoker:
                     read_timeout=read_timeout,
                     max_pool_connections=_MAX_CONCURRENT_INVOKES,
                     tcp_keepalive=True,
+                    parameter_validation=False,  # ours are always a name and bytes
                     # A repeated invoke would run the work twice; retries.py knows which methods may be repeated.
                     retries={"total_max_attempts": 1, "mode": "standard"},
                 )

@@ -237,9 +237,12 @@ def lambda_handler(
     # Lambda sends one event at a time; the lock holds whoever else calls the handler to the same.
     one_at_a_time = threading.Lock()
 
+    loop = runner.get_loop()
+
     def handle(event: Any, context: Any) -> dict[str, Any]:
         with one_at_a_time:
-            return runner.run(server.handle(event, remaining_ms=context.get_remaining_time_in_millis()))
+            # Not runner.run: each time it installs a SIGINT handler, which costs more than a small call does.
+            return loop.run_until_complete(server.handle(event, remaining_ms=context.get_remaining_time_in_millis()))
 
     @atexit.register
     def close() -> None:

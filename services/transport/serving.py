@@ -127,7 +127,7 @@ def run_server(open_service: OpenService, *, listen: str, settings: TransportSet
 
     Raises SystemExit(1) when the service cannot be opened or its address cannot be had; the log says why.
     """
-    configure_logging(service_name)
+    configure_logging(service_name, buffered=True)
     try:
         asyncio.run(_run(open_service, listen, settings))
     except Exception as error:

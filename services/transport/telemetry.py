@@ -6,10 +6,12 @@ frames but not its messages: a driver's text may quote a row.
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import json
 import logging
+import random
 import re
-import secrets
 import sys
 import time
 import traceback
@@ -18,6 +20,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TextIO
 
 REQUEST_ID_KEY = "diglot-request-id"
 TRACEPARENT_KEY = "traceparent"
@@ -25,6 +28,7 @@ TRACEPARENT_KEY = "traceparent"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _SAMPLED = "01"
+_LOG_DELAY_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +60,20 @@ def current_request_id() -> str:
     return request.request_id if request is not None else ""
 
 
+def _random_hex(bits: int) -> str:
+    # Ids need to be unlike each other, not unguessable; asking the system costs a switch of threads each time.
+    return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
+
+
 def make_request(request_id: str | None, traceparent: str | None) -> RequestContext:
     """Continue a request with a span of our own. A missing or malformed id or header begins a new one."""
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
-        request_id = secrets.token_hex(16)
+        request_id = _random_hex(128)
     match = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
     # Version 00 has exactly four parts; only later versions may bring more.
     if match is None or (match.string.startswith("00") and len(match.string) != len("00-") + 32 + 1 + 16 + 1 + 2):
-        return RequestContext(request_id, secrets.token_hex(16), secrets.token_hex(8), _SAMPLED)
-    return RequestContext(request_id, match[1], secrets.token_hex(8), match[3])
+        return RequestContext(request_id, _random_hex(128), _random_hex(64), _SAMPLED)
+    return RequestContext(request_id, match[1], _random_hex(64), match[3])
 
 
 def enter_request(request: RequestContext) -> None:
@@ -94,11 +103,12 @@ class JsonFormatter(logging.Formatter):
     def __init__(self, service_name: str) -> None:
         super().__init__()
         self._service_name = service_name
+        self._encode = json.JSONEncoder(default=str).encode
+        self._second, self._told_second = 0, ""
 
     def format(self, record: logging.LogRecord) -> str:
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, object] = {
-            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "time": f"{self._tell(int(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname,
             "event": record.getMessage(),
             "service": self._service_name,
@@ -115,7 +125,12 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = type(record.exc_info[1]).__qualname__
             line["stack"] = _frames(record.exc_info)
-        return json.dumps(line, default=str)
+        return self._encode(line)
+
+    def _tell(self, second: int) -> str:
+        if second != self._second:
+            self._second, self._told_second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return self._told_second
 
 
 def _frames(exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]) -> str:
@@ -129,9 +144,47 @@ def _frames(exc_info: tuple[type[BaseException], BaseException, TracebackType | 
     return "\ncaused by:\n".join(parts)
 
 
-def configure_logging(service_name: str) -> None:
-    """Log JSON lines to stderr, from the root logger down. Calling it again replaces what it set up."""
-    handler = logging.StreamHandler(sys.stderr)
+class BufferedHandler(logging.StreamHandler[TextIO]):
+    """Writes a server's lines some milliseconds late and together.
+
+    A write lets other threads run, which costs a call several times what its log line does. Warnings and errors are
+    written at once, with all that precedes them, and so is everything logged outside an event loop.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._scheduled = False
+        atexit.register(self.flush)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(f"{self.format(record)}\n")
+            if record.levelno >= logging.WARNING:
+                self.flush()
+            elif not self._scheduled:
+                asyncio.get_running_loop().call_later(_LOG_DELAY_SECONDS, self.flush)
+                self._scheduled = True
+        except RuntimeError:
+            self.flush()  # no event loop runs here
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock:  # type: ignore[union-attr]  # Handler.createLock has made it
+            lines, self._lines = self._lines, []
+            self._scheduled = False
+            if lines and not self.stream.closed:
+                self.stream.write("".join(lines))
+                self.stream.flush()
+
+
+def configure_logging(service_name: str, *, buffered: bool = False) -> None:
+    """Log JSON lines to stderr, from the root logger down. Calling it again replaces what it set up.
+
+    `buffered` is for servers under load, not for functions, which are frozen between calls.
+    """
+    handler = BufferedHandler(sys.stderr) if buffered else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service_name))
     root = logging.getLogger()
     root.handlers[:] = [handler]
