@@ -321,7 +321,7 @@ async def test_bad_requests_name_their_reason_and_field(rag: Stub) -> None:
     index_request, search = rag_service_pb2.IndexChunksRequest, rag_service_pb2.SearchChunksRequest
     ask, assess = rag_service_pb2.AnswerQuestionRequest, rag_service_pb2.AssessQuestionRequest
     embed = rag_service_pb2.EmbedTextsRequest
-    cases = [
+    cases: list[tuple[Awaitable[object], str, str]] = [
         (
             rag.IndexChunks(index_request(document=HANDBOOK, filename="a", chunk_count=0)),
             "CHUNK_INVALID",
