@@ -14,11 +14,10 @@ from tests.contract.transport.calling_contract import (
     RetryContract,
     TelemetryContract,
 )
+from tests.contract.transport.failure_contract import FailureContract, HealthContract
 from tests.contract.transport.transport_contract import (
     SETTINGS,
     Carrier,
-    FailureContract,
-    HealthContract,
     TransportContract,
 )
 from tests.echo.servicer import EchoServicer, define_echo
