@@ -62,7 +62,7 @@ class _Compiler:
         if orders:
             parts.append("ORDER BY " + ", ".join(orders))
         if form.limit is not None:
-            parts.append(f"LIMIT {form.limit}")
+            parts.append(f"LIMIT {form.limit}" + (f" OFFSET {form.offset}" if form.offset else ""))
         return "\n".join(parts), self._source.tables_read
 
     def _compile_deduplicated(self) -> tuple[str, frozenset[str]]:
@@ -101,7 +101,7 @@ class _Compiler:
             keys = [f"{names[order.operand]}{' DESC NULLS LAST' if order.descending else ''}" for order in form.order]
             parts.append("ORDER BY " + ", ".join(keys))
         if form.limit is not None:
-            parts.append(f"LIMIT {form.limit}")
+            parts.append(f"LIMIT {form.limit}" + (f" OFFSET {form.offset}" if form.offset else ""))
         return "\n".join(parts), self._source.tables_read
 
     def _choose_root(self) -> str:

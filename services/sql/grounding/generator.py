@@ -10,7 +10,7 @@ from services.sql.grounding.assessing import assess_question
 from services.sql.grounding.compiling import compile_form
 from services.sql.grounding.explaining import confidence_of, explain, unmatched_words
 from services.sql.grounding.from_clause import CannotCompile
-from services.sql.grounding.join_paths import JoinGraph, build_join_graph
+from services.sql.grounding.join_paths import JoinGraph, build_join_graph, with_keys_spelled_out
 from services.sql.grounding.lexicon import Lexicon, build_lexicon, read_names
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.reading import read_question
@@ -75,7 +75,7 @@ class GroundedGenerator:
             return known[1]
         names = read_names(schema)
         graph = build_join_graph(schema, names)
-        index = Index(build_lexicon(schema, names, graph.key_columns), graph)
+        index = Index(build_lexicon(schema, with_keys_spelled_out(names, graph), graph.key_columns), graph)
         self._indexes[key] = (schema, index)
         while len(self._indexes) > KEPT_SCHEMAS:
             self._indexes.popitem(last=False)

@@ -30,6 +30,15 @@ class JoinGraph:
     keys: dict[str, tuple[str, ...]]
     key_columns: frozenset[tuple[str, str]]
 
+    def references(self) -> dict[tuple[str, str], str]:
+        """Each single column that points to a table, and that table."""
+        return {
+            (edge.source, edge.source_columns[0]): edge.target
+            for edges in self.edges.values()
+            for edge in edges
+            if edge.to_one and len(edge.source_columns) == 1 and self.keys.get(edge.target) == edge.target_columns
+        }
+
     def path(self, sources: Iterable[str], target: str, *, to_one: bool = False) -> tuple[Edge, ...] | None:
         """The shortest way from any of the sources, declared keys before recognised ones; None when there is none.
 
@@ -101,7 +110,7 @@ def _recognised_key(table: Table) -> tuple[str, ...]:
     """The declared key, else a column whose name or place and whose values make it one."""
     if table.primary_key:
         return table.primary_key
-    wanted = {"id", _flat(table.name) + "id", _singular(_flat(table.name)) + "id"}
+    wanted = {"id", _flat(table.name) + "id", _singular(_flat(table.name)) + "id", table.name[:1].lower() + "id"}
     for column in table.columns:
         if _flat(column.name) in wanted and _is_unique(table, column) is not False:
             return (column.name,)
@@ -201,3 +210,17 @@ def _may_refer(column: Column, key: Column) -> bool:
     known = set(key.values)
     met = sum(value in known for value in column.values)
     return met >= 0.5 * len(column.values)
+
+
+def with_keys_spelled_out(words: NameWords, graph: JoinGraph) -> NameWords:
+    """The same names, but a key that hides its meaning, such as "fid", is read as the id of the table it stands for."""
+    references = graph.references()
+    columns = dict(words.columns)
+    for (table, column), own in words.columns.items():
+        if "id" in own or not _flat(column).endswith("id"):
+            continue
+        if graph.keys.get(table) == (column,):
+            columns[table, column] = ("id",)
+        elif (table, column) in references:
+            columns[table, column] = (*words.tables[references[table, column]], "id")
+    return NameWords(words.tables, columns)

@@ -15,6 +15,7 @@ from services.sql.grounding.lexicon import (
 from services.sql.grounding.mentions import Mention, ValueLink
 from services.sql.grounding.wording import (
     FUNCTION_WORDS,
+    IMPERATIVES,
     LIGHT_WORDS,
     LONGEST_PHRASE,
     MULTIPLIERS,
@@ -115,6 +116,8 @@ def _literals_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]
 def _names_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple[float, Mention]]:
     """Tables and columns named by the span from here; the longest spans that still name something."""
     if tokens[at].kind != "word" or (tokens[at].lower in INSIDE_NAMES):
+        return []
+    if at == 0 and tokens[at].lower in IMPERATIVES:
         return []
     found = []
     span: list[int] = []
@@ -221,7 +224,7 @@ def _column_quality(hits: Sequence[dict[str, float]], entry: ColumnEntry, table_
     if own_hits == 0:
         return 0.0
     whole = sum(_weight(word) for word in entry.own)
-    if entry.own[-1] in left:
+    if entry.own[-1] in left and entry.own[-1] not in GENERIC_STEMS:
         covered *= 0.4  # the head noun is not named: "unit" says little of "unit price"
     if entry.is_key and len(entry.own) > 1 and "id" in left:
         covered *= 0.6

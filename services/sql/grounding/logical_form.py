@@ -175,6 +175,7 @@ class LogicalForm:
     having: tuple[tuple[Measure, str, float], ...] = ()
     order: tuple[Ordering, ...] = ()
     limit: int | None = None
+    offset: int = 0
     distinct: bool = False
     share_of: tuple[Condition, ...] = ()
     subject: str = ""  # the table whose rows are asked about

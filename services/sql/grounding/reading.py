@@ -21,6 +21,11 @@ from services.sql.grounding.reading_superlatives import read_superlatives
 from services.sql.grounding.reading_values import read_texts, read_values
 from services.sql.grounding.words import Token
 
+DIRECTIONS = (
+    ({"oldest", "youngest"}, ("age",)),
+    ({"earliest", "latest", "newest", "recent", "chronological", "chronologically"}, ("date", "year", "time")),
+    ({"cheapest", "expensive"}, ("price", "cost", "amount", "fee")),
+)
 LOW_ROWS = 10  # how many rows "low on stock" shows when nothing says what counts as low
 
 
@@ -155,6 +160,11 @@ def _natural_key(reading: Reading, wording: str) -> Operand:
     for output in reading.outputs:
         if not isinstance(output, ColumnOf):
             return output
+    for words, hints in DIRECTIONS:
+        if set(wording.split()) & words and reading.subject:
+            entry = reading.find_attribute(reading.subject, hints, "ordered")
+            if entry is not None:
+                return ColumnOf(entry.ref)
     sized = {"largest", "smallest", "highest", "lowest", "low", "high"} & set(wording.split())
     numbers = [
         one for one in reading.outputs if isinstance(one, ColumnOf) and reading.lexicon.columns[one.ref].is_numeric
@@ -205,6 +215,8 @@ def _form(reading: Reading) -> LogicalForm:
     if reading.share and reading.groups:
         raise Unreadable("It asks for shares of several groups.")
     count = Measure("count", reading.subject)
+    if reading.offset and reading.limit is None:
+        raise Unreadable("It asks for the second or third of something that has no order.")
     plain = [one for one in reading.outputs if isinstance(one, ColumnOf)]
     distinct = reading.distinct or _asks_for_values(reading)
     return LogicalForm(
@@ -214,6 +226,7 @@ def _form(reading: Reading) -> LogicalForm:
         having=tuple(reading.having),
         order=() if reading.share else tuple(reading.order),
         limit=reading.limit,
+        offset=reading.offset,
         distinct=distinct and len(plain) == len(reading.outputs) and not reading.groups,
         share_of=tuple(dict.fromkeys(reading.share)),
         subject=reading.subject,

@@ -45,7 +45,8 @@ def _join_by_or(reading: Reading, found: list[int]) -> None:
     if len(found) < 2:
         return
     between = [item for item in reading.items[found[-2] : found[-1]] if item.is_cue("or", "and")]
-    if not between or not all(item.is_cue("or") for item in between):
+    begins = reading.items[found[-1]].text.startswith("or ")
+    if not (between or begins) or not all(item.is_cue("or") for item in between):
         return
     left, right = reading.conditions[-2:]
     reading.conditions[-2:] = [AnyOf((left, right))]
@@ -59,6 +60,8 @@ def _comparison(reading: Reading, index: int) -> None:
     operator = cue.data
     if operator in {"since", "until"} and items[index].text.startswith(("or ", "and ", "onward")):
         return  # "2018 or later" is read with the dates
+    if items[index].text.startswith("or ") and index > 0 and items[index - 1].kind != "number":
+        operator = operator.removesuffix("=")  # "or above age 60" is a comparison of its own
     if items[index].text.startswith(POSTFIX) and index > 0 and items[index - 1].kind == "number":
         _with_number(reading, index, index - 1, operator, operand_before=index - 1)
         return
@@ -70,6 +73,20 @@ def _comparison(reading: Reading, index: int) -> None:
         return  # dates are read later
     if following.kind == "number":
         _with_number(reading, index, after, DATE_TO_SIGN.get(operator, operator), operand_before=index)
+    elif (
+        following.kind == "column"
+        and after + 1 < len(items)
+        and items[after + 1].kind == "number"
+        and reading.are_adjacent(after, after + 1)
+    ):
+        entry = reading.column_of(after, wanted="numeric")  # "above age 30"
+        value = items[after + 1].number
+        if entry is not None and value is not None:
+            sign = DATE_TO_SIGN.get(operator, operator)
+            reading.conditions.append(Compare(entry.ref, sign, value))
+            reading.note(index, f"{reading.text_of(entry.ref)} {sign} {items[after + 1].text}")
+            reading.note(after, "")
+            reading.note(after + 1, "")
     elif following.is_cue("aggregate"):
         _with_aggregate(reading, index, after, DATE_TO_SIGN.get(operator, operator))
     elif (
@@ -371,6 +388,9 @@ def _plain_number(reading: Reading, index: int) -> None:
     if item.text.isalpha() and not (index + 1 < len(items) and items[index + 1].columns):
         return
     candidates: list[tuple[int, Mention]] = []
+    if index > 1 and items[index - 1].text == "either" and items[index - 2].columns:
+        candidates.append((index - 2, items[index - 2]))
+        items[index - 1].used = True
     if index > 0 and items[index - 1].columns and reading.are_adjacent(index - 1, index):
         candidates.append((index - 1, items[index - 1]))
     if index + 1 < len(items) and items[index + 1].columns and reading.are_adjacent(index, index + 1):
@@ -384,7 +404,16 @@ def _plain_number(reading: Reading, index: int) -> None:
         ):
             continue
         assert item.number is not None
-        reading.conditions.append(Compare(entry.ref, "=", item.number))
+        equal: Condition = Compare(entry.ref, "=", item.number)
+        while index + 2 < len(items) and items[index + 1].is_cue("or") and items[index + 2].number is not None:
+            other = items[index + 2].number
+            assert other is not None
+            equal = AnyOf((equal, Compare(entry.ref, "=", other)))
+            reading.note(index + 1, "")
+            reading.note(index + 2, "")
+            index += 2
+        reading.conditions.append(equal)
+        item.used = True
         reading.note(at, f"{reading.text_of(entry.ref)} = {item.text}")
         reading.note(index, "")
         return

@@ -12,6 +12,7 @@ def link_loose_tables(reading: Reading) -> None:
     used.update(
         output.table for output in (*reading.outputs, *reading.groups, *(order.operand for order in reading.order))
     )
+    denied: Exists | None = None
     for index, item in enumerate(reading.items):
         if item.kind != "table" or item.used or item.quality < 0.6:
             continue
@@ -27,10 +28,17 @@ def link_loose_tables(reading: Reading) -> None:
             continue
         to_one = reading.graph.path((reading.subject,), table, to_one=True) is not None
         item.used = True
+        if denied is not None and denied in reading.conditions and any(edge.target == denied.table for edge in way):
+            # "not assigned to any field": the field belongs to what is denied
+            further = Exists(reading.subject, table, denied.inner, negated=True)
+            reading.conditions[reading.conditions.index(denied)] = further
+            denied = further
+            continue
         if negated:
             inner = tuple(condition for condition in reading.conditions if getattr(condition, "ref", ("",))[0] == table)
             reading.conditions = [condition for condition in reading.conditions if condition not in inner]
-            reading.conditions.append(Exists(reading.subject, table, inner, negated=True))
+            denied = Exists(reading.subject, table, inner, negated=True)
+            reading.conditions.append(denied)
             reading.notes.append(f"“{item.text}” → no row of {table}")
             for one in reading.items[max(0, index - 4) : index]:
                 if one.is_cue("negation"):

@@ -6,6 +6,7 @@ from services.sql.grounding.logical_form import ColumnOf, Measure, Operand, Rati
 from services.sql.grounding.reading_groups import group_by_table
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
+from services.sql.grounding.words import stem
 
 BOUNDARIES = ("relative", "negation", "compare", "between", "like", "order", "superlative", "null")
 PAIRING = frozenset({"and", "their", "its", "with", "along"})
@@ -71,6 +72,7 @@ def read_outputs(reading: Reading) -> None:
     items = reading.items
     index = 0
     boundary = False
+    _answer_when_and_where(reading)
     while index < len(items):
         item = items[index]
         if item.is_cue(*BOUNDARIES) and not (
@@ -106,9 +108,65 @@ def read_outputs(reading: Reading) -> None:
             and (item.kind != "column" or item.quality < 0.9 or item.swallowed)
         ):
             _money(reading, index)
+        elif item.kind == "table" and not boundary and _is_listed_too(reading, index):
+            _names_of_table(reading, index)
         elif item.kind == "column" and (not boundary or _is_paired(reading, index)):
             _column(reading, index)
         index += 1
+
+
+def _is_listed_too(reading: Reading, index: int) -> bool:
+    """"workers and the fields they are assigned to" asks for both."""  # fmt: skip
+    items = reading.items
+    if index < 2 or not items[index - 1].is_cue("and", "pair") or items[index - 1].text == ",":
+        return False
+    table = reading.table_of(index)
+    if (
+        table is None
+        or table == reading.subject
+        or any(one.is_cue("both", "count", "aggregate", "group") for one in items[:index])
+    ):
+        return False
+    before = items[index - 2]
+    return before.kind == "table" or (
+        before.kind == "column" and any(isinstance(one, ColumnOf) for one in reading.outputs)
+    )
+
+
+def _names_of_table(reading: Reading, index: int) -> None:
+    table = reading.table_of(index)
+    if table is None:
+        return
+    for name in (reading.subject, table):
+        if any(isinstance(one, ColumnOf) and one.table == name for one in reading.outputs):
+            continue
+        entries = reading.lexicon.tables[name].named() or reading.lexicon.tables[name].columns[:1]
+        reading.outputs.extend(ColumnOf(entry.ref) for entry in entries)
+    reading.note(index, f"names in {table}")
+
+
+QUESTION_ATTRIBUTES = {
+    "when": ("date", ("date", "year", "time")),
+    "where": ("", ("location", "place", "city", "address", "venue", "country", "hometown")),
+}
+
+
+def _answer_when_and_where(reading: Reading) -> None:
+    """"When was X hired?" asks for a date, "Where" for a place: named by the verb, else the usual one."""  # fmt: skip
+    first = reading.tokens[0].lower if reading.tokens else ""
+    if first not in QUESTION_ATTRIBUTES or reading.outputs or reading.groups:
+        return
+    wanted, hints = QUESTION_ATTRIBUTES[first]
+    for index, item in enumerate(reading.items):
+        if item.kind == "column" and not item.used and (entry := reading.column_of(index, wanted=wanted)) is not None:
+            if first == "when" or set(entry.own) & {stem(hint) for hint in hints}:
+                reading.outputs.append(ColumnOf(entry.ref))
+                reading.note(index, reading.text_of(entry.ref))
+                return
+    found = reading.find_attribute(reading.subject, hints, wanted) if reading.subject else None
+    if found is None:
+        raise Unreadable(f"Nothing in the database tells “{first}”.")
+    reading.outputs.append(ColumnOf(found.ref))
 
 
 def _is_paired(reading: Reading, index: int) -> bool:

@@ -37,6 +37,7 @@ class Reading:
     having: list[tuple[Measure, str, float]] = field(default_factory=list)
     order: list[Ordering] = field(default_factory=list)
     limit: int | None = None
+    offset: int = 0
     shown: str = ""  # a table whose rows are to be named beside what they are ordered by
     distinct: bool = False
     doubt: float = 1.0  # factor of the confidence

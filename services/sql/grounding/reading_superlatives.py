@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.sql.grounding.logical_form import ColumnOf, CompareToMeasure, Measure, Ordering
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import Reading, Unreadable
-from services.sql.grounding.wording import Cue
+from services.sql.grounding.wording import ORDINALS, Cue
 
 SIZE_HINTS = (
     "size",
@@ -61,6 +61,7 @@ def _read(reading: Reading, index: int) -> None:
     assert cue is not None
     descending = cue.data == "desc"
     limit, at = _limit_and_next(reading, index)
+    _skip_by_ordinal(reading, index)
     reading.note(index, "")
     if "#count" in cue.hints:
         _most_common(reading, index, at, descending, limit)
@@ -101,6 +102,17 @@ def _read(reading: Reading, index: int) -> None:
     if index > 0 and _spent_most(reading, index, descending, limit):
         return
     raise Unreadable(f"It is not clear by what “{items[index].text}” is measured.")
+
+
+def _skip_by_ordinal(reading: Reading, index: int) -> None:
+    """"the second highest" leaves out the first."""  # fmt: skip
+    rank = ORDINALS.get(reading.word_before(index), 0)
+    if not rank:
+        return
+    reading.offset = rank - 1
+    for item in reading.items[:index]:
+        if item.last == reading.items[index].first - 1:
+            item.used = True
 
 
 def _limit_and_next(reading: Reading, index: int) -> tuple[int | None, int | None]:

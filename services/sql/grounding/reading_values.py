@@ -84,10 +84,10 @@ def _absent(reading: Reading, index: int) -> None:
         after + 1 < len(items) and items[after + 1].values
     ):
         return
-    entry = reading.column_of(after)
+    entry = reading.column_of(after, wanted="date" if happened else "")
     if (
         entry is None
-        or items[after].quality < 0.7
+        or items[after].quality < (0.4 if happened else 0.7)
         or not entry.column.nullable
         or entry.column.kind is ColumnKind.BOOLEAN
     ):
@@ -202,7 +202,27 @@ def _absorb_named_column(reading: Reading, index: int, link: ValueLink) -> None:
         between_words = reading.words_between(min(index, other), max(index, other))
         if other < index and (
             set(between_words)
-            <= {"is", "are", "was", "equals", "the", "of", "as", "being", "s", "named", "called", "be", "a", "an"}
+            <= {
+                "is",
+                "are",
+                "was",
+                "equals",
+                "by",
+                "with",
+                "from",
+                "in",
+                "either",
+                "the",
+                "of",
+                "as",
+                "being",
+                "s",
+                "named",
+                "called",
+                "be",
+                "a",
+                "an",
+            }
         ):
             if item.kind == "column" or item.columns[link.entry.ref] > item.tables.get(link.entry.table, 0):
                 item.used = True

@@ -168,7 +168,7 @@ _say("by", "", "by")
 _say(
     "order",
     "",
-    "ordered by|sorted by|order by|sort by|ordered in|sorted in|ranked by|rank by|arranged by|sorted according to|in order of|ordered according to|listed by|sorted|sort|order them by|sort them by|arranged in|listed in|sort the results by|order the results by|sorting by|ordering by|rank them by|sort the list by|order the list by|listed in the order of|in the order of",
+    "ordered by|sorted by|order by|sort by|ranked by|rank by|arranged by|sorted according to|in order of|ordered according to|listed by|sorted|sort|order them by|sort them by|sort the results by|order the results by|sorting by|ordering by|rank them by|sort the list by|order the list by|listed in the order of|in the order of",
 )
 _say(
     "direction",
@@ -231,6 +231,26 @@ MULTIPLIERS = {
     "bn": 1_000_000_000,
     "hundred": 100,
 }
+
+IMPERATIVES = frozenset(
+    (
+        "return",
+        "list",
+        "show",
+        "find",
+        "give",
+        "count",
+        "display",
+        "report",
+        "name",
+        "state",
+        "order",
+        "sort",
+        "rank",
+        "select",
+    )
+)
+ORDINALS = {"second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "fifth": 5}
 
 # Units that may follow a number, and what the number is then about.
 UNITS = {
