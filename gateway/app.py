@@ -65,9 +65,12 @@ def _middleware(settings: GatewaySettings) -> list[Middleware]:
 def _methods_at(app: FastAPI) -> Callable[[str], set[str]]:
     """Says which methods a path knows; one route names only its own (RFC 9110 wants all in `Allow`)."""
     routes = [route for resource in RESOURCES for route in resource.router.routes] + list(app.routes)
-    known = [(route.path_regex, route.methods or set()) for route in routes if isinstance(route, Route)]
+    known = [route for route in routes if isinstance(route, Route)]
 
     def methods_at(path: str) -> set[str]:
-        return {method for pattern, methods in known if pattern.match(path) for method in methods}
+        # A path that is written out is a resource of its own, though `{query_id}` would match it too.
+        named = [route for route in known if route.path == path]
+        found = named or [route for route in known if route.path_regex.match(path)]
+        return {method for route in found for method in route.methods or ()}
 
     return methods_at

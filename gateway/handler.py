@@ -38,3 +38,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event.get("source") == "aws.events":
         return {"status": "warm"}
     raise EventUnknown("this function answers HTTP requests of its Function URL and scheduled pings")
+
+
+def close() -> None:
+    """Close the channels; Lambda never asks for it, whoever imports this module elsewhere may."""
+    _loop.run_until_complete(_lifetime.aclose())
+    _loop.close()
+    asyncio.set_event_loop(None)

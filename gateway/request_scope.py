@@ -6,6 +6,7 @@ import logging
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.problems import ProblemRaised, problem_response
@@ -13,6 +14,7 @@ from services.transport.telemetry import new_request
 
 logger = logging.getLogger(__name__)
 
+CLIENT_GONE = 499
 REQUEST_ID_HEADER = "X-Request-ID"
 UNEXPECTED_DETAIL = "The gateway failed unexpectedly. The request id finds the reason in the logs."
 _SECURITY_HEADERS = {
@@ -58,6 +60,8 @@ class RequestScopeMiddleware:
 
             try:
                 await self._app(scope, receive, send_dressed)
+            except ClientDisconnect:
+                status = CLIENT_GONE  # nobody is left to read an answer
             except ProblemRaised as error:
                 if status:
                     raise

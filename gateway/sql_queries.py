@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, HTTPException, Path
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from gateway.answer_building import bare_id, column_names, result_columns
@@ -23,6 +23,7 @@ router = APIRouter(route_class=JsonRoute, prefix="/query/sql", tags=["sql"])
 
 MAX_SQL_CHARACTERS = 20_000
 _QUERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ACTIONS = frozenset({"generate", "execute"})  # paths of their own beside `{query_id}`, without GET
 _STATE = sql_query_pb2.SqlQuery.State
 
 QueryId = Annotated[
@@ -216,6 +217,8 @@ async def pending(callees: Asked, page_size: PageSize = 50, page_token: PageToke
 )
 async def get_query(query_id: QueryId, callees: Asked) -> StoredQuery:
     """One of the caller's own queries."""
+    if query_id in _ACTIONS:
+        raise HTTPException(405)
     request = sql_service_pb2.GetQueryRequest(name=_query_name(query_id))
     return _stored(await reply_of(Service.SQL, callees.sql.GetQuery(request), _FIELDS))
 

@@ -22,6 +22,15 @@ router = APIRouter(tags=["documents"])
 
 _MAX_PARTS = 20
 _DIRECTORIES = re.compile(r".*[/\\]", re.DOTALL)
+_MEDIA_TYPES = (
+    "text/plain",
+    "text/markdown",
+    "text/csv",
+    "text/html",
+    "application/json",
+    "application/pdf",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+)
 _FILE_BODY = {
     "requestBody": {
         "required": True,
@@ -37,7 +46,8 @@ _FILE_BODY = {
                             "description": "The file, with its name. /stats lists the extensions served.",
                         }
                     },
-                }
+                },
+                "encoding": {"file": {"contentType": ", ".join(_MEDIA_TYPES)}},
             }
         },
     }

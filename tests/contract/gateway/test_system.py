@@ -171,6 +171,8 @@ async def test_an_unknown_path_is_a_problem(house: House, path: str) -> None:
         ("POST", f"/documents/{'a' * 64}", "DELETE, GET"),
         ("PATCH", "/upload", "POST"),
         ("DELETE", "/query/sql/pending", "GET"),
+        ("GET", "/query/sql/execute", "POST"),
+        ("OPTIONS", "/query/sql/generate", "POST"),
     ],
 )
 async def test_a_wrong_method_is_told_the_right_ones(house: House, method: str, path: str, allowed: str) -> None:

@@ -1,0 +1,79 @@
+import pytest
+from pydantic import ValidationError
+
+from gateway.settings import GatewaySettings
+
+TARGETS = {
+    "GATEWAY_ROUTER_TARGET": "unix:/tmp/router.sock",
+    "GATEWAY_RAG_TARGET": "dns:///rag:50051",
+    "GATEWAY_SQL_TARGET": "127.0.0.1:50052",
+    "GATEWAY_INGEST_TARGET": "lambda:diglot-ingest",
+    "DIGLOT_INTERNAL_KEY": "k" * 32,
+}
+KEY = '{"' + "0" * 64 + '": {"tenant": "acme", "subject": "ada"}}'
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ENVIRONMENT", "ALLOW_ANONYMOUS", "ALLOWED_ORIGINS", "GATEWAY_IDENTITY", "GATEWAY_API_KEYS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in TARGETS.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_targets_alone_are_enough() -> None:
+    settings = GatewaySettings()
+
+    assert settings.listen == "127.0.0.1:8000"
+    assert settings.identity == "none"
+
+
+def test_production_without_identity_is_refused_with_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    with pytest.raises(ValidationError, match="GATEWAY_API_KEYS='"):
+        GatewaySettings()
+
+
+def test_production_may_be_anonymous_when_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("ALLOW_ANONYMOUS", "1")
+
+    assert GatewaySettings().environment == "production"
+
+
+def test_production_with_keys_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("GATEWAY_IDENTITY", "api_key")
+    monkeypatch.setenv("GATEWAY_API_KEYS", KEY)
+
+    (holder,) = GatewaySettings().api_keys.values()
+
+    assert (holder.tenant, holder.subject, holder.roles) == ("acme", "ada", frozenset({"user"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("GATEWAY_IDENTITY", "api_key", "needs keys"),
+        ("GATEWAY_API_KEYS", '{"plain-key": {"tenant": "a", "subject": "b"}}', "hashes of keys"),
+        ("GATEWAY_RAG_TARGET", "not a target", "is no target"),
+        ("GATEWAY_LISTEN", "unix:/tmp/x.sock", "GATEWAY_LISTEN=127.0.0.1:8000"),
+        ("GATEWAY_LISTEN", "nowhere", "address"),
+        ("GATEWAY_MAX_FILE_BYTES", "0", "greater than 0"),
+        ("GATEWAY_IDENTITY", "magic", "api_key"),
+    ],
+)
+def test_a_malformed_setting_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=message):
+        GatewaySettings()
+
+
+def test_origins_are_given_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_ORIGINS", "https://a.example, https://b.example,")
+
+    assert GatewaySettings().allowed_origins == ("https://a.example", "https://b.example")
