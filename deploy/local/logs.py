@@ -29,7 +29,7 @@ class LogFolder:
                 with path.open("r+b") as file:
                     file.truncate(0)
 
-    def end_of(self, name: str, max_characters: int = 1_500) -> str:
+    def end_of(self, name: str, max_lines: int = 20) -> str:
         """The last lines of a log, for a message to a person."""
         path = self.path(name)
-        return path.read_text(errors="replace")[-max_characters:].strip() if path.exists() else ""
+        return "\n".join(path.read_text(errors="replace").splitlines()[-max_lines:]) if path.exists() else ""

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deploy.sample.pdf_pages import Block, pdf_of
+from tests.e2e.field_report import field_report
 from tests.e2e.running_system import ask, problem
 
 POLICY = """Remote Work Policy
@@ -30,15 +30,6 @@ def upload(client: httpx.Client, name: str, content: bytes) -> dict[str, Any]:
 def work_done(client: httpx.Client) -> tuple[int, int]:
     stats = client.get("/stats").json()
     return stats["documents"]["parsed_file_count"], stats["index"]["embedded_text_count"]
-
-
-def twenty_pages(mark: str) -> bytes:
-    blocks = [Block("title", f"Field report {mark}")]
-    for station in range(1, 150):
-        blocks.append(Block("heading", f"Station {station}"))
-        sentence = f"At station {station} of report {mark} the gauge was read every {station % 7 + 2} hours. "
-        blocks.append(Block("paragraph", sentence + "The instrument was cleaned, levelled and photographed. " * 5))
-    return pdf_of(blocks)
 
 
 @pytest.fixture
@@ -86,7 +77,7 @@ def test_known_bytes_under_another_name_are_neither_parsed_nor_embedded(client: 
 
 
 def test_a_known_document_of_twenty_pages_takes_a_tenth_of_the_time_or_less(client: httpx.Client) -> None:
-    content = twenty_pages(uuid4().hex)
+    content = field_report(uuid4().hex)
     began = time.perf_counter()
     first = upload(client, "report.pdf", content)
     first_seconds = time.perf_counter() - began

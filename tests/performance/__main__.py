@@ -1,0 +1,77 @@
+"""Speed as ratios measured in one run: `python -m tests.performance`, or `make bench`. Writes build/bench.json.
+
+Nothing here fails for being slow: a ratio beyond its target is marked, for a person to look at.
+"""
+
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from os import cpu_count
+from pathlib import Path
+
+from deploy.local.settings import REPOSITORY
+from tests.e2e.running_system import RunningSystem
+from tests.performance import cold_start, hop, query, upload
+
+RESULTS = REPOSITORY / "build" / "bench.json"
+
+# Figure → (what it is, most it should be); ratios have no unit, names ending in _ms are milliseconds.
+TARGETS: dict[str, tuple[str, float]] = {
+    "cold_handler_gateway_over_hello": ("gateway: import and first event / hello world (FastAPI, Mangum)", 3),
+    "cold_handler_router_over_hello": ("router: import and first event / hello world (gRPC, Lambda client)", 1.5),
+    "cold_handler_rag_ms": ("rag: import and first question, ms", 1000),
+    "cold_handler_sql_ms": ("sql: import and first question, ms", 1000),
+    "cold_handler_ingest_ms": ("ingest: import and first event, ms", 1000),
+    "hop_grpc_over_bare_unary": ("one hop over gRPC / bare unary call", 1.2),
+    "hop_lambda_over_bare_invoke": ("one hop over Lambda / bare invoke", 1.1),
+    "query_sql_ours_ms": ("/query to the database: our own part, ms", 15),
+    "query_documents_ours_ms": ("/query/documents: our own part, ms", 15),
+    "query_routed_documents_ours_ms": ("/query to the documents: our own part, ms", 15),
+    "query_hybrid_ours_ms": ("/query to both: our own part, ms", 15),
+    "reupload_over_upload": ("twenty known pages / twenty new pages", 1 / 50),
+    "reupload_parse_and_embed_calls": ("parse and embed calls for known pages", 0),
+    "second_start_ms": ("second start until /health is healthy, ms", 5000),
+}
+
+
+def _system_figures() -> dict[str, float]:
+    with tempfile.TemporaryDirectory(prefix="dg-bench-") as folder:
+        system = RunningSystem(Path(folder) / "data")
+        try:
+            system.start()
+            figures = {"first_start_ms": system.start_seconds * 1000}
+            system.stop()
+            system.start()
+            figures["second_start_ms"] = system.start_seconds * 1000
+            return figures | query.measure(system) | upload.measure(system.client)
+        finally:
+            system.close()
+
+
+def main() -> int:
+    """Measure, print, write. Returns: 0, whatever the figures say."""
+    figures: dict[str, float] = {}
+    measurements: dict[str, Callable[[], dict[str, float]]] = {
+        "starts, questions, uploads": _system_figures,
+        "hops": hop.measure,
+        "cold starts": cold_start.measure,
+    }
+    for name, measure in measurements.items():
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        figures |= measure()
+    machine = {"system": platform.platform(), "python": platform.python_version(), "cores": cpu_count()}
+    RESULTS.parent.mkdir(exist_ok=True)
+    document = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "machine": machine, "figures": figures}
+    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    for name, (meaning, most) in TARGETS.items():
+        mark = "  " if figures[name] <= most else "> "
+        print(f"{mark}{figures[name]:10.3f}  at most {most:8.3f}  {meaning}")
+    print(f"All figures: {RESULTS.relative_to(REPOSITORY)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
