@@ -1,5 +1,7 @@
 """What the ingest service needs from the world, in memory. Each fake passes the behaviour suite of its port."""
 
+# ruff: noqa: ASYNC240 -- files of tests are small
+
 from __future__ import annotations
 
 import re

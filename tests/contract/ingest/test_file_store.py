@@ -1,5 +1,7 @@
 """The behaviour of a store of files, on the fake and on a folder."""
 
+# ruff: noqa: ASYNC240 -- files of tests are small
+
 import errno
 import os
 from pathlib import Path

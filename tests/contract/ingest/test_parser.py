@@ -97,7 +97,7 @@ class TestParsingProcess(ParserContract):
         path = tmp_path / "original.txt"
         path.write_text("text")
         task = asyncio.create_task(parsing_process_with().parse(path, "txt"))
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():  # noqa: ASYNC110 -- another process writes it
             await asyncio.sleep(0.02)
 
         task.cancel()

@@ -154,7 +154,7 @@ async def test_a_lease_is_renewed_while_the_work_goes_on() -> None:
     world.jobs.heartbeat = counted  # type: ignore[method-assign]
 
     async def until_three_beats() -> None:
-        while beats < 3:
+        while beats < 3:  # noqa: ASYNC110 -- the beats are counted by a replaced method
             await asyncio.sleep(0.005)
 
     world.parser.before_parsing = until_three_beats
@@ -269,5 +269,5 @@ async def test_files_that_cannot_be_read_now_let_the_job_rest() -> None:
 async def until(happened: Callable[[], bool], *, seconds: float = 5) -> None:
     """Wait for something that other tasks and threads bring about."""
     async with asyncio.timeout(seconds):
-        while not happened():
+        while not happened():  # noqa: ASYNC110 -- there is nothing that would tell
             await asyncio.sleep(0.001)

@@ -1,6 +1,7 @@
 """Digital PDFs, by pypdfium2: text in reading order, page by page, with headings told by the size of their letters."""
 
 import ctypes
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -66,20 +67,29 @@ def _read_page(pdfium: Any, document: Any, number: int) -> list[Passage]:
     try:
         text_page = page.get_textpage()
         try:
-            return read_page(list(_runs(pdfium, text_page.raw, page.get_rotation())))
+            by_turn: dict[int, list[Run]] = {}
+            for turn, run in _runs(pdfium, text_page.raw):
+                by_turn.setdefault(turn, []).append(run)
         finally:
             text_page.close()
     finally:
         page.close()
+    # Text that runs another way, as a stamp along the margin does, is read after the rest.
+    turns = sorted(by_turn, key=lambda turn: -sum(len(run.text) for run in by_turn[turn]))
+    return [passage for turn in turns for passage in read_page(by_turn[turn])]
 
 
-def _runs(pdfium: Any, text_page: Any, rotation: int) -> Iterator[Run]:
-    """Stretches of characters on one line, in the order of the file, cut at wide gaps."""
+def _runs(pdfium: Any, text_page: Any) -> Iterator[tuple[int, Run]]:
+    """Stretches of characters on one line, in the order of the file, cut at wide gaps; and the way each is turned.
+
+    What counts is how the letters stand, not how the page is turned: the two together make a page upright.
+    """
     get_unicode, get_box = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetLooseCharBox
     box = pdfium.FS_RECTF()
     box_pointer = ctypes.byref(box)
     letters: list[str] = []
     left = top = right = bottom = 0.0
+    turn = 0
     blank = False
     for index in range(min(pdfium.FPDFText_CountChars(text_page), _MAX_CHARACTERS_A_PAGE)):
         code = get_unicode(text_page, index)
@@ -88,35 +98,40 @@ def _runs(pdfium: Any, text_page: Any, rotation: int) -> Iterator[Run]:
             continue
         if code in _LINE_BREAKS or code == 0:
             if letters:
-                yield _run(left, top, right, bottom, letters)
+                yield turn, _run(left, top, right, bottom, letters)
                 letters = []
             continue
         if not get_box(text_page, index, box_pointer):
             continue
-        character = "-" if code == _HYPHEN_MARK else chr(code)
-        x0, y0, x1, y1 = _upright(box.left, box.top, box.right, box.bottom, rotation)
         if letters:
+            x0, y0, x1, y1 = _upright(box.left, box.top, box.right, box.bottom, turn)
             em = bottom - top
             gap = x0 - right
             same_line = min(bottom, y1) - max(top, y0) > 0.4 * min(em, y1 - y0)
             if not same_line or gap > _RUN_GAP_EMS * em or gap < -em:
-                yield _run(left, top, right, bottom, letters)
+                yield turn, _run(left, top, right, bottom, letters)
                 letters = []
             else:
                 if blank or gap > _WORD_GAP_EMS * em:
                     letters.append(" ")
                 right, top, bottom = max(right, x1), min(top, y0), max(bottom, y1)
         if not letters:
-            left, top, right, bottom = x0, y0, x1, y1
-        letters.append(character)
+            turn = _turn_of(pdfium.FPDFText_GetCharAngle(text_page, index))
+            left, top, right, bottom = _upright(box.left, box.top, box.right, box.bottom, turn)
+        letters.append("-" if code == _HYPHEN_MARK else chr(code))
         blank = False
     if letters:
-        yield _run(left, top, right, bottom, letters)
+        yield turn, _run(left, top, right, bottom, letters)
 
 
-def _upright(left: float, top: float, right: float, bottom: float, rotation: int) -> tuple[float, float, float, float]:
-    """From the page's own axes (y upwards) to those of the page as it is shown (y downwards)."""
-    match rotation:
+def _turn_of(angle_radians: float) -> int:
+    """The quarter turn nearest to an angle, in degrees against the clock; PDFium counts with it."""
+    return -90 * round(angle_radians / (math.pi / 2)) % 360 if angle_radians > 0 else 0
+
+
+def _upright(left: float, top: float, right: float, bottom: float, turn: int) -> tuple[float, float, float, float]:
+    """From the page's own axes (y upwards) to those by which text so turned runs left to right (y downwards)."""
+    match turn:
         case 90:
             return bottom, left, top, right
         case 180:
