@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.sql.grounding.conditions_sql import ConditionWriter
-from services.sql.grounding.from_clause import CannotCompile, Scope, Source
+from services.sql.grounding.from_clause import CannotCompile, Source
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, Ratio
@@ -49,7 +49,8 @@ class _Compiler:
             # SELECT DISTINCT sorts by what it selects only; one group for each row of outputs says the same.
             groups, distinct = [self._operand(output) for output in form.outputs], False
             orders = [
-                f"{'MAX' if order.descending else 'MIN'}({self._operand(order.operand)}){' DESC' if order.descending else ''} NULLS LAST"
+                f"{'MAX' if order.descending else 'MIN'}({self._operand(order.operand)})"
+                f"{' DESC' if order.descending else ''} NULLS LAST"
                 for order in form.order
             ]
         parts = [f"SELECT {'DISTINCT ' if distinct else ''}{', '.join(selects)}", f"FROM {scope.from_clause()}"]
@@ -89,7 +90,7 @@ class _Compiler:
         where = f" WHERE {' AND '.join(wheres)}" if wheres else ""
         parts = [
             f"SELECT {', '.join(selects)}",
-            f"FROM (SELECT DISTINCT {', '.join(inner)} FROM {scope.from_clause()}{where}) AS once",
+            f"FROM (SELECT DISTINCT {', '.join(inner)} FROM {scope.from_clause()}{where}) AS once",  # noqa: S608 - names and literals are quoted
         ]
         if form.groups:
             parts.append("GROUP BY " + ", ".join(f"g{index}" for index in range(len(form.groups))))

@@ -100,7 +100,7 @@ class ConditionWriter:
     def _whole_table(self, condition: CompareToMeasure) -> str:
         measure = condition.measure
         inner = self._source.scope(measure.table)
-        return f"(SELECT {inner.measure(measure)} FROM {inner.from_clause()})"
+        return f"(SELECT {inner.measure(measure)} FROM {inner.from_clause()})"  # noqa: S608 - names and literals are quoted
 
     def _exists(
         self, inner: Sequence[Condition], table: str, scope: Scope, *, negated: bool, owner: str | None = None
@@ -114,7 +114,8 @@ class ConditionWriter:
             for needed in tables_of(condition):
                 sub.join(needed, freely=True)
             conditions.append(self._write(condition, sub))
-        return f"{'NOT ' if negated else ''}EXISTS (SELECT 1 FROM {sub.from_clause()} WHERE {' AND '.join(conditions)})"
+        negation, where = "NOT " if negated else "", " AND ".join(conditions)
+        return f"{negation}EXISTS (SELECT 1 FROM {sub.from_clause()} WHERE {where})"  # noqa: S608 - names and literals are quoted
 
     def _related(self, condition: Related, scope: Scope) -> str:
         measure = condition.measure
@@ -134,7 +135,8 @@ class ConditionWriter:
         key = self._source.graph.keys.get(measure.table, ())
         value = sub.measure(measure, repeated=repeated and bool(key), key=key)
         where = " AND ".join(conditions)
-        return f"(SELECT {value} FROM {sub.from_clause()} WHERE {where}) {condition.operator} {number_literal(condition.number)}"
+        subquery = f"(SELECT {value} FROM {sub.from_clause()} WHERE {where})"  # noqa: S608 - names and literals are quoted
+        return f"{subquery} {condition.operator} {number_literal(condition.number)}"
 
     def _way(self, scope: Scope, table: str, owner: str | None) -> tuple[Edge, ...]:
         starts = [owner] if owner is not None else list(scope.aliases)

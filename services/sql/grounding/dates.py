@@ -103,7 +103,7 @@ def _interval(count: int, unit: str) -> str:
 
 
 def _named_month(rest: Sequence[Token], words: list[str]) -> tuple[Period, int] | None:
-    """"March 2024", "March 5, 2024", "5 March 2024", "5th of March 2024"; "may" and "march" alone are no months."""  # fmt: skip
+    """A month or day with its year: "March 2024", "March 5, 2024", "5th of March 2024"; "may" alone is no month."""
     index = 0
     day = 0
     if rest[0].kind == "number" and rest[0].text.isdigit() and 1 <= int(rest[0].text) <= 31:

@@ -78,9 +78,10 @@ def confidence_of(reading: Reading) -> float:
     for item in reading.items:
         if item.kind == "cue" or item.content == 0:
             continue
-        total += item.content
         if item.kind == "word" and not item.used:
+            total += item.content * (1.0 if item.text.lower().endswith(("ed", "ing")) else 1.4)
             continue
+        total += item.content
         linked += item.content if item.used or item.kind != "column" else 0.6 * item.content
         if item.kind in {"table", "column"}:
             quality += item.quality
@@ -88,4 +89,5 @@ def confidence_of(reading: Reading) -> float:
     if total == 0:
         return 0.0
     mean = quality / links if links else 0.9
-    return round(max(0.0, min(1.0, (linked / total) ** 1.5 * (0.45 + 0.55 * min(mean, 1.0)) * reading.doubt)), 3)
+    covered: float = (linked / total) ** 1.5
+    return round(max(0.0, min(1.0, covered * (0.45 + 0.55 * min(mean, 1.0)) * reading.doubt)), 3)

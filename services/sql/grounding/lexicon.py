@@ -141,7 +141,7 @@ class Lexicon:
 
 
 def _prefix_of_all(tables: tuple[Table, ...]) -> str:
-    """A prefix that all names share, such as "tbl_" or "sb"; empty when there is none or when it is a whole word of sense."""
+    """A prefix that all names share, such as "tbl_" or "sb"; empty when there is none."""
     names = [table.name.lower() for table in tables]
     if len(names) < 3:
         return ""
@@ -155,7 +155,7 @@ def _prefix_of_all(tables: tuple[Table, ...]) -> str:
 
 
 def _segment(word: str, known: frozenset[str]) -> list[str]:
-    """Pieces of a run-together word by words known elsewhere: "stuid" → stu, id; the word itself when it does not divide."""
+    """Pieces of a run-together word by words known elsewhere: "stuid" → stu, id; else the word itself."""
     if len(word) < 5 or word in known or word in ABBREVIATIONS or word in FUNCTION_WORDS:
         return [word]
     for cut in range(2, len(word) - 1):
@@ -184,7 +184,7 @@ def _expanded(pieces: list[str], known: frozenset[str]) -> tuple[str, ...]:
 
 
 def _names_of_persons(pieces: list[str]) -> list[str]:
-    """"FName" and "l_name" hold first and last names."""  # fmt: skip
+    """Spell out that "FName" and "l_name" hold first and last names."""
     if len(pieces) == 2 and pieces[1] == "name" and pieces[0] in {"f", "l"}:
         return ["first" if pieces[0] == "f" else "last", "name"]
     return pieces

@@ -26,6 +26,7 @@ from services.sql.grounding.words import Token, split_question, stem, value_stem
 
 LONGEST_NAME = 5  # words of one name
 INSIDE_NAMES = frozenset({"of", "the", "a", "an", "s", "'", "in"})
+SILENT_HEADS = frozenset({"date", "id", "time", "year", "number"})  # people say "hired" for hire_date
 SWALLOWED = {"total": "sum", "sum": "sum", "averag": "avg", "maximum": "max", "minimum": "min"}
 
 
@@ -224,7 +225,7 @@ def _column_quality(hits: Sequence[dict[str, float]], entry: ColumnEntry, table_
     if own_hits == 0:
         return 0.0
     whole = sum(_weight(word) for word in entry.own)
-    if entry.own[-1] in left and entry.own[-1] not in GENERIC_STEMS:
+    if entry.own[-1] in left and entry.own[-1] not in SILENT_HEADS:
         covered *= 0.4  # the head noun is not named: "unit" says little of "unit price"
     if entry.is_key and len(entry.own) > 1 and "id" in left:
         covered *= 0.6

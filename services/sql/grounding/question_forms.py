@@ -8,11 +8,41 @@ from services.sql.grounding.words import Token
 
 # Beginnings of questions that ask for an explanation, whatever they are about. Structure, not subject matter.
 EXPLAINING = (
-    "why", "explain", "describe", "define", "summarize", "summarise", "what does", "what is meant", "what do we mean", "how do",
-    "how does", "how can", "how should", "how is", "how are", "how did", "how has", "how have", "how will", "what happens", "what should",
-    "tell me about", "what are the rules", "can i", "may i", "am i", "should i", "do i", "what was the reason", "what is the difference",
-    "is it", "under what", "in what way", "for what reason",
-)  # fmt: skip
+    "why",
+    "explain",
+    "describe",
+    "define",
+    "summarize",
+    "summarise",
+    "what does",
+    "what is meant",
+    "what do we mean",
+    "how do",
+    "how does",
+    "how can",
+    "how should",
+    "how is",
+    "how are",
+    "how did",
+    "how has",
+    "how have",
+    "how will",
+    "what happens",
+    "what should",
+    "tell me about",
+    "what are the rules",
+    "can i",
+    "may i",
+    "am i",
+    "should i",
+    "do i",
+    "what was the reason",
+    "what is the difference",
+    "is it",
+    "under what",
+    "in what way",
+    "for what reason",
+)
 
 
 def is_explaining(tokens: Sequence[Token]) -> bool:

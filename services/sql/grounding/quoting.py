@@ -9,15 +9,16 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 # PostgreSQL's reserved words, and those it reserves as column or table names: they are always quoted.
 _RESERVED = frozenset(
     """
-all analyse analyze and any array as asc asymmetric authorization between binary both case cast check collate collation column
-concurrently constraint create cross current_catalog current_date current_role current_schema current_time current_timestamp
-current_user default deferrable desc distinct do else end except false fetch for foreign freeze from full grant group having ilike in
-initially inner intersect into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null offset
-on only or order outer overlaps placing primary references returning right select session_user similar some symmetric system_user table
-tablesample then to trailing true union unique user using variadic verbose when where window with
-bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout int integer interval least
-national nchar none normalize nullif numeric out overlay position precision real row setof smallint substring time timestamp treat
-trim values varchar xmlattributes year month day hour minute second name type date text value
+all analyse analyze and any array as asc asymmetric authorization between binary both case cast check collate
+collation column concurrently constraint create cross current_catalog current_date current_role current_schema
+current_time current_timestamp current_user default deferrable desc distinct do else end except false fetch for
+foreign freeze from full grant group having ilike in initially inner intersect into is isnull join lateral leading
+left like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing
+primary references returning right select session_user similar some symmetric system_user table tablesample then to
+trailing true union unique user using variadic verbose when where window with bigint bit boolean char character
+coalesce dec decimal exists extract float greatest grouping inout int integer interval least national nchar none
+normalize nullif numeric out overlay position precision real row setof smallint substring time timestamp treat trim
+values varchar xmlattributes year month day hour minute second name type date text value
 """.split()
 ) - frozenset("year month day hour minute second name type date text value".split())
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.sql.grounding.finishing import finish_outputs
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, Ordering
+from services.sql.grounding.logical_form import (
+    ColumnOf,
+    Compare,
+    CompareColumns,
+    LogicalForm,
+    Measure,
+    Operand,
+    Ordering,
+)
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import is_explaining
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_groups import read_groups, read_order
 from services.sql.grounding.reading_links import link_loose_tables
 from services.sql.grounding.reading_measures import is_money_word, money_measure
-from services.sql.grounding.reading_outputs import find_subject, finish_outputs, read_outputs
+from services.sql.grounding.reading_outputs import read_outputs
 from services.sql.grounding.reading_periods import read_periods
 from services.sql.grounding.reading_ratios import read_ratios
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_subject import find_subject
 from services.sql.grounding.reading_superlatives import read_superlatives
 from services.sql.grounding.reading_values import read_texts, read_values
 from services.sql.grounding.words import Token
@@ -84,9 +94,7 @@ def _settle_subject(reading: Reading) -> None:
 
 
 def _read_low(reading: Reading) -> None:
-    """"low on stock", "out of stock": few of a number, or none."""  # fmt: skip
-    from services.sql.grounding.logical_form import Compare, CompareColumns
-
+    """For "low on stock", "out of stock": few of a number, or none."""
     for index, item in enumerate(reading.items):
         if not item.is_cue("low", "zero") or index + 1 >= len(reading.items):
             continue
@@ -97,14 +105,21 @@ def _read_low(reading: Reading) -> None:
             reading.conditions.append(Compare(entry.ref, "=", 0.0))
             reading.note(index, f"{reading.text_of(entry.ref)} = 0")
         else:
-            limit = next((one for one in reading.lexicon.tables[entry.table].columns if one.is_numeric and one != entry and set(one.own) & {"reorder", "minimum", "threshold", "safeti"}), None)  # fmt: skip
+            limit = next(
+                (
+                    one
+                    for one in reading.lexicon.tables[entry.table].columns
+                    if one.is_numeric and one != entry and set(one.own) & {"reorder", "minimum", "threshold", "safeti"}
+                ),
+                None,
+            )
             if limit is not None:
                 reading.conditions.append(CompareColumns(entry.ref, "<=", limit.ref))
             else:
                 reading.limit = LOW_ROWS
                 reading.doubt *= 0.85
                 reading.notes.append(
-                    f"the {LOW_ROWS} rows with the lowest {reading.text_of(entry.ref)}, since nothing says what counts as low"
+                    f"the {LOW_ROWS} rows with the lowest {reading.text_of(entry.ref)}, since no limit is known"
                 )
             reading.order.append(Ordering(ColumnOf(entry.ref), False))
             reading.note(index, f"low {reading.text_of(entry.ref)}")
@@ -173,7 +188,7 @@ def _natural_key(reading: Reading, wording: str) -> Operand:
 
 
 def _check_nothing_is_left(reading: Reading) -> None:
-    """A number, a comparison or a negation that found no place would change the answer: better none than a wrong one."""
+    """A number, a comparison or a negation that found no place would change the answer: better none than that."""
     for item in reading.items:
         if item.used:
             continue
@@ -234,7 +249,7 @@ def _form(reading: Reading) -> LogicalForm:
 
 
 def _asks_for_values(reading: Reading) -> bool:
-    """"Which countries do customers come from" asks for each country once; "names of customers" for every row."""  # fmt: skip
+    """Whether each value is wanted once: "Which countries do customers come from", but not "names of customers"."""
     if len(reading.outputs) != 1 or not isinstance(reading.outputs[0], ColumnOf) or reading.order:
         return False
     entry = reading.lexicon.columns[reading.outputs[0].ref]

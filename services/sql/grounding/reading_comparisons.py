@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from services.sql.grounding.comparison_operands import (
+    column_before,
+    counted_after,
+    find_operand,
+    measured_before,
+    owner_of_count,
+    reads_as_year,
+)
 from services.sql.grounding.logical_form import (
     AnyOf,
     Compare,
@@ -14,10 +22,10 @@ from services.sql.grounding.logical_form import (
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
-from services.sql.grounding.wording import UNITS
-from services.sql.grounding.words import stem
 
 DATE_TO_SIGN = {"after": ">", "since": ">=", "before": "<", "until": "<="}
+
+
 POSTFIX = ("or ", "and above", "and over", "and up")
 
 
@@ -41,7 +49,7 @@ def read_comparisons(reading: Reading) -> None:
 
 
 def _join_by_or(reading: Reading, found: list[int]) -> None:
-    """"younger than 25 or older than 60" is one condition."""  # fmt: skip
+    """Make one condition of "younger than 25 or older than 60"."""
     if len(found) < 2:
         return
     between = [item for item in reading.items[found[-2] : found[-1]] if item.is_cue("or", "and")]
@@ -60,16 +68,20 @@ def _comparison(reading: Reading, index: int) -> None:
     operator = cue.data
     if operator in {"since", "until"} and items[index].text.startswith(("or ", "and ", "onward")):
         return  # "2018 or later" is read with the dates
-    if items[index].text.startswith("or ") and index > 0 and items[index - 1].kind != "number":
+    if (
+        items[index].text.startswith("or ")
+        and index > 0
+        and (items[index - 1].kind != "number" or items[index - 1].used)
+    ):
         operator = operator.removesuffix("=")  # "or above age 60" is a comparison of its own
-    if items[index].text.startswith(POSTFIX) and index > 0 and items[index - 1].kind == "number":
+    elif items[index].text.startswith(POSTFIX) and index > 0 and items[index - 1].kind == "number":
         _with_number(reading, index, index - 1, operator, operand_before=index - 1)
         return
     after = reading.next_index(index, skip=("superlative",) if operator != "<>" else ())
     if after is None:
         return
     following = items[after]
-    if following.period is not None and (following.kind == "period" or _reads_as_year(reading, index, after)):
+    if following.period is not None and (following.kind == "period" or reads_as_year(reading, index, after)):
         return  # dates are read later
     if following.kind == "number":
         _with_number(reading, index, after, DATE_TO_SIGN.get(operator, operator), operand_before=index)
@@ -104,44 +116,17 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(after, "")
 
 
-def _reads_as_year(reading: Reading, cue: int, number: int) -> bool:
-    """Whether a four-digit number after a comparison is a year: the operand says so, or there is none but a date."""
-    item = reading.items[cue]
-    if item.cue is not None and item.cue.data in {"after", "before", "since", "until"}:
-        numeric = cue > 0 and reading.items[cue - 1].kind == "column" and reading.column_of(cue - 1, wanted="numeric")
-        if numeric and not numeric.is_year:
-            return False
-        return not (number + 1 < len(reading.items) and _unit_hints(reading, number))
-    return cue > 0 and reading.items[cue - 1].kind == "column" and reading.column_of(cue - 1, wanted="date") is not None
-
-
-def _unit_hints(reading: Reading, number: int) -> tuple[str, ...]:
-    """What the unit written after a number is about: "30 years", "100 dollars"."""
-    last = reading.items[number].last
-    following = [token.lower for token in reading.tokens[last + 1 : last + 4]]
-    if following[:2] in (["years", "old"], ["year", "old"]) or following[:3] == ["years", "of", "age"]:
-        return ("age",)
-    for token in reading.tokens[last + 1 : last + 2]:
-        for unit, hints in UNITS.items():
-            if token.lower == unit or token.stem == stem(unit):
-                return hints
-    first = reading.items[number].first
-    if first > 0 and reading.tokens[first - 1].lower in UNITS:
-        return UNITS[reading.tokens[first - 1].lower]
-    return ()
-
-
 def _with_number(reading: Reading, index: int, number: int, operator: str, *, operand_before: int) -> None:
     value = reading.items[number].number
     assert value is not None
-    measure_at = _measured_before(reading, operand_before)
+    measure_at = measured_before(reading, operand_before)
     if measure_at is not None:
         _related(reading, measure_at, index, number, operator, value)
         return
-    if _counted_after(reading, number) is not None and not _column_before(reading, operand_before):
+    if counted_after(reading, number) is not None and not column_before(reading, operand_before):
         _count_after(reading, index, number, operator, value)
         return
-    operand = _operand(reading, index, number, operand_before)
+    operand = find_operand(reading, index, number, operand_before)
     if operand is None:
         raise Unreadable(f"It is not clear what “{reading.items[index].text} {reading.items[number].text}” is about.")
     table, column = operand
@@ -150,54 +135,12 @@ def _with_number(reading: Reading, index: int, number: int, operator: str, *, op
     reading.note(number, "")
 
 
-def _measured_before(reading: Reading, index: int) -> int | None:
-    """The index of a count or an aggregate that ends right before: "whose number of orders is more than"."""
-    items = reading.items
-    if index >= 2 and items[index - 1].kind in {"table", "column"} and items[index - 2].is_cue("count", "aggregate"):
-        if index == 2 and items[index - 2].is_cue("count") and not items[index - 2].text.startswith("number"):
-            return None
-        head = index - 2
-        opened = any(
-            items[one].is_cue("relative", "compare") or reading.words_between(one, one + 1)[:1] == ["with"]
-            for one in range(head)
-        )
-        return head if opened else None
-    if index >= 1 and is_money_word(reading, index - 1) and items[index - 1].kind in {"word", "column"}:
-        return (
-            index - 1
-            if any(items[one].is_cue("relative") for one in range(index)) and money_measure(reading, index - 1, "sum")
-            else None
-        )
-    return None
-
-
-def _column_before(reading: Reading, index: int) -> bool:
-    return index > 0 and reading.items[index - 1].kind == "column" and not reading.items[index - 1].used and reading.column_of(index - 1, wanted="ordered") is not None and reading.are_adjacent(index - 1, index)  # fmt: skip
-
-
-def _counted_after(reading: Reading, number: int) -> str | None:
-    """The table counted by a number: "3 orders", "3 different products"."""
-    after = reading.next_index(number, skip=("distinct",))
-    if after is None or reading.words_between(number, after)[:1] not in (
-        [],
-        ["different"],
-        ["distinct"],
-        ["of"],
-        ["other"],
-    ):
-        return None
-    item = reading.items[after]
-    if item.kind == "table" and item.quality >= 0.5:
-        return reading.table_of(after)
-    return None
-
-
 def _count_after(reading: Reading, index: int, number: int, operator: str, value: float) -> None:
     after = reading.next_index(number, skip=("distinct",))
-    table = _counted_after(reading, number)
+    table = counted_after(reading, number)
     assert after is not None
     assert table is not None
-    owner = _owner(reading, index, table)
+    owner = owner_of_count(reading, index, table)
     if owner is None:
         grouped = next(
             (i for i in range(index) if reading.items[i].kind == "column" and not reading.items[i].used), None
@@ -214,7 +157,7 @@ def _count_after(reading: Reading, index: int, number: int, operator: str, value
 
 
 def _related(reading: Reading, head: int, index: int, number: int, operator: str, value: float) -> None:
-    """"whose total order amount is over 1000", "with an average rating above 4"."""  # fmt: skip
+    """For "whose total order amount is over 1000", "with an average rating above 4"."""
     item = reading.items[head]
     measure: Measure | None
     if item.is_cue("count"):
@@ -240,7 +183,7 @@ def _related(reading: Reading, head: int, index: int, number: int, operator: str
         measure = money_measure(reading, head, "sum")
     if measure is None:
         raise Unreadable(f"It is not clear what “{item.text}” is taken over.")
-    owner = _owner(reading, head, measure.table)
+    owner = owner_of_count(reading, head, measure.table)
     if owner is None:
         reading.having.append((measure, operator, value))
     else:
@@ -248,70 +191,12 @@ def _related(reading: Reading, head: int, index: int, number: int, operator: str
     for one in {head, head + 1 if item.kind == "cue" else head, index, number}:
         reading.note(one, "")
     reading.notes.append(
-        f"“{item.text}” → {measure.function} over {measure.table.split('.', 1)[1]} {operator} {reading.items[number].text}"
+        f"“{item.text}” → {measure.function} over {measure.table} {operator} {reading.items[number].text}"
     )
 
 
-def _owner(reading: Reading, before: int, measured: str) -> str | None:
-    """Whose rows are counted: the nearest table named before, else the subject."""
-    for index in range(before - 1, -1, -1):
-        if reading.items[index].kind == "table" and not reading.items[index].used:
-            table = reading.table_of(index)
-            if table is not None and table != measured:
-                return table
-    for index in range(before - 1, -1, -1):
-        if reading.items[index].kind == "column" and not reading.items[index].used:
-            entry = reading.column_of(index)
-            if entry is not None and entry.table != measured:
-                return entry.table
-    return reading.subject if reading.subject and reading.subject != measured else None
-
-
-def _operand(reading: Reading, index: int, number: int, before: int) -> tuple[str, str] | None:
-    """The column a number is compared with: named before, named after, hinted by the adjective or the unit."""
-    items, cue = reading.items, reading.items[index].cue
-    assert cue is not None
-    for earlier in range(before - 1, max(before - 4, -1), -1):
-        item = items[earlier]
-        if item.kind in {"column", "table"} and item.columns and not item.used:
-            entry = reading.column_of(earlier, wanted="numeric")
-            if entry is not None and (item.kind == "column" or before - earlier == 1):
-                reading.note(earlier, "")
-                return entry.ref
-        if item.kind in {"table", "value", "number"} or item.is_cue("and", "relative", "or"):
-            break
-    tables = [table for table in (_owner(reading, index, ""), reading.subject) if table]
-    if _unit_hints(reading, number) == ("age",):
-        for table in [*tables, *reading.mentioned_tables()]:
-            if (entry := reading.find_attribute(table, ("age",), "numeric")) is not None:
-                return entry.ref
-    after = number + 1
-    if after < len(items) and items[after].columns and reading.are_adjacent(number, after):
-        entry = reading.column_of(after, wanted="numeric")
-        if entry is not None:
-            reading.note(after, "")
-            return entry.ref
-    for hints in (cue.hints, _unit_hints(reading, number)):
-        for table in [*tables, *reading.mentioned_tables()]:
-            entry = reading.find_attribute(table, hints, "numeric") if hints else None
-            if entry is not None:
-                return entry.ref
-    loose = [one for one in range(max(0, before - 3), before) if items[one].columns and not items[one].used]
-    for one in reversed(loose):
-        entry = reading.column_of(one, wanted="numeric")
-        if entry is not None:
-            reading.note(one, "")
-            return entry.ref
-    if not cue.hints and tables and cue.data in {">", "<", ">=", "<="}:
-        entry = usual_measure(reading, tables[0])
-        if entry is not None:
-            reading.doubt *= 0.85
-            return entry.ref
-    return None
-
-
 def _with_aggregate(reading: Reading, index: int, aggregate: int, operator: str) -> None:
-    """"above the average age", "older than the average": against an aggregate over the whole table."""  # fmt: skip
+    """For "above the average age", "older than the average": against an aggregate over the whole table."""
     items, cue = reading.items, reading.items[aggregate].cue
     assert cue is not None
     after = aggregate + 1
@@ -362,7 +247,7 @@ def _between(reading: Reading, index: int) -> None:
     if low.period is not None and high.period is not None and not _column_is_number(reading, index):
         return  # years: read as dates
     items[index].cue = items[index].cue
-    operand = _operand(reading, index, numbers[1], index)
+    operand = find_operand(reading, index, numbers[1], index)
     if operand is None or low.number is None or high.number is None:
         raise Unreadable("It is not clear what lies between the two numbers.")
     reading.conditions.append(Compare(operand, ">=", min(low.number, high.number)))
@@ -383,7 +268,10 @@ def _plain_number(reading: Reading, index: int) -> None:
     """A number beside a column equals it: "with 3 bedrooms", "rating of 5", "id 12"."""
     items = reading.items
     item = items[index]
-    if item.period is not None and not (index > 0 and _is_number_column(reading, index - 1)):
+    if item.period is not None and (
+        reading.word_before(index) in {"in", "during", "since"}
+        or not (index > 0 and _is_number_column(reading, index - 1))
+    ):
         return
     if item.text.isalpha() and not (index + 1 < len(items) and items[index + 1].columns):
         return
@@ -417,9 +305,9 @@ def _plain_number(reading: Reading, index: int) -> None:
         reading.note(at, f"{reading.text_of(entry.ref)} = {item.text}")
         reading.note(index, "")
         return
-    counted = _counted_after(reading, index)
+    counted = counted_after(reading, index)
     if counted is not None and any(items[one].is_cue("relative") for one in range(index)):
-        owner = _owner(reading, index, counted)
+        owner = owner_of_count(reading, index, counted)
         if owner is not None and item.number is not None:
             reading.conditions.append(Related(owner, Measure("count", counted), "=", item.number))
             reading.note(index, f"number of {counted.split('.', 1)[1]} = {item.text}")
@@ -432,4 +320,9 @@ def _is_number_column(reading: Reading, index: int) -> bool:
         if reading.items[index].kind == "column" and reading.items[index].quality >= STRONG
         else None
     )
-    return entry is not None and not entry.is_date and entry.column.kind.value in {"integer", "number"} and reading.are_adjacent(index, index + 1)  # fmt: skip
+    return (
+        entry is not None
+        and not entry.is_date
+        and entry.column.kind.value in {"integer", "number"}
+        and reading.are_adjacent(index, index + 1)
+    )

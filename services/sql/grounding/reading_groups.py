@@ -7,9 +7,20 @@ from services.sql.grounding.reading_measures import is_money_word, measured_tabl
 from services.sql.grounding.reading_state import Reading
 
 TIME_UNITS = {
-    "day": "day", "daily": "day", "week": "week", "weekly": "week", "month": "month", "monthly": "month", "quarter": "quarter",
-    "quarterly": "quarter", "year": "year", "yearly": "year", "annual": "year", "annually": "year", "date": "day",
-}  # fmt: skip
+    "day": "day",
+    "daily": "day",
+    "week": "week",
+    "weekly": "week",
+    "month": "month",
+    "monthly": "month",
+    "quarter": "quarter",
+    "quarterly": "quarter",
+    "year": "year",
+    "yearly": "year",
+    "annual": "year",
+    "annually": "year",
+    "date": "day",
+}
 ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annual", "annually"})
 
 
@@ -74,12 +85,7 @@ def _group_at(reading: Reading, index: int, *, certain: bool) -> None:
             continue
         else:
             break
-        if (
-            at + 1 < len(items)
-            and items[at + 1].is_cue("and")
-            and at + 2 < len(items)
-            and not items[at + 2].kind == "cue"
-        ):
+        if at + 1 < len(items) and items[at + 1].is_cue("and") and at + 2 < len(items) and items[at + 2].kind != "cue":
             between = reading.words_between(at + 1, at + 2)
             if set(between) - {"the", "their", "each", "by", "per"}:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import Exists, Ratio
+from services.sql.grounding.logical_form import Exists
 from services.sql.grounding.reading_state import Reading
 
 

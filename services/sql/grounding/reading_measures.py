@@ -58,7 +58,7 @@ def _grouping_columns(reading: Reading) -> list[ColumnEntry]:
     return [
         entry
         for index, item in enumerate(reading.items)
-        if (item.kind == "column" and item.quality >= 0.6 or item.values)
+        if ((item.kind == "column" and item.quality >= 0.6) or item.values)
         and (entry := reading.column_of(index) or (item.values[0].entry if item.values else None)) is not None
     ]
 

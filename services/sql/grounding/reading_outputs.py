@@ -1,70 +1,19 @@
-"""What the answer shows: columns, counts, sums and averages, or the rows of a table."""
+"""What the answer shows: columns, counts, sums and averages, or the names of two tables."""
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, Measure, Operand, Ratio
-from services.sql.grounding.reading_groups import group_by_table
+from services.sql.grounding.logical_form import (
+    ColumnOf,
+    Measure,
+)
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
-from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
+from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import stem
 
 BOUNDARIES = ("relative", "negation", "compare", "between", "like", "order", "superlative", "null")
+
+
 PAIRING = frozenset({"and", "their", "its", "with", "along"})
-
-
-def find_subject(reading: Reading) -> None:
-    """The table whose rows are asked about: what is counted, else the first table that is named."""
-    items = reading.items
-    for index, item in enumerate(items):
-        if item.is_cue("count"):
-            for after in range(index + 1, min(index + 4, len(items))):
-                if items[after].kind == "table" and items[after].quality >= 0.5:
-                    if index and any(
-                        one.is_cue("relative", "compare", "superlative", "group", "by") for one in items[:index]
-                    ):
-                        break
-                    reading.subject = reading.table_of(after) or ""
-                    return
-                if items[after].kind == "cue" and not items[after].is_cue("distinct", "superlative"):
-                    break
-            break
-    best = None
-    for index, item in enumerate(items):
-        if (
-            item.owner
-            and best is None
-            and not any(one.is_cue("by", "group", "order", "compare") for one in items[:index])
-        ):
-            reading.subject = item.owner
-            return
-        if item.kind == "table":
-            strong = item.quality >= STRONG
-            if strong or best is None:
-                best = index if best is None or strong else best
-            if strong:
-                break
-    if best is not None:
-        reading.subject = reading.table_of(best) or ""
-        return
-    reading.subject = _voted_subject(reading)
-
-
-def _voted_subject(reading: Reading) -> str:
-    """Without a table named: the one that most columns and values of the question belong to."""
-    votes: dict[str, float] = {}
-    for item in reading.items:
-        best: dict[str, float] = {}
-        for (table, _), quality in item.columns.items():
-            best[table] = max(best.get(table, 0.0), quality)
-        for link in item.values:
-            best[link.entry.table] = max(best.get(link.entry.table, 0.0), 0.8 * link.quality)
-        for table, quality in best.items():
-            if quality >= 0.5:
-                votes[table] = votes.get(table, 0.0) + quality
-    clear = sorted(votes, key=lambda table: (-votes[table], table))
-    if not clear or (len(clear) > 1 and votes[clear[0]] == votes[clear[1]]):
-        return ""
-    return clear[0]
 
 
 def read_outputs(reading: Reading) -> None:
@@ -78,8 +27,6 @@ def read_outputs(reading: Reading) -> None:
         if item.is_cue(*BOUNDARIES) and not (
             item.text in {"which", "that", "who", "has", "have", "where", "when"} and index == 0
         ):
-            boundary = True
-        if item.is_cue("relative") and item.text == "with" and False:
             boundary = True
         if item.is_cue("group", "by") or (item.is_cue("and", "pair") and item.text != ",") or item.text == ",":
             boundary = boundary and not (item.is_cue("group") or item.is_cue("pair") or item.text == ",")
@@ -116,7 +63,7 @@ def read_outputs(reading: Reading) -> None:
 
 
 def _is_listed_too(reading: Reading, index: int) -> bool:
-    """"workers and the fields they are assigned to" asks for both."""  # fmt: skip
+    """Whether another table is listed too: "workers and the fields they are assigned to"."""
     items = reading.items
     if index < 2 or not items[index - 1].is_cue("and", "pair") or items[index - 1].text == ",":
         return False
@@ -152,17 +99,17 @@ QUESTION_ATTRIBUTES = {
 
 
 def _answer_when_and_where(reading: Reading) -> None:
-    """"When was X hired?" asks for a date, "Where" for a place: named by the verb, else the usual one."""  # fmt: skip
+    """A question with "when" asks for a date, one with "where" for a place: named by the verb, else the usual one."""
     first = reading.tokens[0].lower if reading.tokens else ""
     if first not in QUESTION_ATTRIBUTES or reading.outputs or reading.groups:
         return
     wanted, hints = QUESTION_ATTRIBUTES[first]
     for index, item in enumerate(reading.items):
-        if item.kind == "column" and not item.used and (entry := reading.column_of(index, wanted=wanted)) is not None:
-            if first == "when" or set(entry.own) & {stem(hint) for hint in hints}:
-                reading.outputs.append(ColumnOf(entry.ref))
-                reading.note(index, reading.text_of(entry.ref))
-                return
+        entry = reading.column_of(index, wanted=wanted) if item.kind == "column" and not item.used else None
+        if entry is not None and (first == "when" or set(entry.own) & {stem(hint) for hint in hints}):
+            reading.outputs.append(ColumnOf(entry.ref))
+            reading.note(index, reading.text_of(entry.ref))
+            return
     found = reading.find_attribute(reading.subject, hints, wanted) if reading.subject else None
     if found is None:
         raise Unreadable(f"Nothing in the database tells “{first}”.")
@@ -213,7 +160,7 @@ def _count(reading: Reading, index: int) -> int:
 
 
 def _aggregate(reading: Reading, index: int) -> int:
-    """One or several functions, then one or several columns: "average, minimum and maximum age"."""  # fmt: skip
+    """One or several functions, then one or several columns: "average, minimum and maximum age"."""
     items = reading.items
     functions: list[str] = []
     at = index
@@ -226,10 +173,8 @@ def _aggregate(reading: Reading, index: int) -> int:
             functions.append(cue.data)
             items[at].used = True
         at += 1
-    while (
-        at < len(items)
-        and items[at].is_cue("distinct", "superlative")
-        or (at < len(items) and items[at].used and items[at].kind != "cue")
+    while (at < len(items) and items[at].is_cue("distinct", "superlative")) or (
+        at < len(items) and items[at].used and items[at].kind != "cue"
     ):
         at += 1
     if at >= len(items):
@@ -296,7 +241,7 @@ def _aggregate(reading: Reading, index: int) -> int:
 
 
 def _later_money(reading: Reading, start: int) -> int | None:
-    """"how much did customers spend": the measure is named by a verb further on."""  # fmt: skip
+    """For "how much did customers spend": the measure is named by a verb further on."""
     for index in range(start, len(reading.items)):
         if is_money_word(reading, index) and not reading.items[index].used:
             return index
@@ -304,7 +249,7 @@ def _later_money(reading: Reading, start: int) -> int | None:
 
 
 def _repeat_last(reading: Reading, functions: list[str], at: int) -> int:
-    """"the maximum capacity and the average": the same column again."""  # fmt: skip
+    """For "the maximum capacity and the average": the same column again."""
     last = next(
         (output for output in reversed(reading.outputs) if isinstance(output, Measure) and output.ref is not None), None
     )
@@ -374,98 +319,3 @@ def _shows_rows(reading: Reading, index: int) -> bool:
         or any(isinstance(output, ColumnOf) for output in reading.outputs)
         or any(item.is_cue("group") for item in reading.items)
     )
-
-
-def finish_outputs(reading: Reading) -> None:
-    """Complete what is shown: groups beside their measures, names of the rows asked for, links to other tables."""
-    measures: list[Operand] = [output for output in reading.outputs if isinstance(output, (Measure, Ratio))]
-    plain = [output for output in reading.outputs if isinstance(output, ColumnOf)]
-    ordered = [order.operand for order in reading.order if isinstance(order.operand, Measure)]
-    if not plain and not reading.groups and reading.subject and (ordered or not reading.outputs):
-        reading.outputs = []
-        _refuse_unknown_head(reading)
-        _show_subject(reading, grouped=bool(ordered or reading.having))
-        plain = [output for output in reading.outputs if isinstance(output, ColumnOf)]
-        reading.outputs.extend(measures)
-    if reading.shown and not any(one.table == reading.shown and not _is_sorted_by(reading, one) for one in plain):
-        names = [entry.ref for entry in reading.lexicon.tables[reading.shown].named()]
-        names = names or [(reading.shown, column) for column in reading.graph.keys.get(reading.shown, ())]
-        named = [ColumnOf(ref) for ref in names if ColumnOf(ref) not in plain]
-        plain = [*named, *plain]
-        reading.outputs[:0] = named
-    if reading.groups:
-        shown = [group for group in reading.groups if not _is_hidden_key(reading, group)]
-        tables = {group.table for group in reading.groups}
-        extra = [one for one in plain if one not in reading.groups]
-        named = [one for one in extra if one.table in tables and not one.part]
-        if named and any(_is_hidden_key(reading, group) for group in reading.groups):
-            reading.groups.extend(named)
-            shown = [one for one in shown if not any(one.table == other.table for other in named)]
-            shown = [*named, *[one for one in shown if one not in named]]
-        elif extra:
-            reading.groups.extend(extra)
-            shown = [*shown, *extra]
-        if not measures and not ordered and reading.subject:
-            measures = [Measure("count", reading.subject)]
-        reading.outputs = [*dict.fromkeys(shown), *measures]
-        reading.groups = list(dict.fromkeys(reading.groups))
-    elif plain and (measures or ordered or reading.having):
-        _group_by_shown(reading, plain)
-    if reading.having and not reading.groups and plain:
-        reading.groups = list(plain)
-
-
-def _is_sorted_by(reading: Reading, output: ColumnOf) -> bool:
-    return any(order.operand == output for order in reading.order)
-
-
-def _refuse_unknown_head(reading: Reading) -> None:
-    """When what is asked for before the first link is unknown, naming rows would answer another question."""
-    for item in reading.items:
-        if item.kind == "word" and item.content and not item.used:
-            raise Unreadable(f"Nothing in the database stands for “{item.text}”.")
-        if item.kind in {"table", "column", "value", "quoted"}:
-            return
-
-
-def _group_by_shown(reading: Reading, plain: list[ColumnOf]) -> None:
-    """Plain columns beside a measure: one group for each row they name, or for each of their values."""
-    for output in plain:
-        entry = reading.lexicon.columns[output.ref]
-        key = reading.graph.keys.get(output.table, ())
-        names_rows = entry.is_name or entry in reading.lexicon.tables[output.table].named() or entry.ref[1] in key
-        if names_rows and key:
-            reading.groups.extend(ColumnOf((output.table, column)) for column in key)
-        reading.groups.append(output)
-    reading.groups = list(dict.fromkeys(reading.groups))
-
-
-def _is_hidden_key(reading: Reading, group: ColumnOf) -> bool:
-    """A key by which rows are told apart but which nobody asked to see, since the rows have names."""
-    key = reading.graph.keys.get(group.table, ())
-    if group.ref[1] not in key or group.part:
-        return False
-    return any(ColumnOf(entry.ref) in reading.groups for entry in reading.lexicon.tables[group.table].named())
-
-
-def _show_subject(reading: Reading, *, grouped: bool) -> None:
-    table = reading.lexicon.tables[reading.subject]
-    names = table.named()
-    key = reading.graph.keys.get(reading.subject, ())
-    restricted = bool(reading.conditions or reading.order or reading.limit)
-    if grouped:
-        group_by_table(reading, reading.subject)
-    if names and (restricted or grouped):
-        reading.outputs.extend(ColumnOf(entry.ref) for entry in names)
-        if not grouped:
-            for order in reading.order:
-                if (
-                    isinstance(order.operand, ColumnOf)
-                    and order.operand not in reading.outputs
-                    and (reading.limit or 0) > 1
-                ):
-                    reading.outputs.append(order.operand)
-    elif grouped and key:
-        reading.outputs.extend(ColumnOf((reading.subject, column)) for column in key)
-    else:
-        reading.outputs.extend(ColumnOf(entry.ref) for entry in table.columns)

@@ -8,6 +8,8 @@ from services.sql.grounding.reading_measures import measured_tables
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_values import is_negated
 
+TIME_WORDS = frozenset({"day", "week", "month", "quarter", "year", "calendar", "period", "summer", "time"})
+
 
 def read_periods(reading: Reading) -> None:
     """Each period as a condition on the date the question speaks of."""
@@ -38,7 +40,7 @@ def read_periods(reading: Reading) -> None:
                 or (opening in {"since", "from", ""} and set(joining) & {"to", "until", "till", "through"})
             )
         ):
-            period = between(period, items[other].period)
+            period = between(period, items[other].period or period)
             done.add(other)
             items[other].used = True
             for one in range(index + 1, other):
@@ -52,16 +54,18 @@ def read_periods(reading: Reading) -> None:
             and _follows_or(reading, index)
         ):
             sign = items[index + 1].cue
-            period = bounded(
-                period,
-                {"after": "since", ">": "since", ">=": "since", "<=": "until", "before": "until", "<": "until"}.get(
-                    sign.data, "since"
-                ),
-            )
+            backwards = sign is not None and sign.data in {"<=", "<", "before", "until"}
+            period = bounded(period, "until" if backwards else "since")
             items[index + 1].used = True
         for one in range(max(0, index - 2), index):
             if items[one].is_cue("or"):
                 items[one].used = True
+        if (
+            index > 0
+            and items[index - 1].kind == "word"
+            and items[index - 1].text.lower().removesuffix("s") in TIME_WORDS
+        ):
+            items[index - 1].used = True  # "the year 2025"
         spans.append((index, period))
         item.used = True
     if not spans:
@@ -100,11 +104,7 @@ def _facts_first(reading: Reading, index: int) -> tuple[str, str] | None:
 
 def _follows_or(reading: Reading, index: int) -> bool:
     following = reading.items[index + 1]
-    return (
-        reading.word_before(index + 1) in {"or", "and"}
-        or following.text.startswith(("or ", "and "))
-        or (index + 2 < len(reading.items) and False)
-    )
+    return reading.word_before(index + 1) in {"or", "and"} or following.text.startswith(("or ", "and "))
 
 
 def _opening(reading: Reading, index: int) -> str:
@@ -172,10 +172,6 @@ def _date_near(reading: Reading, index: int) -> tuple[str, str] | None:
         tables.insert(0, nearest)
     entry = reading.date_column([*tables, *reading.mentioned_tables()])
     if entry is None:
-        for table in tables:
-            for edge in reading.graph.edges.get(table, ()):
-                if (entry := reading.date_column([edge.target])) is not None:
-                    break
-            if entry is not None:
-                break
+        near = [edge.target for table in tables for edge in reading.graph.edges.get(table, ())]
+        entry = reading.date_column(near)
     return entry.ref if entry is not None else None

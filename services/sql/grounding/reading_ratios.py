@@ -23,7 +23,7 @@ def read_ratios(reading: Reading) -> None:
 
 
 def _average_count(reading: Reading, index: int) -> None:
-    """"average number of X per Y": rows of X by rows of Y that have any."""  # fmt: skip
+    """For "average number of X per Y": rows of X by rows of Y that have any."""
     items = reading.items
     if index + 4 >= len(items) + 0 or not items[index + 1].is_cue("count") or items[index + 2].kind != "table":
         return

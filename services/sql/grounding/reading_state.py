@@ -85,7 +85,11 @@ class Reading:
 
     def are_adjacent(self, left: int, right: int) -> bool:
         """Whether nothing but articles and "of" stands between two items."""
-        return all(word in OF_WORDS or word in {"'", "is", "are", "was", "were", "s", "as", "to", "be", "than", "has", "have", "value"} for word in self.words_between(left, right))  # fmt: skip
+        return all(
+            word in OF_WORDS
+            or word in {"'", "is", "are", "was", "were", "s", "as", "to", "be", "than", "has", "have", "value"}
+            for word in self.words_between(left, right)
+        )
 
     def word_before(self, index: int, back: int = 1) -> str:
         """The token before an item, lower case."""

@@ -13,7 +13,7 @@ NEGATION_REACH = 6  # items
 
 
 def read_texts(reading: Reading) -> None:
-    """"whose name contains", "starting with" and "is missing"."""  # fmt: skip
+    """For "whose name contains", "starting with" and "is missing"."""
     items = reading.items
     for index, item in enumerate(items):
         if item.used:
@@ -60,7 +60,7 @@ def read_texts(reading: Reading) -> None:
 
 
 def _absent(reading: Reading, index: int) -> None:
-    """"without an email", "have no phone": the column is null, as far as it may be."""  # fmt: skip
+    """For "without an email", "have no phone": the column is null, as far as it may be."""
     items, after = reading.items, index + 1
     if after >= len(items) or items[after].kind != "column":
         return
@@ -118,9 +118,11 @@ def is_negated(reading: Reading, index: int) -> bool:
     for before in range(index - 1, max(index - NEGATION_REACH, -1), -1):
         if items[before].is_cue("negation"):
             return True
-        if items[before].is_cue("relative") and before + 1 < index and not any(
-            items[one].is_cue("negation") for one in range(before, index)
-        ):  # fmt: skip
+        if (
+            items[before].is_cue("relative")
+            and before + 1 < index
+            and not any(items[one].is_cue("negation") for one in range(before, index))
+        ):
             return False
         if items[before].text == "," or (
             items[before].is_cue("and") and items[before - 1].values == () and items[before].text != ","
@@ -166,7 +168,7 @@ def choose_value(reading: Reading, index: int) -> ValueLink:
     """The column a value is meant in: one named beside it, one of a table the question names, one nearby."""
     item = reading.items[index]
     mentioned = reading.mentioned_tables()
-    beside = {}
+    beside: dict[tuple[str, str], float] = {}
     for other in (index - 1, index + 1, index - 2):
         if 0 <= other < len(reading.items) and reading.items[other].columns:
             for ref, quality in reading.items[other].columns.items():
@@ -231,7 +233,7 @@ def _absorb_named_column(reading: Reading, index: int, link: ValueLink) -> None:
 
 
 def _unknown_text(reading: Reading, index: int, text: str) -> Condition | None:
-    """A text that is no known value: equality with the column named beside it, or with the name of a table beside it."""
+    """A text that is no known value equals the column named beside it, or the name of a table beside it."""
     items = reading.items
     for other in (index - 1, index + 1, index - 2):
         if 0 <= other < len(items) and items[other].columns and not items[other].used and items[other].kind == "column":
@@ -334,7 +336,7 @@ def _is_far(reading: Reading, table: str) -> bool:
 
 
 def _negated_far(reading: Reading, condition: Condition) -> Condition:
-    """"customers who never bought a laptop": no related row is a laptop, not some row is none."""  # fmt: skip
+    """For "customers who never bought a laptop": no related row is a laptop, not some row is none."""
     if not isinstance(condition, OneOf) or not condition.negated:
         return condition
     for index, item in enumerate(reading.items):

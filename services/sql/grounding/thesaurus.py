@@ -123,31 +123,99 @@ last family sur
 # Concepts of number words: what people ask for in sums of money when no column bears the very word.
 MONEY_WORDS = frozenset(
     stem(word)
-    for word in "sale sales revenue income turnover spend spending spent paid earn earned earnings worth value expenditure".split()
+    for word in (
+        "sale sales revenue income turnover spend spending spent paid earn earned earnings worth value expenditure"
+    ).split()
 )
 MONEY_COLUMN_WORDS = frozenset(stem(word) for word in "amount total revenue sales value payment paid".split())
 PRICE_WORDS = frozenset(stem(word) for word in "price cost rate fee charge fare".split())
 QUANTITY_WORDS = frozenset(stem(word) for word in "quantity count units amount volume shares".split())
 
 ABBREVIATIONS = {
-    "qty": "quantity", "amt": "amount", "num": "number", "no": "number", "nbr": "number", "nr": "number", "desc": "description",
-    "descr": "description", "dob": "birth date", "addr": "address", "tel": "telephone", "cust": "customer", "emp": "employee",
-    "dept": "department", "prod": "product", "txn": "transaction", "tx": "transaction", "trans": "transaction", "avg": "average",
-    "pct": "percent", "dt": "date", "ts": "timestamp", "stu": "student", "mgr": "manager", "yr": "year", "mon": "month",
-    "acct": "account", "acc": "account", "org": "organization", "loc": "location", "lang": "language", "fname": "first name",
-    "lname": "last name", "inv": "invoice", "mfr": "manufacturer", "pmt": "payment", "curr": "currency", "min": "minimum",
-    "max": "maximum", "img": "image", "pic": "picture", "pwd": "password", "usr": "user", "grp": "group", "cat": "category",
-    "hr": "hour", "hrs": "hours", "sec": "second", "secs": "seconds", "mins": "minutes", "temp": "temperature", "wt": "weight",
-    "ht": "height", "len": "length", "pop": "population", "univ": "university", "uni": "university", "pub": "publication",
-    "conf": "conference", "doc": "document", "docs": "documents", "ref": "reference", "ord": "order", "cnt": "count",
-    "tot": "total", "bal": "balance", "int": "interest", "ccy": "currency", "msrp": "price", "sku": "product code",
-    "dur": "duration", "att": "attendance", "reg": "registration", "app": "application", "appt": "appointment", "env": "environment",
-}  # fmt: skip
+    "qty": "quantity",
+    "amt": "amount",
+    "num": "number",
+    "no": "number",
+    "nbr": "number",
+    "nr": "number",
+    "desc": "description",
+    "descr": "description",
+    "dob": "birth date",
+    "addr": "address",
+    "tel": "telephone",
+    "cust": "customer",
+    "emp": "employee",
+    "dept": "department",
+    "prod": "product",
+    "txn": "transaction",
+    "tx": "transaction",
+    "trans": "transaction",
+    "avg": "average",
+    "pct": "percent",
+    "dt": "date",
+    "ts": "timestamp",
+    "stu": "student",
+    "mgr": "manager",
+    "yr": "year",
+    "mon": "month",
+    "acct": "account",
+    "acc": "account",
+    "org": "organization",
+    "loc": "location",
+    "lang": "language",
+    "fname": "first name",
+    "lname": "last name",
+    "inv": "invoice",
+    "mfr": "manufacturer",
+    "pmt": "payment",
+    "curr": "currency",
+    "min": "minimum",
+    "max": "maximum",
+    "img": "image",
+    "pic": "picture",
+    "pwd": "password",
+    "usr": "user",
+    "grp": "group",
+    "cat": "category",
+    "hr": "hour",
+    "hrs": "hours",
+    "sec": "second",
+    "secs": "seconds",
+    "mins": "minutes",
+    "temp": "temperature",
+    "wt": "weight",
+    "ht": "height",
+    "len": "length",
+    "pop": "population",
+    "univ": "university",
+    "uni": "university",
+    "pub": "publication",
+    "conf": "conference",
+    "doc": "document",
+    "docs": "documents",
+    "ref": "reference",
+    "ord": "order",
+    "cnt": "count",
+    "tot": "total",
+    "bal": "balance",
+    "int": "interest",
+    "ccy": "currency",
+    "msrp": "price",
+    "sku": "product code",
+    "dur": "duration",
+    "att": "attendance",
+    "reg": "registration",
+    "app": "application",
+    "appt": "appointment",
+    "env": "environment",
+}
 
 # Nouns that end run-together identifiers such as "stuid", "pettype", "custname".
 ATTRIBUTE_NOUNS = (
-    "id name number date time type code price amount status count year month day title level rate score size age city country state "
-    "address email phone value quantity total description category group key index rank weight height length balance currency fee "
+    "id name number date time type code price amount status count year month day title level rate score size age "
+    "city country state "
+    "address email phone value quantity total description category group key index rank weight height length "
+    "balance currency fee "
     "tax symbol source volume created updated joined sales cost percent region volume url text zip"
 ).split()
 
@@ -155,22 +223,32 @@ ATTRIBUTE_NOUNS = (
 PLAIN_ENDINGS = frozenset("name type price status amount number quantity address email phone category".split())
 
 _DEMONYMS = """
-american:united states,usa,us,america,u.s.a. british:united kingdom,uk,england,great britain english:england,united kingdom,uk french:france
-german:germany italian:italy spanish:spain portuguese:portugal dutch:netherlands,the netherlands,holland belgian:belgium swiss:switzerland
-austrian:austria danish:denmark swedish:sweden norwegian:norway finnish:finland icelandic:iceland irish:ireland scottish:scotland welsh:wales
-polish:poland czech:czech republic,czechia slovak:slovakia hungarian:hungary romanian:romania bulgarian:bulgaria greek:greece turkish:turkey
-russian:russia ukrainian:ukraine chinese:china japanese:japan korean:south korea,korea indian:india pakistani:pakistan thai:thailand
-vietnamese:vietnam indonesian:indonesia malaysian:malaysia filipino:philippines australian:australia canadian:canada mexican:mexico
-brazilian:brazil argentinian:argentina argentine:argentina chilean:chile colombian:colombia peruvian:peru egyptian:egypt moroccan:morocco
-nigerian:nigeria kenyan:kenya ethiopian:ethiopia israeli:israel iranian:iran iraqi:iraq saudi:saudi arabia european:europe asian:asia
-african:africa singaporean:singapore cuban:cuba croatian:croatia serbian:serbia estonian:estonia latvian:latvia lithuanian:lithuania
+american:united states,usa,us,america,u.s.a. british:united kingdom,uk,england,great britain english:england,united
+kingdom,uk french:france german:germany italian:italy spanish:spain portuguese:portugal dutch:netherlands,the
+netherlands,holland belgian:belgium swiss:switzerland austrian:austria danish:denmark swedish:sweden
+norwegian:norway finnish:finland icelandic:iceland irish:ireland scottish:scotland welsh:wales polish:poland
+czech:czech republic,czechia slovak:slovakia hungarian:hungary romanian:romania bulgarian:bulgaria greek:greece
+turkish:turkey russian:russia ukrainian:ukraine chinese:china japanese:japan korean:south korea,korea indian:india
+pakistani:pakistan thai:thailand vietnamese:vietnam indonesian:indonesia malaysian:malaysia filipino:philippines
+australian:australia canadian:canada mexican:mexico brazilian:brazil argentinian:argentina argentine:argentina
+chilean:chile colombian:colombia peruvian:peru egyptian:egypt moroccan:morocco nigerian:nigeria kenyan:kenya
+ethiopian:ethiopia israeli:israel iranian:iran iraqi:iraq saudi:saudi arabia european:europe asian:asia
+african:africa singaporean:singapore cuban:cuba croatian:croatia serbian:serbia estonian:estonia latvian:latvia
+lithuanian:lithuania
 """
 
 _CODES = {
-    "male": ("m", "male", "man"), "female": ("f", "female", "woman"), "man": ("m", "male"), "woman": ("f", "female"),
-    "boy": ("m", "male"), "girl": ("f", "female"), "usa": ("united states", "us"), "us": ("united states", "usa"),
-    "uk": ("united kingdom",), "america": ("united states", "usa"),
-}  # fmt: skip
+    "male": ("m", "male", "man"),
+    "female": ("f", "female", "woman"),
+    "man": ("m", "male"),
+    "woman": ("f", "female"),
+    "boy": ("m", "male"),
+    "girl": ("f", "female"),
+    "usa": ("united states", "us"),
+    "us": ("united states", "usa"),
+    "uk": ("united kingdom",),
+    "america": ("united states", "usa"),
+}
 
 
 def _synonyms() -> dict[str, frozenset[str]]:

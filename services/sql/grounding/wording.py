@@ -12,30 +12,34 @@ from services.sql.grounding.words import stem
 # Words that carry no meaning of their own in a question to a database.
 FUNCTION_WORDS = frozenset(
     """
-a an the of in on at to for from with and or is are was were be been being am do does did have has had having that which who whom
-whose what where when how we our us i me my you your they their them it its he she his her this these those there here can could
-would will shall should may might must please tell show list give find get display return select provide name identify report present
-out all any some both also as by about into than then so if but up let know want need like just only many much each every per
-database databases table tables record records row rows entry entries system data info information currently now right
-respectively corresponding following same along together overall ones one such other own among within via using based according
-exactly exist exists present available belong belongs belonging involved associated related contained contain contains include
-includes including included across between during over under make made take took come comes came go goes happen happened
-occur occurred hold held holds number count s t re whether too do us them do compute calculate determine retrieve fetch
-see look looking interested terms result results output value values various certain particular given use used uses
-ever yet already still always most least
+a an the of in on at to for from with and or is are was were be been being am do does did have has had having that
+which who whom whose what where when how we our us i me my you your they their them it its he she his her this these
+those there here can could would will shall should may might must please tell show list give find get display return
+select provide name identify report present out all any some both also as by about into than then so if but up let
+know want need like just only many much each every per database databases table tables record records row rows entry
+entries system data info information currently now right respectively corresponding following same along together
+overall ones one such other own among within via using based according exactly exist exists present available belong
+belongs belonging involved associated related contained contain contains include includes including included across
+between during over under make made take took come comes came go goes happen happened occur occurred hold held holds
+number count s t re whether too do us them do compute calculate determine retrieve fetch see look looking interested
+terms result results output value values various certain particular given use used uses ever yet already still
+always most least
 """.split()
 )
 
 # Verbs and adverbs so general that leaving them unlinked says nothing.
 LIGHT_WORDS = frozenset(
     stem(word)
-    for word in """show list give find get tell display return many much live lives lived living locate located place placed
-    call called named name title titled belong happen produce produced receive received own owned owns belong work works working
-    registered record recorded appear appears serve serves total number amount type kind piece item thing detail details
-    entire whole complete full each different distinct unique first last current recent specific respective separate against
-    associate relate participate take make do does become enter order sort rank group breakdown split compare
-    done put set keep kept say said ask question answer help think mean people person individual someone anyone everybody
-    """.split()
+    for word in """
+show list give find get tell display return many much live lives lived living locate located place placed call
+called named name title titled belong happen produce produced receive received own owned owns belong work works
+working registered record recorded appear appears serve serves total number amount type kind piece item thing detail
+details entire whole complete full each different distinct unique first last current recent specific respective
+separate against share arrange possible exact represent consist refer correspond common combine various similar
+total together wish want need know contain include come consider across available certain specific back around
+associate relate participate take make do does become enter order sort rank group breakdown split compare done put
+set keep kept say said ask question answer help think mean people person individual someone anyone everybody
+""".split()
 )
 
 
@@ -62,12 +66,14 @@ def _say(kind: str, data: str, phrases: str, hints: str = "") -> None:
 _say(
     "count",
     "",
-    "how many|number of|the number of|count of|total number of|total count of|numbers of|quantity of|count how many|# of|how often|number|count|count the number of|number of times|how many times",
+    "how many|number of|the number of|count of|total number of|total count of|numbers of|quantity of|"
+    "count how many|# of|how often|number|count|count the number of|number of times|how many times",
 )
 _say(
     "count",
     "distinct",
-    "how many different|how many distinct|how many unique|number of different|number of distinct|number of unique|count of distinct|count of unique|count distinct",
+    "how many different|how many distinct|how many unique|number of different|number of distinct|"
+    "number of unique|count of distinct|count of unique|count distinct",
 )
 _say(
     "aggregate",
@@ -84,7 +90,8 @@ _say("aggregate", "min", "minimum|min|minimal|minimum of")
 _say(
     "share",
     "",
-    "percentage of|percent of|what percentage|proportion of|share of|fraction of|what fraction|what proportion|what share|what percent|percentage|proportion|% of",
+    "percentage of|percent of|what percentage|proportion of|share of|fraction of|what fraction|what proportion|"
+    "what share|what percent|percentage|proportion|% of",
 )
 _say("ratio", "", "ratio of|ratio between|the ratio")
 _say("distinct", "", "distinct|different|unique|without duplicates|without repetition")
@@ -92,18 +99,23 @@ _say("distinct", "", "distinct|different|unique|without duplicates|without repet
 _say(
     "compare",
     ">",
-    "more than|greater than|larger than|bigger than|higher than|above|over|exceeding|exceeds|exceed|exceeded|in excess of|bigger|>|beyond|no fewer|surpassing|surpass",
+    "more than|greater than|larger than|bigger than|higher than|above|over|exceeding|exceeds|exceed|exceeded|"
+    "in excess of|bigger|>|beyond|no fewer|surpassing|surpass",
 )
 _say("compare", "<", "less than|fewer than|lower than|smaller than|below|under|<|beneath")
 _say(
     "compare",
     ">=",
-    "at least|no less than|not less than|no fewer than|minimum of|greater than or equal to|more than or equal to|a minimum of|>=|or more|or above|or higher|or over|or greater|or older|and above|and over|and up|not fewer than|not below|not under|at minimum",
+    "at least|no less than|not less than|no fewer than|minimum of|greater than or equal to|more than or equal to|"
+    "a minimum of|>=|or more|or above|or higher|or over|or greater|or older|and above|and over|and up|"
+    "not fewer than|not below|not under|at minimum",
 )
 _say(
     "compare",
     "<=",
-    "at most|no more than|not more than|up to|maximum of|a maximum of|less than or equal to|fewer than or equal to|<=|or less|or fewer|or below|or lower|or under|or younger|not exceeding|not above|not over|no higher than|no greater than",
+    "at most|no more than|not more than|up to|maximum of|a maximum of|less than or equal to|"
+    "fewer than or equal to|<=|or less|or fewer|or below|or lower|or under|or younger|not exceeding|not above|"
+    "not over|no higher than|no greater than",
 )
 _say("compare", "=", "equal to|equals|exactly|=|==|equal|precisely")
 _say("compare", "<>", "not equal to|!=|<>|different from|other than|not equal")
@@ -111,11 +123,19 @@ _say("compare", "since", "or later|or after|and later|and after|onwards|onward|o
 _say("compare", "until", "or earlier|or before|and earlier|and before")
 _say("between", "", "between|ranging from|in the range of|in the range|range from|ranges from|ranging between")
 for _more, _less, _hints in (
-    ("older than", "younger than", "age"), ("longer than", "shorter than", "length duration height time"),
-    ("heavier than", "lighter than", "weight"), ("taller than", "", "height"), ("faster than", "slower than", "speed time"),
-    ("more expensive than|costlier than|pricier than", "cheaper than|less expensive than", "price cost amount fee rate"),
-    ("better than", "worse than", "rating score"), ("richer than", "poorer than", "income salary"),
-):  # fmt: skip
+    ("older than", "younger than", "age"),
+    ("longer than", "shorter than", "length duration height time"),
+    ("heavier than", "lighter than", "weight"),
+    ("taller than", "", "height"),
+    ("faster than", "slower than", "speed time"),
+    (
+        "more expensive than|costlier than|pricier than",
+        "cheaper than|less expensive than",
+        "price cost amount fee rate",
+    ),
+    ("better than", "worse than", "rating score"),
+    ("richer than", "poorer than", "income salary"),
+):
     _say("compare", ">", _more, _hints)
     if _less:
         _say("compare", "<", _less, _hints)
@@ -139,17 +159,37 @@ _say("compare", "since", "since|from|starting from|starting in|as of|on or after
 _say("compare", "until", "until|till|through|on or before|up until", "date year")
 
 for _high, _low, _hints in (
-    ("highest|greatest|largest|biggest|most|top|the most|the highest", "lowest|smallest|least|fewest|bottom|the least|the fewest", ""),
+    (
+        "highest|greatest|largest|biggest|most|top|the most|the highest",
+        "lowest|smallest|least|fewest|bottom|the least|the fewest",
+        "",
+    ),
     ("oldest|eldest", "youngest", "age"),
-    ("longest", "shortest", "length duration height page time"), ("heaviest", "lightest", "weight"), ("tallest", "", "height"),
-    ("fastest", "slowest", "speed time"), ("most expensive|priciest|costliest|dearest", "cheapest|least expensive", "price cost amount fee rate"),
-    ("best|best rated|highest rated|top rated|highest ranked", "worst|worst rated|lowest rated|poorest", "rating score star rank"),
+    ("longest", "shortest", "length duration height page time"),
+    ("heaviest", "lightest", "weight"),
+    ("tallest", "", "height"),
+    ("fastest", "slowest", "speed time"),
+    ("most expensive|priciest|costliest|dearest", "cheapest|least expensive", "price cost amount fee rate"),
+    (
+        "best|best rated|highest rated|top rated|highest ranked",
+        "worst|worst rated|lowest rated|poorest",
+        "rating score star rank",
+    ),
     ("latest|most recent|newest|last|most recently|latest of", "earliest|first|oldest of", "date year time"),
-    ("most populous|most populated", "least populous|least populated|least populated", "population"), ("richest|wealthiest", "poorest", "income salary wealth"),
-    ("most popular|most common|most frequent|commonest|most frequently|most commonly|most often|most active|busiest|most popular", "least popular|least common|rarest|least frequent|least active", "#count"),
-    ("deepest", "", "depth"), ("widest", "", "width"), ("best selling|bestselling|top selling|most sold", "worst selling|least sold", "quantity sold"),
-    ("most profitable", "least profitable", "profit"), ("most valuable", "least valuable", "value price amount"),
-):  # fmt: skip
+    ("most populous|most populated", "least populous|least populated|least populated", "population"),
+    ("richest|wealthiest", "poorest", "income salary wealth"),
+    (
+        "most popular|most common|most frequent|commonest|most frequently|most commonly|most often|most active|"
+        "busiest|most popular",
+        "least popular|least common|rarest|least frequent|least active",
+        "#count",
+    ),
+    ("deepest", "", "depth"),
+    ("widest", "", "width"),
+    ("best selling|bestselling|top selling|most sold", "worst selling|least sold", "quantity sold"),
+    ("most profitable", "least profitable", "profit"),
+    ("most valuable", "least valuable", "value price amount"),
+):
     _say("superlative", "desc", _high, _hints)
     if _low:
         _say("superlative", "asc", _low, _hints)
@@ -157,44 +197,70 @@ for _high, _low, _hints in (
 _say(
     "negation",
     "",
-    "not|no|never|without|neither|nor|none of|excluding|except|except for|exclude|other than|lack|lacks|lacking|hasn't|not any|do not have any|apart from|cannot|nobody",
+    "not|no|never|without|neither|nor|none of|excluding|except|except for|exclude|other than|lack|lacks|lacking|"
+    "hasn't|not any|do not have any|apart from|cannot|nobody",
 )
 _say(
     "group",
     "",
-    "for each|per|by each|of each|in each|for every|each|every|in every|of every|from each|grouped by|group by|broken down by|broken out by|split by|for each of|across each|across different|with each|at each|on each|to each|categorized by|categorised by|across the different|breakdown by|segmented by|aggregated by|for all the different|within each|on every|at every|by every",
+    "for each|per|by each|of each|in each|for every|each|every|in every|of every|from each|grouped by|group by|"
+    "broken down by|broken out by|split by|for each of|across each|across different|with each|at each|on each|"
+    "to each|categorized by|categorised by|across the different|breakdown by|segmented by|aggregated by|"
+    "for all the different|within each|on every|at every|by every",
 )
 _say("by", "", "by")
 _say(
     "order",
     "",
-    "ordered by|sorted by|order by|sort by|ranked by|rank by|arranged by|sorted according to|in order of|ordered according to|listed by|sorted|sort|order them by|sort them by|sort the results by|order the results by|sorting by|ordering by|rank them by|sort the list by|order the list by|listed in the order of|in the order of",
+    "ordered by|sorted by|order by|sort by|ranked by|rank by|arranged by|sorted according to|in order of|"
+    "ordered according to|listed by|sorted|sort|order them by|sort them by|sort the results by|"
+    "order the results by|sorting by|ordering by|rank them by|sort the list by|order the list by|"
+    "listed in the order of|in the order of",
 )
 _say(
     "direction",
     "asc",
-    "ascending|in ascending order|in ascending order of|ascending order|ascending order of|alphabetically|in alphabetical order|alphabetical order|in alphabetical order of|alphabetical|in lexicographical order|lexicographical order|from lowest to highest|from low to high|from smallest to largest|lowest to highest|smallest to largest|from youngest to oldest|from the youngest to the oldest|lowest first|smallest first|oldest first|from earliest to latest|in increasing order|increasing order|in increasing order of|from least to most|from cheapest to most expensive|chronologically|in chronological order|asc|alphabetic order|in lexicographic order|lexicographic order",
+    "ascending|in ascending order|in ascending order of|ascending order|ascending order of|alphabetically|"
+    "in alphabetical order|alphabetical order|in alphabetical order of|alphabetical|in lexicographical order|"
+    "lexicographical order|from lowest to highest|from low to high|from smallest to largest|lowest to highest|"
+    "smallest to largest|from youngest to oldest|from the youngest to the oldest|lowest first|smallest first|"
+    "oldest first|from earliest to latest|in increasing order|increasing order|in increasing order of|"
+    "from least to most|from cheapest to most expensive|chronologically|in chronological order|asc|"
+    "alphabetic order|in lexicographic order|lexicographic order",
 )
 _say(
     "direction",
     "desc",
-    "descending|in descending order|in descending order of|descending order|descending order of|from highest to lowest|from high to low|from largest to smallest|highest to lowest|largest to smallest|from oldest to youngest|from the oldest to the youngest|highest first|largest first|newest first|latest first|most recent first|from latest to earliest|in decreasing order|decreasing order|in decreasing order of|from most to least|in reverse alphabetical order|reverse alphabetical order|from most expensive to cheapest|desc|reverse chronological order|in reverse chronological order",
+    "descending|in descending order|in descending order of|descending order|descending order of|"
+    "from highest to lowest|from high to low|from largest to smallest|highest to lowest|largest to smallest|"
+    "from oldest to youngest|from the oldest to the youngest|highest first|largest first|newest first|"
+    "latest first|most recent first|from latest to earliest|in decreasing order|decreasing order|"
+    "in decreasing order of|from most to least|in reverse alphabetical order|reverse alphabetical order|"
+    "from most expensive to cheapest|desc|reverse chronological order|in reverse chronological order",
 )
 _say(
     "like",
     "contains",
-    "contains|containing|contain|includes the word|including the word|includes the substring|with the substring|contains the substring|has the substring|contains the word|containing the word|contain the word|contains the letter|contain the letter|containing the letter|with the word|have the word|has the word|includes the string|matching|with the letter|has the letter|containing the phrase|that mention|mentioning|mentions|contain the substring|includes|include|contains the string|containing the string|have the substring|contain the string|containing the substring",
+    "contains|containing|contain|includes the word|including the word|includes the substring|with the substring|"
+    "contains the substring|has the substring|contains the word|containing the word|contain the word|"
+    "contains the letter|contain the letter|containing the letter|with the word|have the word|has the word|"
+    "includes the string|matching|with the letter|has the letter|containing the phrase|that mention|mentioning|"
+    "mentions|contain the substring|includes|include|contains the string|containing the string|"
+    "have the substring|contain the string|containing the substring",
 )
 _say(
     "like",
     "starts",
-    "starts with|start with|starting with|begins with|begin with|beginning with|starting with the letter|that start with|starts with the letter|start with the letter|begins with the letter|prefixed with|begin with the letter|beginning with the letter|initial|with the prefix|has the prefix",
+    "starts with|start with|starting with|begins with|begin with|beginning with|starting with the letter|"
+    "that start with|starts with the letter|start with the letter|begins with the letter|prefixed with|"
+    "begin with the letter|beginning with the letter|initial|with the prefix|has the prefix",
 )
 _say("like", "ends", "ends with|end with|ending with|ends in|ending in|end in|ends with the letter|with the suffix")
 _say(
     "null",
     "",
-    "is missing|are missing|missing|unknown|is null|are null|null|is empty|are empty|is unknown|is blank|is unset|not set|unspecified|not specified",
+    "is missing|are missing|missing|unknown|is null|are null|null|is empty|are empty|is unknown|is blank|"
+    "is unset|not set|unspecified|not specified",
 )
 _say("relative", "", "whose|who|that|which|where|with|having|have|has|had|when")
 _say("and", "", "and|as well as|along with|together with|and also|plus|,")
@@ -204,24 +270,52 @@ _say("pair", "", "and their|with their|along with their|together with their|and 
 _say(
     "everything",
     "",
-    "all information|all the information|all details|all the details|everything|all info|full details|all columns|all data|details|all attributes|information|complete information|the details|full information|entire record|entire records|all fields",
+    "all information|all the information|all details|all the details|everything|all info|full details|"
+    "all columns|all data|details|all attributes|information|complete information|the details|full information|"
+    "entire record|entire records|all fields",
 )
 _say("low", "asc", "low on|running low on|short on|short of|running out of|low in|low")
 _say("zero", "", "out of|zero")
 _say(
     "definition",
     "",
-    "what does|mean|means|meaning of|what is meant|define|definition of|how do we define|how is|how are|how do i|how can i|how should|how to|how do you|how do we|how does|explain|describe|why|why is|why are|why did|why do|what is our policy|tell me about|summarize|summarise|what are the rules|what steps|am i|can i|should i|do i|am i allowed",
+    "what does|mean|means|meaning of|what is meant|define|definition of|how do we define|how is|how are|how do i|"
+    "how can i|how should|how to|how do you|how do we|how does|explain|describe|why|why is|why are|why did|"
+    "why do|what is our policy|tell me about|summarize|summarise|what are the rules|what steps|am i|can i|"
+    "should i|do i|am i allowed",
 )
 
 PHRASES = _PHRASES
 LONGEST_PHRASE = max(len(phrase.split()) for phrase in PHRASES)
 
 NUMBER_WORDS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11,
-    "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100, "dozen": 12,
-    "once": 1, "twice": 2, "thousand": 1000, "million": 1_000_000, "billion": 1_000_000_000, "single": 1,
-}  # fmt: skip
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "hundred": 100,
+    "dozen": 12,
+    "once": 1,
+    "twice": 2,
+    "thousand": 1000,
+    "million": 1_000_000,
+    "billion": 1_000_000_000,
+    "single": 1,
+}
 MULTIPLIERS = {
     "thousand": 1_000,
     "k": 1_000,
@@ -254,13 +348,32 @@ ORDINALS = {"second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "fifth": 5
 
 # Units that may follow a number, and what the number is then about.
 UNITS = {
-    "dollar": ("price", "cost", "amount", "fee"), "usd": ("price", "amount"), "euro": ("price", "cost", "amount", "fee"), "eur": ("price", "amount"),
-    "kg": ("weight",), "kilogram": ("weight",), "pound": ("weight", "price"), "km": ("distance", "length"), "mile": ("distance", "length", "mileage"),
-    "meter": ("length", "height"), "metre": ("length", "height"), "minute": ("duration", "length", "time"), "hour": ("duration", "hour", "time"),
-    "day": ("day", "duration"), "percent": ("percent", "rate"), "%": ("percent", "rate", "discount"), "$": ("price", "amount"), "unit": ("quantity", "stock"),
-    "second": ("duration", "second", "time"), "star": ("star", "rating"), "point": ("point", "score"),
-    "foot": ("height", "length"), "year": ("age", "year"), "inch": ("height", "length"), "cm": ("height", "length"),
-}  # fmt: skip
+    "dollar": ("price", "cost", "amount", "fee"),
+    "usd": ("price", "amount"),
+    "euro": ("price", "cost", "amount", "fee"),
+    "eur": ("price", "amount"),
+    "kg": ("weight",),
+    "kilogram": ("weight",),
+    "pound": ("weight", "price"),
+    "km": ("distance", "length"),
+    "mile": ("distance", "length", "mileage"),
+    "meter": ("length", "height"),
+    "metre": ("length", "height"),
+    "minute": ("duration", "length", "time"),
+    "hour": ("duration", "hour", "time"),
+    "day": ("day", "duration"),
+    "percent": ("percent", "rate"),
+    "%": ("percent", "rate", "discount"),
+    "$": ("price", "amount"),
+    "unit": ("quantity", "stock"),
+    "second": ("duration", "second", "time"),
+    "star": ("star", "rating"),
+    "point": ("point", "score"),
+    "foot": ("height", "length"),
+    "year": ("age", "year"),
+    "inch": ("height", "length"),
+    "cm": ("height", "length"),
+}
 
 
 def is_function_word(lower: str) -> bool:

@@ -1,0 +1,60 @@
+"""The subject of a question: the table whose rows are asked about."""
+
+from __future__ import annotations
+
+from services.sql.grounding.reading_state import STRONG, Reading
+
+
+def find_subject(reading: Reading) -> None:
+    """The table whose rows are asked about: what is counted, else the first table that is named."""
+    items = reading.items
+    for index, item in enumerate(items):
+        if item.is_cue("count"):
+            for after in range(index + 1, min(index + 4, len(items))):
+                if items[after].kind == "table" and items[after].quality >= 0.5:
+                    if index and any(
+                        one.is_cue("relative", "compare", "superlative", "group", "by") for one in items[:index]
+                    ):
+                        break
+                    reading.subject = reading.table_of(after) or ""
+                    return
+                if items[after].kind == "cue" and not items[after].is_cue("distinct", "superlative"):
+                    break
+            break
+    best = None
+    for index, item in enumerate(items):
+        if (
+            item.owner
+            and best is None
+            and not any(one.is_cue("by", "group", "order", "compare") for one in items[:index])
+        ):
+            reading.subject = item.owner
+            return
+        if item.kind == "table":
+            strong = item.quality >= STRONG
+            if strong or best is None:
+                best = index if best is None or strong else best
+            if strong:
+                break
+    if best is not None:
+        reading.subject = reading.table_of(best) or ""
+        return
+    reading.subject = _voted_subject(reading)
+
+
+def _voted_subject(reading: Reading) -> str:
+    """Without a table named: the one that most columns and values of the question belong to."""
+    votes: dict[str, float] = {}
+    for item in reading.items:
+        best: dict[str, float] = {}
+        for (table, _), quality in item.columns.items():
+            best[table] = max(best.get(table, 0.0), quality)
+        for link in item.values:
+            best[link.entry.table] = max(best.get(link.entry.table, 0.0), 0.8 * link.quality)
+        for table, quality in best.items():
+            if quality >= 0.5:
+                votes[table] = votes.get(table, 0.0) + quality
+    clear = sorted(votes, key=lambda table: (-votes[table], table))
+    if not clear or (len(clear) > 1 and votes[clear[0]] == votes[clear[1]]):
+        return ""
+    return clear[0]
