@@ -41,22 +41,21 @@ def is_idempotent(method: str) -> bool:
 class RetryBudget:
     """A bucket of tokens per channel: a retry takes one, a success puts a tenth of one back."""
 
-    def __init__(self, capacity: float = 10, refill_per_success: float = 0.1) -> None:
-        self._capacity = capacity
-        self._refill_per_success = refill_per_success
-        self._tokens = capacity
+    def __init__(self, capacity: int = 10) -> None:
+        # Counted in tenths: ten tenths as floats are not quite one.
+        self._capacity = self._tenths = capacity * 10
 
     def take(self) -> bool:
         """Spend a token. False: the budget is spent, do not retry."""
-        if self._tokens < 1:
+        if self._tenths < 10:
             return False
-        self._tokens -= 1
+        self._tenths -= 10
         return True
 
     def refill(self) -> None:
         """Note a success."""
-        if self._tokens < self._capacity:
-            self._tokens = min(self._capacity, self._tokens + self._refill_per_success)
+        if self._tenths < self._capacity:
+            self._tenths += 1
 
 
 def backoff_seconds(attempt: int, *, draw: Callable[[], float] = random.random) -> float:

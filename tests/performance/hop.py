@@ -164,7 +164,7 @@ def measure() -> dict[str, float]:
     over boto3 `invoke` with the same payload and the same function. `hop_lambda_over_plain_function`: our channel and
     server over boto3 `invoke` of a function that hands back its event.
     """
-    settings = TransportSettings(internal_key=KEY)  # type: ignore[arg-type]
+    settings = TransportSettings(internal_key=KEY)
     functions = [
         Function("echo", "tests.echo.handler.handler", env={"DIGLOT_INTERNAL_KEY": KEY}, max_concurrency=1),
         Function("plain", "tests.echo.wild_handlers.return_event", max_concurrency=1),

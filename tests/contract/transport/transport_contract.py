@@ -20,7 +20,7 @@ from tests.echo.echo_service_pb2 import EchoRequest
 
 KEY = "an internal key of the tests, long enough"
 CALLER = Caller("acme", "ada", frozenset({"user", "admin"}))
-SETTINGS = TransportSettings(internal_key=KEY, call_timeout_seconds=20)  # type: ignore[arg-type]
+SETTINGS = TransportSettings(internal_key=KEY, call_timeout_seconds=20)
 
 EIGHT_MEGABYTES = 8_000_000
 ROUNDING_MS = 200  # gRPC sends timeouts rounded up
