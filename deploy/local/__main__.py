@@ -12,6 +12,7 @@ Settings, all optional, by environment:
 """
 
 import asyncio
+import os
 import sys
 
 from deploy.local.errors import LocalError
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments[0] in ("-h", "--help") else 2
     try:
         settings = read_settings()
+        os.umask(0o077)  # Whatever this and its children write is nobody else's business.
         return asyncio.run(run(settings))
     except LocalError as error:
         print(f"diglot: {error}", file=sys.stderr)

@@ -96,7 +96,7 @@ class EmbeddedPostgres:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._user = operating_user()
         programs = programs_folder()
-        self._user.reach(programs / "postgres")
+        self._user.use(programs)
         self._user.reach(self._data)
         self._user.reach(self._socket_folder / "socket")
         self._user.own(self._socket_folder)

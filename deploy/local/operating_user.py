@@ -23,6 +23,15 @@ class OperatingUser:
         if self.user is not None and self.group is not None:
             os.chown(path, self.user, self.group)
 
+    def use(self, programs: Path) -> None:
+        """Let this user run what lies in a folder of programs and read what they need, which lies beside it."""
+        self.reach(programs / "postgres")
+        if self.user is None or (programs / "postgres").stat().st_mode & stat.S_IXOTH:
+            return
+        for path in (programs.parent, *programs.parent.rglob("*")):  # Installed under a strict umask.
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
+
     def reach(self, path: Path) -> None:
         """Let this user pass through the folders above `path`, without letting it list them."""
         if self.user is None:

@@ -38,6 +38,8 @@ class StopSignals:
     def __init__(self) -> None:
         self.first, self.second = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_IGN and number is signal.SIGHUP:
+                continue  # Started with nohup: meant to outlive its terminal.
             asyncio.get_running_loop().add_signal_handler(number, self._received)
 
     def _received(self) -> None:
@@ -64,7 +66,7 @@ async def _run_in(settings: LocalSettings, folder: RunFolder, signals: StopSigna
     try:
         prepared = DoneOnce(settings.data_dir / "prepared.json")
         if not len(prepared):
-            _say("first start: setting up PostgreSQL and the sample data …" if settings.sample else "first start …")
+            _say("first start: setting up PostgreSQL and the sample data..." if settings.sample else "first start...")
         postgres.begin()
         await _prepare(settings, postgres, secrets, prepared)
         addresses = Addresses(
@@ -147,18 +149,17 @@ async def _rise(settings: LocalSettings, supervisor: Supervisor, began: float) -
         done = DoneOnce(settings.data_dir / "sample-documents.json")
         documents = sorted((SAMPLE_FOLDER / "documents").iterdir())
         if any(document.name not in done for document in documents):
-            _say("loading the sample documents …")
+            _say("loading the sample documents...")
             try:
                 await asyncio.to_thread(seed, url, documents, done)
             except KeyNeeded:
                 _say("the API asks for a key, so the sample documents are not loaded; upload your own")
-    _say(f"Diglot is up at {url} (healthy after {healthy_seconds:.1f} s; Ctrl-C stops it)")
-    print(_things_to_try(settings), flush=True)
+    _say(f"Diglot is up at {url} (healthy after {healthy_seconds:.1f} s; Ctrl-C stops it)\n{_things_to_try(settings)}")
 
 
 async def _stop(supervisor: Supervisor, signals: StopSignals) -> None:
     """Stop in order; at once when a further signal asks for it."""
-    _say("stopping …")
+    _say("stopping...")
     gently = asyncio.create_task(supervisor.stop())
     at_once = asyncio.create_task(signals.second.wait())
     await asyncio.wait({gently, at_once}, return_when=asyncio.FIRST_COMPLETED)
@@ -195,4 +196,5 @@ def _things_to_try(settings: LocalSettings) -> str:
 
 
 def _say(line: str) -> None:
-    print(f"diglot: {line}", flush=True)
+    with suppress(BrokenPipeError):  # A console that went away is no reason to stop.
+        print(f"diglot: {line}", flush=True)

@@ -182,8 +182,8 @@ class RunningSystem:
             if sql is not None:
                 address = parts["sql"].environment["SQL_LISTEN"].replace("sql.sock", f"sql-{port}.sock")
                 overrides["GATEWAY_SQL_TARGET"] = address
-                stack.enter_context(_process(parts["sql"], {"SQL_LISTEN": address, **sql}))
-            stack.enter_context(_process(parts["gateway"], overrides))
+                stack.enter_context(self._further(parts["sql"], {"SQL_LISTEN": address, **sql}))
+            stack.enter_context(self._further(parts["gateway"], overrides))
             client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=90, trust_env=False)
             stack.enter_context(client)
             give_up = time.monotonic() + 60
@@ -191,6 +191,18 @@ class RunningSystem:
                 assert time.monotonic() < give_up, self.logs()
                 time.sleep(0.1)
             yield client
+
+    @contextmanager
+    def _further(self, part: ServiceProcess, overrides: Mapping[str, str]) -> Iterator[None]:
+        """One more process of a part, with its own log among the others."""
+        with (self.data_dir / "logs" / f"further-{part.name}.log").open("ab") as log:
+            environment = {**part.environment, **overrides}
+            process = subprocess.Popen(part.arguments, env=environment, cwd=REPOSITORY, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
 
     def _is_healthy(self) -> bool:
         return _healthy(self.client)
@@ -237,14 +249,3 @@ def _healthy(client: httpx.Client) -> bool:
     except httpx.HTTPError:
         return False
     return reply.status_code == 200 and reply.json()["status"] == "healthy"
-
-
-@contextmanager
-def _process(part: ServiceProcess, overrides: Mapping[str, str]) -> Iterator[None]:
-    environment = {**part.environment, **overrides}
-    process = subprocess.Popen(part.arguments, env=environment, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=None)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """A system to be broken; every test leaves it running."""
-    system = RunningSystem(tmp_path_factory.mktemp("fragile") / "data")
+    system = RunningSystem(tmp_path_factory.mktemp("fragile") / "Daten für Ü & Co.")
     try:
         system.start()
         yield system
