@@ -142,8 +142,11 @@ class PostgresTarget:
     async def _refuse_if_costly(self, connection: Connection, sql: str) -> None:
         # A binary result makes psycopg use the extended protocol, which takes one statement and no more.
         cursor = await connection.execute(b"EXPLAIN (FORMAT JSON) " + sql.encode(), binary=True)
-        (plans,) = await cursor.fetchone() or ([],)
-        cost = plans[0]["Plan"]["Total Cost"]
+        match await cursor.fetchone():
+            case ([{"Plan": {"Total Cost": cost}}],):
+                pass
+            case _:  # PostgreSQL explains some statements, like REFRESH, but plans nothing for them.
+                raise QueryFailed(_CLASS_MESSAGES["42"], sqlstate="42601")
         if cost > self._limits.max_plan_cost:
             logger.info("query.too_costly", extra={"cost": cost, "ceiling": self._limits.max_plan_cost})
             raise QueryTooCostly

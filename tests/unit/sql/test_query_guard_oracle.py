@@ -131,7 +131,7 @@ _FRAGMENTS = [
 _WHOLE = [
     "SELECT name FROM customers",
     "SELECT count(*) FROM orders WHERE status = 'x'",
-    "SELECT c.name, sum(o.total_amount) FROM customers c JOIN orders o ON o.customer_id = c.customer_id GROUP BY c.name",
+    "SELECT c.name, sum(o.total_amount) FROM customers c JOIN orders o ON o.customer_id = c.customer_id GROUP BY 1",
     "WITH q AS (SELECT name FROM customers) SELECT * FROM q",
     "SELECT 1 UNION SELECT 2",
     "SELECT date_trunc('month', placed_at) FROM orders ORDER BY 1 LIMIT 3",
