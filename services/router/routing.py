@@ -44,7 +44,7 @@ def decide(
 ) -> Decision:
     """The decision for a question that both sources have assessed."""
     scored = [_Scored(*each) for each in zip(parts, sql.parts, documents.parts, strict=True)]
-    return _hybrid_by_parts(scored, thresholds) or _by_whole(question, sql, documents, thresholds)
+    return _hybrid_by_parts(scored, thresholds) or _by_whole(question, scored, sql, documents, thresholds)
 
 
 def decide_alone(question: str, route: Route, evidence: Evidence, *, thresholds: Thresholds) -> Decision | None:
@@ -95,7 +95,9 @@ def _hybrid_by_parts(scored: Sequence[_Scored], thresholds: Thresholds) -> Decis
     )
 
 
-def _by_whole(question: str, sql: Evidence, documents: Evidence, thresholds: Thresholds) -> Decision:
+def _by_whole(
+    question: str, scored: Sequence[_Scored], sql: Evidence, documents: Evidence, thresholds: Thresholds
+) -> Decision:
     sql_score, documents_score = _overall(sql), _overall(documents)
     best, other = max(sql_score, documents_score), min(sql_score, documents_score)
     if best < thresholds.floor:
@@ -107,7 +109,8 @@ def _by_whole(question: str, sql: Evidence, documents: Evidence, thresholds: Thr
         return Decision(Route.NONE, _bounded(confidence), reason)
     lead = best - other
     both = (SubQuestion(Route.SQL, question), SubQuestion(Route.DOCUMENTS, question))
-    if lead < thresholds.tie:
+    part_lead = _common_lead(scored)
+    if lead < thresholds.tie and abs(part_lead) < thresholds.clear_lead:
         evidence = (
             f"Database ({sql_score:.2f}): {_sentence(sql.question)} "
             f"Documents ({documents_score:.2f}): {_sentence(documents.question)}"
@@ -124,13 +127,17 @@ def _by_whole(question: str, sql: Evidence, documents: Evidence, thresholds: Thr
                 ask_back=_ask_back(sql.question, documents.question),
                 other_fits=True,
             )
-    route, other_route = (Route.SQL, Route.DOCUMENTS) if sql_score >= documents_score else (Route.DOCUMENTS, Route.SQL)
+    # On the whole they may be alike where the pieces are not: "How many customers and how many orders do we have?"
+    prefers_sql = sql_score >= documents_score if lead >= thresholds.tie else part_lead > 0
+    route, other_route = (Route.SQL, Route.DOCUMENTS) if prefers_sql else (Route.DOCUMENTS, Route.SQL)
     chosen, left = (sql, documents) if route is Route.SQL else (documents, sql)
     reason = (
-        f"{_subject(route)} fit{'s' if route is Route.SQL else ''} best ({best:.2f}): {_sentence(chosen.question)} "
-        f"{_subject(other_route)} fit{'s' if other_route is Route.SQL else ''} less ({other:.2f}): "
+        f"{_subject(route)} fit{'s' if route is Route.SQL else ''} best ({_overall(chosen):.2f}): "
+        f"{_sentence(chosen.question)} "
+        f"{_subject(other_route)} fit{'s' if other_route is Route.SQL else ''} less ({_overall(left):.2f}): "
         f"{_sentence(left.question)}"
     )
+    lead = max(lead, abs(part_lead)) if lead < thresholds.tie else lead
     confidence = best * (0.5 + min(1.0, lead / thresholds.guess_lead) / 2)
     return Decision(
         route,
@@ -139,6 +146,14 @@ def _by_whole(question: str, sql: Evidence, documents: Evidence, thresholds: Thr
         (SubQuestion(route, question),),
         other_fits=other >= thresholds.floor,
     )
+
+
+def _common_lead(scored: Sequence[_Scored]) -> float:
+    """The smallest lead where all pieces prefer the same source, positive for the database; otherwise 0."""
+    leads = [piece.lead for piece in scored]
+    if not leads or min(leads) < 0 < max(leads):
+        return 0.0
+    return min(leads, key=abs)
 
 
 def _overall(evidence: Evidence) -> float:

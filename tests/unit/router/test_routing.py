@@ -78,6 +78,13 @@ def test_two_sources_that_each_hold_the_whole_question_are_both_asked() -> None:
     assert not decision.ask_back
 
 
+def test_pieces_that_agree_decide_where_the_whole_does_not() -> None:
+    decision = decided(evidence(1.0, 1.0, 1.0), evidence(0.97, 0.1, 0.2), "how many customers", "how many orders")
+
+    assert decision.route is Route.SQL
+    assert decision.question_for(Route.SQL, "") == "the question"
+
+
 def test_weak_evidence_that_is_equal_on_both_sides_asks_back() -> None:
     decision = decided(evidence(0.4, reason="Table orders"), evidence(0.4, reason="complaints.md"))
 
