@@ -1,8 +1,8 @@
 """A real PostgreSQL for tests: one server a session, a fresh store a test, and the sample shop."""
 
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,9 +22,25 @@ _FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_w
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[EmbeddedPostgres]:
+def make_folder() -> Iterator[Callable[[], Path]]:
+    """Makes a new folder each time, gone after the session.
+
+    For whatever PostgreSQL works in: as root it runs as another user, and pytest takes the right to pass through its
+    own temporary folders away again whenever a further pytest starts. The paths are short, as sockets need them.
+    """
+    with ExitStack() as stack:
+
+        def make() -> Path:
+            folder = tempfile.TemporaryDirectory(prefix="dg-test-", ignore_cleanup_errors=True)
+            return Path(stack.enter_context(folder))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def postgres_server(make_folder: Callable[[], Path]) -> Iterator[EmbeddedPostgres]:
     """A running server with pgvector. It ends with the session, and with the process however that ends."""
-    folder = Path(tempfile.mkdtemp(prefix="dg-test-"))
+    folder = make_folder()
     sockets = folder / "s"
     sockets.mkdir(mode=0o700)
     server = EmbeddedPostgres(folder / "pg", sockets, settings=_FAST_AND_FORGETFUL)
@@ -39,7 +55,6 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
         yield server
     finally:
         server.stop(timeout_seconds=5)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """One running system for all tests that do not harm it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,9 +10,9 @@ from tests.e2e.running_system import RunningSystem
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+def system(make_folder: Callable[[], Path]) -> Iterator[RunningSystem]:
     """The system with its sample data."""
-    system = RunningSystem(tmp_path_factory.mktemp("diglot") / "data")
+    system = RunningSystem(make_folder() / "data")
     try:
         system.start()
         yield system

@@ -4,7 +4,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -22,9 +23,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+def fragile(make_folder: Callable[[], Path]) -> Iterator[RunningSystem]:
     """A system to be broken; every test leaves it running."""
-    system = RunningSystem(tmp_path_factory.mktemp("fragile") / "Daten für Ü & Co.")
+    system = RunningSystem(make_folder() / "Daten für Ü & Co.")
     try:
         system.start()
         yield system
@@ -184,8 +185,8 @@ def test_a_second_run_on_the_same_folder_is_told_who_holds_it(fragile: RunningSy
     rival.close()
 
 
-def test_a_port_in_use_is_told_by_the_settings_name(tmp_path_factory: pytest.TempPathFactory) -> None:
-    system = RunningSystem(tmp_path_factory.mktemp("port") / "data")
+def test_a_port_in_use_is_told_by_the_settings_name(make_folder: Callable[[], Path]) -> None:
+    system = RunningSystem(make_folder() / "data")
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", system.port))
         holder.listen()
@@ -198,9 +199,9 @@ def test_a_port_in_use_is_told_by_the_settings_name(tmp_path_factory: pytest.Tem
 
 
 def test_another_database_is_asked_when_it_is_named_and_nothing_runs_unapproved(
-    tmp_path_factory: pytest.TempPathFactory, shop_url: str
+    make_folder: Callable[[], Path], shop_url: str
 ) -> None:
-    system = RunningSystem(tmp_path_factory.mktemp("other") / "data", DATABASE_URL=shop_url, DIGLOT_SAMPLE="0")
+    system = RunningSystem(make_folder() / "data", DATABASE_URL=shop_url, DIGLOT_SAMPLE="0")
     try:
         system.start()
 
@@ -215,8 +216,8 @@ def test_another_database_is_asked_when_it_is_named_and_nothing_runs_unapproved(
         system.close()
 
 
-def test_an_empty_start_has_nothing_to_answer_from_and_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
-    system = RunningSystem(tmp_path_factory.mktemp("empty") / "data", DIGLOT_SAMPLE="0")
+def test_an_empty_start_has_nothing_to_answer_from_and_says_so(make_folder: Callable[[], Path]) -> None:
+    system = RunningSystem(make_folder() / "data", DIGLOT_SAMPLE="0")
     try:
         system.start()
 
@@ -237,8 +238,8 @@ def test_the_reader_of_the_sample_cannot_get_at_the_store(fragile: RunningSystem
         psycopg.connect(part.environment["DATABASE_URL"].replace("/shop", f"/{STORE_DATABASE}"))
 
 
-def test_a_malformed_setting_ends_the_start_with_an_example(tmp_path_factory: pytest.TempPathFactory) -> None:
-    system = RunningSystem(tmp_path_factory.mktemp("bad") / "data", DIGLOT_PORT=f"{free_port()}x")
+def test_a_malformed_setting_ends_the_start_with_an_example(make_folder: Callable[[], Path]) -> None:
+    system = RunningSystem(make_folder() / "data", DIGLOT_PORT=f"{free_port()}x")
 
     assert system.launch().wait(30) == 2
 

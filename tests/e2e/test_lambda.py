@@ -1,7 +1,8 @@
 """The same system over Lambda: Function URL events cross gateway, router, rag, sql and ingest in runtime processes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -50,11 +51,11 @@ def functions(stores: dict[str, str], shop_url: str, data_dir: str) -> list[Func
 
 @pytest.fixture(scope="module")
 def cluster(
-    postgres_server: EmbeddedPostgres, shop_url: str, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: EmbeddedPostgres, shop_url: str, make_folder: Callable[[], Path]
 ) -> Iterator[LambdaCluster]:
     provision_store(postgres_server, PASSWORDS)
     stores = {name: postgres_server.url(STORE_DATABASE, role, PASSWORDS[role]) for name, role in STORE_ROLES.items()}
-    with LambdaCluster(functions(stores, shop_url, str(tmp_path_factory.mktemp("files")))) as cluster:
+    with LambdaCluster(functions(stores, shop_url, str(make_folder()))) as cluster:
         yield cluster
 
 

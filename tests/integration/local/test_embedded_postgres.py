@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -29,8 +29,8 @@ PASSWORDS = {role: f"password-of-{role}" for role in (READER, *STORE_ROLES.value
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("p")
+def folder(make_folder: Callable[[], Path]) -> Path:
+    folder = make_folder()
     (folder / "s").mkdir(mode=0o700)
     return folder
 
@@ -96,8 +96,8 @@ def test_a_process_id_that_belongs_to_a_stranger_by_now_does_not_stop_the_start(
     stranger.wait()
 
 
-def test_a_broken_off_set_up_is_begun_again(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("b")
+def test_a_broken_off_set_up_is_begun_again(make_folder: Callable[[], Path]) -> None:
+    folder = make_folder()
     (folder / "s").mkdir()
     (folder / "pg" / "data").mkdir(parents=True)
     (folder / "pg" / "data" / "PG_VERSION").write_text("18\n")

@@ -63,8 +63,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    return Machine(tmp_path_factory.mktemp("m"))
+def machine(make_folder: Callable[[], Path]) -> Machine:
+    return Machine(make_folder())
 
 
 async def test_a_service_that_is_killed_comes_back(machine: Machine) -> None:
@@ -145,10 +145,8 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("system", ["linux", "portable"])
-async def test_nothing_outlives_a_supervisor_that_was_killed(
-    tmp_path_factory: pytest.TempPathFactory, system: str
-) -> None:
-    folder = tmp_path_factory.mktemp("k")
+async def test_nothing_outlives_a_supervisor_that_was_killed(make_folder: Callable[[], Path], system: str) -> None:
+    folder = make_folder()
     command = [sys.executable, "-c", SUPERVISED, str(folder), system]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, cwd=REPOSITORY)
     assert process.stdout is not None
