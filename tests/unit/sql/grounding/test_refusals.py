@@ -1,0 +1,54 @@
+"""What the generator does not answer, and what it says then."""
+
+import pytest
+
+from services.sql.models import NoDraft, SqlDraft
+from tests.unit.sql.grounding.schemas import draft
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What are the remote work hours?",
+        "Explain our vacation policy",
+        "What is the return policy for electronics?",
+        "Which employees manage the Berlin office?",
+        "What is the phone number of Alice Hansen?",
+        "Why did sales drop last month?",
+        "Which suppliers deliver late?",
+        "hello",
+        "?",
+    ],
+)
+def test_what_the_schema_does_not_hold_is_refused(question: str) -> None:
+    assert isinstance(draft(question), NoDraft)
+
+
+def test_a_refusal_names_the_words_that_nothing_stands_for() -> None:
+    outcome = draft("How many drivers and trucks are there?")
+
+    assert isinstance(outcome, NoDraft)
+    assert outcome.unmatched_words == ("drivers", "trucks")
+    assert 0 < len(outcome.reason) <= 500
+
+
+def test_a_number_without_a_place_is_refused_rather_than_dropped() -> None:
+    outcome = draft("Show the names of customers 17 please")
+
+    assert isinstance(outcome, NoDraft)
+    assert "17" in outcome.reason
+
+
+def test_a_comparison_without_an_operand_is_refused() -> None:
+    assert isinstance(draft("Which customers are older than Alice?"), NoDraft)
+
+
+def test_a_text_too_long_for_a_question_is_refused() -> None:
+    assert isinstance(draft("customers " * 200), NoDraft)
+
+
+def test_more_unlinked_words_make_it_less_sure() -> None:
+    plain, vague = draft("How many customers are in Paris?"), draft("How many rather gloomy customers are in Paris?")
+
+    assert isinstance(plain, SqlDraft)
+    assert isinstance(vague, NoDraft) or vague.confidence < plain.confidence
