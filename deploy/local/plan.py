@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from deploy.local.run_folder import RunFolder
 from deploy.local.settings import LocalSettings
 
-_EVERYBODY_NEEDS = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT")
+_EVERYBODY_NEEDS = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
+    *("PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 _SHARED_SETTINGS = ("DIGLOT_CALL_TIMEOUT_SECONDS",)
 _WITHOUT_PREFIX = {"gateway": ("ALLOWED_ORIGINS", "ALLOW_ANONYMOUS")}
 
