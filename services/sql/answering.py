@@ -41,5 +41,5 @@ class Answering:
         query = await self._generating.generate(owner, question)
         if isinstance(query, NoDraft) or not auto_approve or self._policy is not AutoApprovePolicy.ALLOWED:
             return query, None
-        await self._approvals.approve(owner, query.id, sql_hash=query.sql_hash, note=BY_POLICY)
-        return await self._approvals.run(owner, query.id, sql_hash=query.sql_hash)
+        approved = await self._approvals.approve(owner, query.id, sql_hash=query.sql_hash, note=BY_POLICY)
+        return await self._approvals.run_guarded(approved)

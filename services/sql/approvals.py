@@ -71,11 +71,10 @@ class Approvals:
 
         Raises: QueryNotFound, SqlHashMismatch, QueryStateConflict, QueryStoreUnavailable.
         """
+        approved = await self._store.approve(owner, query_id, sql_hash=sql_hash, note=note)
+        if approved is not None:
+            return approved
         query = await self.get(owner, query_id)
-        if query.state is QueryState.PENDING:
-            if query.sql_hash == sql_hash:
-                await self._store.approve(owner, query_id, sql_hash=sql_hash, note=note)
-            query = await self.get(owner, query_id)
         if query.state not in (QueryState.PENDING, QueryState.APPROVED):
             raise QueryStateConflict(query.state)
         if query.sql_hash != sql_hash:
@@ -89,10 +88,11 @@ class Approvals:
 
         Raises: QueryNotFound, QueryStateConflict, QueryStoreUnavailable.
         """
+        note = _one_line(reason)[:MAX_NOTE_CHARACTERS]
+        rejected = await self._store.reject(owner, query_id, note=note)
+        if rejected is not None:
+            return rejected
         query = await self.get(owner, query_id)
-        if query.state in (QueryState.PENDING, QueryState.APPROVED):
-            await self._store.reject(owner, query_id, note=_one_line(reason)[:MAX_NOTE_CHARACTERS])
-            query = await self.get(owner, query_id)
         if query.state is not QueryState.REJECTED:
             raise QueryStateConflict(query.state)
         return query
@@ -117,11 +117,10 @@ class Approvals:
             explanation=explanation,
             tables=verdict.tables,
         )
-        query = await self.get(owner, query_id)
-        if not edited:
+        if edited is None:
             # Decided meanwhile; or edited by another, which is no less a change under the caller's feet.
-            raise QueryStateConflict(query.state)
-        return query
+            raise QueryStateConflict((await self.get(owner, query_id)).state)
+        return edited
 
     async def run(self, owner: Owner, query_id: str, *, sql_hash: str) -> tuple[SqlQuery, ResultTable]:
         """Run an approved query, once for ever.
@@ -136,10 +135,15 @@ class Approvals:
             raise SqlHashMismatch
         # Looked at again under the schema of now; the text that runs stays the approved one, to the letter.
         self._passed(query.sql, await self._knowledge.current())
-        if not await self._store.begin_run(owner, query_id, sql_hash=sql_hash):
-            raise QueryStateConflict((await self.get(owner, query_id)).state)
-        result = await self._run_begun(query)
-        finished = await self._store.finish_run(owner, query_id, row_count=len(result.rows))
+        return await self.run_guarded(query)
+
+    async def run_guarded(self, query: SqlQuery) -> tuple[SqlQuery, ResultTable]:
+        """Run an approved query that has passed the guard a moment ago. Raises what `run` raises."""
+        begun = await self._store.begin_run(query.owner, query.id, sql_hash=query.sql_hash)
+        if begun is None:
+            raise QueryStateConflict((await self.get(query.owner, query.id)).state)
+        result = await self._run_begun(begun)
+        finished = await self._store.finish_run(query.owner, query.id, row_count=len(result.rows))
         if finished is None:  # The lease ran out under a process that was frozen: it has been told as FAILED.
             raise QueryStateConflict(QueryState.FAILED)
         logger.info("query.executed", extra={"rows": len(result.rows), "truncated": result.truncated})

@@ -122,7 +122,7 @@ FUNCTIONS: frozenset[str] = frozenset(
     bool date float4 float8 int2 int4 int8 text
 
     isempty lower_inc lower_inf upper_inc upper_inf daterange int4range int8range numrange tsrange tstzrange
-    """.split()  # noqa: SIM905 - a list of words reads better as words
+    """.split()
 )
 
 # Casts to these types only, besides the enum and domain types that columns of the schema have. The reg* types look
@@ -154,5 +154,5 @@ KEYWORDS: frozenset[str] = frozenset(
     system_user table tablesample then time timestamp to trailing treat trim true union unique user using values varchar
     variadic verbose when where window with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces
     xmlparse xmlpi xmlroot xmlserialize xmltable
-    """.split()  # noqa: SIM905 - a list of words reads better as words
+    """.split()
 )

@@ -86,7 +86,8 @@ class QueryStore(Protocol):
     callers, in whatever process, exactly one sees it succeed. Expiry is judged on every read and write against the
     store's own clock: an undecided or unused query past its `expire_time` is EXPIRED. A query EXECUTING for longer than
     the run lease is FAILED with state_reason OUTCOME_UNKNOWN: its process died. Both are written with an audit row.
-    Queries of another owner do not exist for the caller. Every method raises QueryStoreUnavailable.
+    Queries of another owner do not exist for the caller. A transition gives the query as it stands afterwards, or None
+    when it did not stand where the transition starts. Every method raises QueryStoreUnavailable.
     """
 
     async def add(self, query: SqlQuery, *, request_id: str, keeps_for: timedelta) -> SqlQuery:
@@ -104,22 +105,22 @@ class QueryStore(Protocol):
         """The query as it stands now."""
         ...
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> bool:
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
         """PENDING with this hash → APPROVED; the note goes to the audit log."""
         ...
 
-    async def reject(self, owner: Owner, query_id: str, *, note: str) -> bool:
+    async def reject(self, owner: Owner, query_id: str, *, note: str) -> SqlQuery | None:
         """PENDING or APPROVED → REJECTED; the note goes to the audit log."""
         ...
 
     async def edit(
         self, owner: Owner, query_id: str, *, old_hash: str, sql: str, explanation: str, tables: Sequence[str]
-    ) -> bool:
+    ) -> SqlQuery | None:
         """PENDING with the old hash → PENDING with the new text and its hash."""
         ...
 
-    async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> bool:
-        """APPROVED with this hash → EXECUTING. Who gets True, and nobody else, ever, may run the query."""
+    async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
+        """APPROVED with this hash → EXECUTING. Who gets the query, and nobody else, ever, may run it."""
         ...
 
     async def finish_run(self, owner: Owner, query_id: str, *, row_count: int) -> SqlQuery | None:

@@ -60,7 +60,12 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
         await _check_target(settings, target_pool, store_pool)
 
         limits = run_limits(settings)
-        target = PostgresTarget(target_pool, limits)
+        target = PostgresTarget(
+            target_pool,
+            limits,
+            max_concurrent_runs=settings.max_concurrent_runs,
+            wait_seconds=settings.checkout_wait_seconds,
+        )
         lease_seconds = settings.statement_seconds + settings.lock_seconds + _RUN_LEASE_MARGIN_SECONDS
         store = PostgresQueryStore(store_pool, run_lease=timedelta(seconds=lease_seconds))
         reader = PostgresSchemaReader(

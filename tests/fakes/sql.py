@@ -196,12 +196,12 @@ class FakeQueryStore:
         query = self.queries.get(query_id)
         return query if query is not None and query.owner == owner else None
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> bool:
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
         return self._move(
             owner, query_id, {QueryState.PENDING}, QueryState.APPROVED, note, sql_hash, decide_time=self.now()
         )
 
-    async def reject(self, owner: Owner, query_id: str, *, note: str) -> bool:
+    async def reject(self, owner: Owner, query_id: str, *, note: str) -> SqlQuery | None:
         return self._move(
             owner,
             query_id,
@@ -214,7 +214,7 @@ class FakeQueryStore:
 
     async def edit(
         self, owner: Owner, query_id: str, *, old_hash: str, sql: str, explanation: str, tables: Sequence[str]
-    ) -> bool:
+    ) -> SqlQuery | None:
         return self._move(
             owner,
             query_id,
@@ -228,22 +228,20 @@ class FakeQueryStore:
             tables=tuple(tables),
         )
 
-    async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> bool:
+    async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         return self._move(
             owner, query_id, {QueryState.APPROVED}, QueryState.EXECUTING, "", sql_hash, execute_time=self.now()
         )
 
     async def finish_run(self, owner: Owner, query_id: str, *, row_count: int) -> SqlQuery | None:
-        moved = self._move(
+        return self._move(
             owner, query_id, {QueryState.EXECUTING}, QueryState.EXECUTED, "", settle=False, row_count=row_count
         )
-        return self.queries[query_id] if moved else None
 
     async def fail_run(self, owner: Owner, query_id: str, *, reason: str) -> SqlQuery | None:
-        moved = self._move(
+        return self._move(
             owner, query_id, {QueryState.EXECUTING}, QueryState.FAILED, reason, settle=False, state_reason=reason
         )
-        return self.queries[query_id] if moved else None
 
     async def page(
         self, owner: Owner, *, state: QueryState | None, after: QueryPosition | None, limit: int
@@ -283,19 +281,19 @@ class FakeQueryStore:
         *,
         settle: bool = True,
         **changes: object,
-    ) -> bool:
+    ) -> SqlQuery | None:
         if settle:
             self._settle()
         elif self.is_down:
             raise QueryStoreUnavailable
         query = self.queries.get(query_id)
         if query is None or query.owner != owner or query.state not in from_states:
-            return False
+            return None
         if expected_hash is not None and query.sql_hash != expected_hash:
-            return False
+            return None
         self.queries[query_id] = replace(query, state=to_state, **changes)  # type: ignore[arg-type]
         self.audit.append((query_id, query.state, to_state, note))
-        return True
+        return self.queries[query_id]
 
     def _settle(self) -> None:
         if self.is_down:

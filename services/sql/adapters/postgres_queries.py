@@ -150,17 +150,17 @@ class PostgresQueryStore:
             row = await (await cursor.execute(_BY_ID.encode(), {"id": query_id, **_whose(owner)})).fetchone()
         return _query(row) if row else None
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> bool:
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
         """See the port."""
-        return await self._move(_APPROVE, owner, query_id, {"sql_hash": sql_hash, "note": note}) is not None
+        return await self._move(_APPROVE, owner, query_id, {"sql_hash": sql_hash, "note": note})
 
-    async def reject(self, owner: Owner, query_id: str, *, note: str) -> bool:
+    async def reject(self, owner: Owner, query_id: str, *, note: str) -> SqlQuery | None:
         """See the port."""
-        return await self._move(_REJECT, owner, query_id, {"note": note}) is not None
+        return await self._move(_REJECT, owner, query_id, {"note": note})
 
     async def edit(
         self, owner: Owner, query_id: str, *, old_hash: str, sql: str, explanation: str, tables: Sequence[str]
-    ) -> bool:
+    ) -> SqlQuery | None:
         """See the port."""
         values = {
             "old_hash": old_hash,
@@ -170,11 +170,11 @@ class PostgresQueryStore:
             "tables": list(tables),
             "note": "EDITED",
         }
-        return await self._move(_EDIT, owner, query_id, values) is not None
+        return await self._move(_EDIT, owner, query_id, values)
 
-    async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> bool:
+    async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         """See the port."""
-        return await self._move(_BEGIN, owner, query_id, {"sql_hash": sql_hash}) is not None
+        return await self._move(_BEGIN, owner, query_id, {"sql_hash": sql_hash})
 
     async def finish_run(self, owner: Owner, query_id: str, *, row_count: int) -> SqlQuery | None:
         """See the port."""
@@ -230,8 +230,11 @@ class PostgresQueryStore:
     @asynccontextmanager
     async def _cursor(self) -> AsyncIterator[AsyncCursor[DictRow]]:
         try:
-            async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-                yield cursor
+            async with self._pool.connection() as connection:
+                # Each statement here is whole in itself; a transaction around it would cost two more round trips.
+                await connection.set_autocommit(True)
+                async with connection.cursor(row_factory=dict_row) as cursor:
+                    yield cursor
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # PoolTimeout is operational too
             raise QueryStoreUnavailable from error
 

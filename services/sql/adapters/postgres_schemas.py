@@ -56,8 +56,10 @@ class PostgresSchemaStore:
     @asynccontextmanager
     async def _cursor(self) -> AsyncIterator[AsyncCursor[TupleRow]]:
         try:
-            async with self._pool.connection() as connection, connection.cursor() as cursor:
-                yield cursor
+            async with self._pool.connection() as connection:
+                await connection.set_autocommit(True)
+                async with connection.cursor() as cursor:
+                    yield cursor
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise QueryStoreUnavailable from error
 

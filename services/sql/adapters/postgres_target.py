@@ -30,7 +30,7 @@ Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
 
 _CURSOR = "diglot"
-_ROWS_A_FETCH = 100
+_ROWS_A_FETCH = 250
 _TIME_TO_CANCEL_SECONDS = 2.0
 _REACH_SECONDS = 2.0
 
@@ -111,12 +111,25 @@ class _Adapters:
 class PostgresTarget:
     """The user's database behind every limit of `RunLimits`."""
 
-    def __init__(self, pool: Pool, limits: RunLimits) -> None:
+    def __init__(self, pool: Pool, limits: RunLimits, *, max_concurrent_runs: int, wait_seconds: float) -> None:
         self._pool = pool
         self._limits = limits
+        self._wait_seconds = wait_seconds
+        # Fewer than the pool has connections, so that health is told while every run is busy.
+        self._places = asyncio.Semaphore(max_concurrent_runs)
 
     async def run(self, sql: str) -> ResultTable:
-        """See `TargetDatabase.run`."""
+        """See `TargetDatabase.run`. With every place taken it waits, and then gives up as if nobody answered."""
+        try:
+            await asyncio.wait_for(self._places.acquire(), self._wait_seconds)
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        try:
+            return await self._run_now(sql)
+        finally:
+            self._places.release()
+
+    async def _run_now(self, sql: str) -> ResultTable:
         limits = self._limits
         try:
             # Each statement has its own time limit in the database; this one is over all of them, and for a database

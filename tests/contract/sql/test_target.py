@@ -27,10 +27,10 @@ class TestPostgresTarget(TargetDatabaseContract):
     @pytest.fixture
     async def target(self, shop_url: str) -> AsyncIterator[TargetDatabase]:
         async with open_target_pool(shop_url, max_connections=2, checkout_wait_seconds=5) as pool:
-            yield PostgresTarget(pool, LIMITS)
+            yield PostgresTarget(pool, LIMITS, max_concurrent_runs=1, wait_seconds=1)
 
     @pytest.fixture
     async def lost_target(self) -> AsyncIterator[TargetDatabase]:
         nowhere = "postgresql://reader@127.0.0.1:1/shop"
         async with open_target_pool(nowhere, max_connections=1, checkout_wait_seconds=0.5) as pool:
-            yield PostgresTarget(pool, LIMITS)
+            yield PostgresTarget(pool, LIMITS, max_concurrent_runs=1, wait_seconds=1)

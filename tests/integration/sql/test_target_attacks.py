@@ -130,7 +130,7 @@ ATTACKS = [
 @pytest.fixture
 async def target(shop_url: str) -> AsyncIterator[PostgresTarget]:
     async with open_target_pool(shop_url, max_connections=1, checkout_wait_seconds=5) as pool:
-        yield PostgresTarget(pool, LIMITS)
+        yield PostgresTarget(pool, LIMITS, max_concurrent_runs=1, wait_seconds=5)
 
 
 def files_in(folder: Path) -> list[Path]:

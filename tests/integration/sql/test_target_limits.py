@@ -25,15 +25,19 @@ LIMITS = RunLimits(
 )
 
 
+def target_on(pool: Pool, limits: RunLimits) -> PostgresTarget:
+    return PostgresTarget(pool, limits, max_concurrent_runs=2, wait_seconds=1.5)
+
+
 @pytest.fixture
 async def pool(shop_url: str) -> AsyncIterator[Pool]:
-    async with open_target_pool(shop_url, max_connections=2, checkout_wait_seconds=2) as pool:
+    async with open_target_pool(shop_url, max_connections=3, checkout_wait_seconds=2) as pool:
         yield pool
 
 
 @pytest.fixture
 def target(pool: Pool) -> PostgresTarget:
-    return PostgresTarget(pool, LIMITS)
+    return target_on(pool, LIMITS)
 
 
 async def test_rows_are_cut_at_the_cap_and_told(target: PostgresTarget) -> None:
@@ -46,7 +50,7 @@ async def test_rows_are_cut_at_the_cap_and_told(target: PostgresTarget) -> None:
 
 
 async def test_bytes_are_cut_at_the_cap_and_told(pool: Pool) -> None:
-    target = PostgresTarget(pool, replace(LIMITS, max_bytes=10_000))
+    target = target_on(pool, replace(LIMITS, max_bytes=10_000))
 
     result = await target.run("SELECT repeat('x', 1000) FROM generate_series(1, 50)")
 
@@ -113,7 +117,7 @@ async def test_values_keep_their_kind_and_precision(
 async def test_arrays_of_types_that_only_the_database_knows_are_lists(postgres_server: EmbeddedPostgres) -> None:
     with own_database(postgres_server, "CREATE TYPE mood AS ENUM ('sad', 'ok')") as (url, _):
         async with open_target_pool(url, max_connections=1, checkout_wait_seconds=2) as pool:
-            target = PostgresTarget(pool, LIMITS)
+            target = target_on(pool, LIMITS)
 
             for _ in range(2):
                 result = await target.run("SELECT ARRAY['sad', NULL]::mood[] AS moods, 'ok'::mood AS mood")
@@ -123,7 +127,7 @@ async def test_arrays_of_types_that_only_the_database_knows_are_lists(postgres_s
 
 
 async def test_a_run_past_its_time_is_stopped(pool: Pool) -> None:
-    target = PostgresTarget(pool, replace(LIMITS, statement_seconds=0.2))
+    target = target_on(pool, replace(LIMITS, statement_seconds=0.2))
     began = time.monotonic()
 
     with pytest.raises(StatementTimeout):
@@ -134,7 +138,7 @@ async def test_a_run_past_its_time_is_stopped(pool: Pool) -> None:
 
 
 async def test_a_run_that_is_slow_row_by_row_is_stopped_as_well(pool: Pool) -> None:
-    target = PostgresTarget(pool, replace(LIMITS, statement_seconds=0.5, lock_seconds=0.1))
+    target = target_on(pool, replace(LIMITS, statement_seconds=0.5, lock_seconds=0.1))
     began = time.monotonic()
 
     with pytest.raises(StatementTimeout):
@@ -144,7 +148,7 @@ async def test_a_run_that_is_slow_row_by_row_is_stopped_as_well(pool: Pool) -> N
 
 
 async def test_a_plan_above_the_ceiling_is_not_run(pool: Pool) -> None:
-    target = PostgresTarget(pool, replace(LIMITS, max_plan_cost=100))
+    target = target_on(pool, replace(LIMITS, max_plan_cost=100))
 
     with pytest.raises(QueryTooCostly):
         await target.run("SELECT count(*) FROM order_items a, order_items b")
@@ -180,7 +184,7 @@ async def test_a_failure_tells_its_sqlstate_and_no_data(target: PostgresTarget, 
 
 
 async def test_a_connection_that_dies_in_a_run_is_told_and_replaced(pool: Pool, shop_owner_url: str) -> None:
-    target = PostgresTarget(pool, LIMITS)
+    target = target_on(pool, LIMITS)
     run = asyncio.create_task(target.run("SELECT pg_sleep(4)"))
     async with await psycopg.AsyncConnection.connect(shop_owner_url, autocommit=True) as owner:
         killed = 0
@@ -199,7 +203,7 @@ async def test_a_connection_that_dies_in_a_run_is_told_and_replaced(pool: Pool, 
 
 
 async def test_a_run_that_is_called_off_leaves_a_usable_pool(pool: Pool) -> None:
-    target = PostgresTarget(pool, LIMITS)
+    target = target_on(pool, LIMITS)
 
     for _ in range(3):
         with pytest.raises(TimeoutError):
@@ -209,19 +213,22 @@ async def test_a_run_that_is_called_off_leaves_a_usable_pool(pool: Pool) -> None
     assert (await target.run("SELECT 1")).rows == ((1,),)
 
 
-async def test_more_runs_than_connections_wait_and_then_give_up(pool: Pool) -> None:
-    target = PostgresTarget(pool, LIMITS)
+async def test_more_runs_than_places_wait_and_then_give_up_while_health_is_told(pool: Pool) -> None:
+    target = target_on(pool, LIMITS)
 
     served = await asyncio.gather(*(target.run("SELECT pg_sleep(0.05)") for _ in range(8)))
-    outcomes = await asyncio.gather(*(target.run("SELECT pg_sleep(3)") for _ in range(4)), return_exceptions=True)
+    *outcomes, reachable = await asyncio.gather(
+        *(target.run("SELECT pg_sleep(3)") for _ in range(4)), target.is_reachable(), return_exceptions=True
+    )
 
     assert len(served) == 8
+    assert reachable is True
     assert sum(isinstance(outcome, DatabaseUnavailable) for outcome in outcomes) == 2
 
 
 async def test_nothing_of_one_run_is_seen_by_the_next(shop_url: str) -> None:
     async with open_target_pool(shop_url, max_connections=1, checkout_wait_seconds=2) as pool:
-        target = PostgresTarget(pool, LIMITS)
+        target = target_on(pool, LIMITS)
         await target.run("SELECT set_config('work_mem', '1GB', false), pg_advisory_lock(7)")
 
         after = await target.run(
