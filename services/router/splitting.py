@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from services.router.models import Part
+from services.router.references import resolved
 
 MAX_PARTS = 8
 
@@ -73,6 +74,12 @@ def split_question(question: str) -> tuple[Part, ...]:
     for sentence in _SENTENCE_END.split(question):
         if sentence and _has_content(sentence):
             parts.extend(_clauses(sentence))
+    for number in range(1, len(parts)):
+        part = parts[number]
+        said = resolved(part.text, parts[number - 1].text)
+        if said is None:
+            return ()  # asked by itself, the piece would ask something else
+        parts[number] = Part(said, part.stands_alone)
     if len(parts) > MAX_PARTS:
         rest = parts[MAX_PARTS - 1 :]
         parts[MAX_PARTS - 1 :] = [Part(" and ".join(part.text for part in rest), rest[0].stands_alone)]
