@@ -88,7 +88,8 @@ def owner_of_count(reading: Reading, before: int, measured: str) -> str | None:
     for index in range(before - 1, -1, -1):
         if reading.items[index].kind == "table" and not reading.items[index].used:
             table = reading.table_of(index)
-            if table is not None and table != measured:
+            single = measured and table and reading.graph.path((table,), measured, to_one=True) is not None
+            if table is not None and table != measured and not single:
                 return table
     for index in range(before - 1, -1, -1):
         if reading.items[index].kind == "column" and not reading.items[index].used:

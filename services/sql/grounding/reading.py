@@ -19,7 +19,7 @@ from services.sql.grounding.logical_form import (
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import is_explaining
 from services.sql.grounding.reading_comparisons import read_comparisons
-from services.sql.grounding.reading_groups import read_groups, read_order
+from services.sql.grounding.reading_groups import has_aggregate, read_groups, read_order
 from services.sql.grounding.reading_links import link_loose_tables
 from services.sql.grounding.reading_measures import is_money_word, money_measure
 from services.sql.grounding.reading_outputs import read_outputs
@@ -96,6 +96,12 @@ def _settle_subject(reading: Reading) -> None:
 def _read_low(reading: Reading) -> None:
     """For "low on stock", "out of stock": few of a number, or none."""
     for index, item in enumerate(reading.items):
+        if index > 0 and item.kind == "column" and reading.word_before(index) == "in" and not has_aggregate(reading):
+            held = reading.column_of(index, wanted="numeric")
+            if held is not None and item.content == 1 and set(held.own) & {"stock", "inventori"}:
+                reading.conditions.append(Compare(held.ref, ">", 0.0))
+                reading.note(index, f"{reading.text_of(held.ref)} > 0")
+                continue
         if not item.is_cue("low", "zero") or index + 1 >= len(reading.items):
             continue
         entry = reading.column_of(index + 1, wanted="numeric")
@@ -163,7 +169,14 @@ def _default_order(reading: Reading) -> None:
             and reading.outputs
         ):
             key = _natural_key(reading, item.text)
-            reading.order.append(Ordering(key, item.cue.data == "desc"))
+            descending = item.cue.data == "desc"
+            if (
+                isinstance(key, ColumnOf)
+                and reading.lexicon.columns[key.ref].is_date
+                and "birth" in reading.lexicon.columns[key.ref].own
+            ):
+                descending = not descending  # the oldest were born first
+            reading.order.append(Ordering(key, descending))
             item.used = True
     timed = [group for group in reading.groups if group.part]
     if timed and not reading.order:
@@ -178,6 +191,8 @@ def _natural_key(reading: Reading, wording: str) -> Operand:
     for words, hints in DIRECTIONS:
         if set(wording.split()) & words and reading.subject:
             entry = reading.find_attribute(reading.subject, hints, "ordered")
+            if entry is None and hints == ("age",):
+                entry = reading.find_attribute(reading.subject, ("birth", "born"), "date")
             if entry is not None:
                 return ColumnOf(entry.ref)
     sized = {"largest", "smallest", "highest", "lowest", "low", "high"} & set(wording.split())
@@ -230,6 +245,10 @@ def _form(reading: Reading) -> LogicalForm:
     if reading.share and reading.groups:
         raise Unreadable("It asks for shares of several groups.")
     count = Measure("count", reading.subject)
+    if reading.groups and any(
+        isinstance(one.operand, ColumnOf) and one.operand not in reading.groups for one in reading.order
+    ):
+        raise Unreadable("It asks for one row of each group.")
     if reading.offset and reading.limit is None:
         raise Unreadable("It asks for the second or third of something that has no order.")
     plain = [one for one in reading.outputs if isinstance(one, ColumnOf)]

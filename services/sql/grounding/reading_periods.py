@@ -83,6 +83,8 @@ def read_periods(reading: Reading) -> None:
             reading.conditions.extend(InPeriod(ref, (one,)) for one in periods)
         else:
             negated = any(is_negated(reading, index) for index, _ in spans)
+            if negated and reading.subject and reading.graph.path((reading.subject,), ref[0], to_one=True) is None:
+                negated = False  # what is denied is a related row, which is read with the tables
             reading.conditions.append(InPeriod(ref, tuple(periods), negated))
             if negated:
                 for item in items:

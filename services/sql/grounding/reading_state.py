@@ -9,6 +9,7 @@ from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import ColumnEntry, Lexicon
 from services.sql.grounding.logical_form import ColumnOf, Condition, Measure, Operand, Ordering
 from services.sql.grounding.mentions import Mention
+from services.sql.grounding.wording import IMPERATIVES
 from services.sql.grounding.words import Token, stem
 
 STRONG = 0.7  # a link at or above this is a name rather than a likeness
@@ -170,7 +171,7 @@ class Reading:
 
         Words of the question that occur in a date column's name settle between several.
         """
-        asked = {token.stem for token in self.tokens}
+        asked = {token.stem for place, token in enumerate(self.tokens) if place or token.lower not in IMPERATIVES}
         for table in dict.fromkeys(tables):
             dates = [entry for entry in self.lexicon.tables[table].columns if entry.is_date]
             if not dates:

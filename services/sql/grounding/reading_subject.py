@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.sql.grounding.reading_state import STRONG, Reading
+from services.sql.grounding.words import stem
 
 
 def find_subject(reading: Reading) -> None:
@@ -37,9 +38,26 @@ def find_subject(reading: Reading) -> None:
             if strong:
                 break
     if best is not None:
-        reading.subject = reading.table_of(best) or ""
+        reading.subject = _person_behind(reading, reading.table_of(best) or "")
         return
     reading.subject = _voted_subject(reading)
+
+
+PERSON_MARKS = frozenset(
+    stem(word) for word in "email age birth sex gender salary phone first last surname wage nationality".split()
+)
+
+
+def _person_behind(reading: Reading, table: str) -> str:
+    """Behind "Who borrowed it?" stand the members its loans point to, not the loans."""
+    if not table or not reading.tokens or reading.tokens[0].lower != "who" or reading.lexicon.tables[table].named():
+        return table
+    people = [
+        edge.target
+        for edge in reading.graph.edges.get(table, ())
+        if edge.to_one and any(set(entry.own) & PERSON_MARKS for entry in reading.lexicon.tables[edge.target].columns)
+    ]
+    return people[0] if len(set(people)) == 1 else table
 
 
 def _voted_subject(reading: Reading) -> str:

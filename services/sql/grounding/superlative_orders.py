@@ -117,7 +117,14 @@ def order_by_hint(
 
 def _extreme(reading: Reading, ref: tuple[str, str], descending: bool, limit: int | None, index: int) -> None:
     """Alone, "the highest price" asks for the value; beside an entity it says which one."""
-    if limit is None and not _asks_for_rows(reading, index):
+    for_each = (
+        any(item.is_cue("group") and not item.used for item in reading.items)
+        and reading.lexicon.columns[ref].is_numeric
+    )
+    beside = reading.word_before(index) in {"its", "their"} or not any(
+        item.kind == "table" and not item.used for item in reading.items[:index]
+    )
+    if limit is None and (not _asks_for_rows(reading, index) or (for_each and beside)):
         function = "max" if descending else "min"
         reading.outputs.append(Measure(function, ref[0], ref))
         reading.notes.append(f"“{reading.items[index].text}” → {function} of {reading.text_of(ref)}")
@@ -210,6 +217,14 @@ def order_by_named(
 
 def _aggregate_over(reading: Reading, kind: str, function: str, after: int) -> Measure | None:
     item = reading.items[after]
+    if kind == "aggregate" and item.kind == "table" and function != "sum":
+        beside = after + 1
+        if beside < len(reading.items) and reading.items[beside].columns and not reading.words_between(after, beside):
+            item.used = True
+            reading.items[beside].used = True
+            after, item = beside, reading.items[beside]
+        elif (table := reading.table_of(after)) is not None and (usual := usual_measure(reading, table)) is not None:
+            return Measure(function, table, usual.ref)
     if kind == "count":
         table = reading.table_of(after)
         if item.kind == "table" and table is not None:
