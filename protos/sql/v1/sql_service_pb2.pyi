@@ -173,7 +173,7 @@ class RejectQueryRequest(_message.Message):
     name: _builtins.str
     """Resource name of the query, `queries/{query}`."""
     reason: _builtins.str
-    """Why, in the caller's words, at most 500 characters; kept in the audit log."""
+    """Why, in the caller's words; kept in the audit log on one line, cut after 500 characters."""
     def __init__(
         self,
         *,

@@ -142,6 +142,8 @@ class PostgresTarget:
             raise StatementTimeout from error
         except psycopg.Error as error:
             raise failure_of(error) from error
+        except UnicodeDecodeError as error:  # A database without an encoding may hold any bytes as text.
+            raise QueryFailed("a value in the result is no valid text", sqlstate="22021") from error
 
     async def is_reachable(self) -> bool:
         """See `TargetDatabase.is_reachable`."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.adapters.postgres_target import Pool, PostgresTarget, RunLimits, open_target_pool
@@ -236,3 +237,40 @@ async def test_nothing_of_one_run_is_seen_by_the_next(shop_url: str) -> None:
         )
 
     assert after.rows == (("4MB", 0),)
+
+
+async def test_a_database_that_comes_back_is_used_again(postgres_server: EmbeddedPostgres) -> None:
+    with own_database(postgres_server, "SELECT 1") as (url, owner_url):
+        name = owner_url.rpartition("/")[2].partition("?")[0]
+        database = sql.Identifier(name)
+        async with (
+            open_target_pool(url, max_connections=1, checkout_wait_seconds=0.5) as pool,
+            await psycopg.AsyncConnection.connect(postgres_server.url("postgres"), autocommit=True) as owner,
+        ):
+            target = target_on(pool, LIMITS)
+            await target.run("SELECT 1")
+            await owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(database))
+            await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+            with pytest.raises(DatabaseUnavailable):
+                await target.run("SELECT 1")
+            was_reachable = await target.is_reachable()
+            await owner.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
+            came_back = await target.run("SELECT 1")
+
+    assert not was_reachable
+    assert came_back.rows == ((1,),)
+
+
+async def test_bytes_that_are_no_text_fail_the_query_and_not_the_service(postgres_server: EmbeddedPostgres) -> None:
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as owner:
+        owner.execute("CREATE DATABASE own_without_encoding ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        try:
+            url = postgres_server.url("own_without_encoding")
+            async with open_target_pool(url, max_connections=1, checkout_wait_seconds=2) as pool:
+                with pytest.raises(QueryFailed) as caught:
+                    await target_on(pool, LIMITS).run(r"SELECT E'\xff'")
+        finally:
+            owner.execute("DROP DATABASE own_without_encoding WITH (FORCE)")
+
+    assert caught.value.metadata == {"sqlstate": "22021"}
