@@ -28,13 +28,18 @@ class Service(Enum):
 
 
 class CalleeFailed(Exception):
-    """A call to a service failed; `fields` maps field names of the call to those of the request it was made for."""
+    """A call to a service failed.
 
-    def __init__(self, service: Service, failure: RemoteFailure, fields: Mapping[str, str]) -> None:
+    `fields` maps field names of the call to those of the request it was made for; `unknown` is the reason for an id
+    that cannot be one of the service's.
+    """
+
+    def __init__(self, service: Service, failure: RemoteFailure, fields: Mapping[str, str], unknown: str = "") -> None:
         super().__init__(failure.message)
         self.service = service
         self.failure = failure
         self.fields = fields
+        self.unknown = unknown
 
 
 class Callees:
@@ -48,9 +53,11 @@ class Callees:
         self.health = {service: health_pb2_grpc.HealthStub(channel) for service, channel in channels.items()}
 
 
-async def reply_of(service: Service, call: Awaitable[Reply], fields: Mapping[str, str] | None = None) -> Reply:
+async def reply_of(
+    service: Service, call: Awaitable[Reply], fields: Mapping[str, str] | None = None, *, unknown: str = ""
+) -> Reply:
     """The reply of a call. Raises CalleeFailed."""
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        raise CalleeFailed(service, read_failure(error), fields or {}) from error
+        raise CalleeFailed(service, read_failure(error), fields or {}, unknown) from error

@@ -80,7 +80,8 @@ async def get_job(job_id: JobId, callees: Asked) -> Job:
     if not _JOB_ID.fullmatch(job_id):
         raise ProblemRaised(404, "JOB_NOT_FOUND", "There is no such job.", field="job_id")
     request = ingest_service_pb2.GetJobRequest(name=f"jobs/{job_id}")
-    return _job(await reply_of(Service.INGEST, callees.ingest.GetJob(request), {"name": "job_id", "": "job_id"}))
+    call = callees.ingest.GetJob(request)
+    return _job(await reply_of(Service.INGEST, call, {"name": "job_id", "": "job_id"}, unknown="JOB_NOT_FOUND"))
 
 
 def _job(job: document_pb2.IngestJob) -> Job:

@@ -174,6 +174,10 @@ async def _callee_problem(request: Request, error: Exception) -> JSONResponse:
             reason, detail = f"{name.upper()}_UNAVAILABLE", f"The {name.replace('_', ' ')} cannot be reached."
         elif failure.code is StatusCode.DEADLINE_EXCEEDED:
             reason, detail = f"{name.upper()}_TIMEOUT", f"The {name.replace('_', ' ')} did not answer in time."
+    if failure.reason == "NAME_INVALID" and error.unknown:
+        # What cannot be an id is as unknown as any other.
+        status, reason, detail = 404, error.unknown, "There is nothing of this id."
+        return problem_response(request.url.path, status, reason, detail, fields=[(error.fields[""], detail)])
     if failure.code is StatusCode.UNAUTHENTICATED:
         # Our own claim was refused: a fault in the set-up of the services, nothing the client could mend.
         status = 500

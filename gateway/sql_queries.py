@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, HTTPException, Path
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
@@ -22,6 +23,7 @@ from protos.sql.v1 import sql_query_pb2, sql_service_pb2
 router = APIRouter(route_class=JsonRoute, prefix="/query/sql", tags=["sql"])
 
 MAX_SQL_CHARACTERS = 20_000
+Reply = TypeVar("Reply")
 _QUERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ACTIONS = frozenset({"generate", "execute"})  # paths of their own beside `{query_id}`, without GET
 _STATE = sql_query_pb2.SqlQuery.State
@@ -172,15 +174,14 @@ async def execute(body: Execute, callees: Asked) -> Executed:
     stopwatch = Stopwatch()
     name = _query_name(body.query_id)
     if not body.approved:
-        rejected = await reply_of(
-            Service.SQL, callees.sql.RejectQuery(sql_service_pb2.RejectQueryRequest(name=name)), _FIELDS
-        )
+        rejection = sql_service_pb2.RejectQueryRequest(name=name)
+        rejected = await _reply(callees.sql.RejectQuery(rejection))
         return Executed(**_shared("rejected", rejected.query), execution_time_ms=stopwatch.elapsed_ms)
     sql_hash = await _hash_to_approve(callees, name, body.sql)
     approval = sql_service_pb2.ApproveQueryRequest(name=name, sql_hash=sql_hash)
-    await reply_of(Service.SQL, callees.sql.ApproveQuery(approval), _FIELDS)
+    await _reply(callees.sql.ApproveQuery(approval))
     run = sql_service_pb2.RunQueryRequest(name=name, sql_hash=sql_hash)
-    reply = await reply_of(Service.SQL, callees.sql.RunQuery(run), _FIELDS)
+    reply = await _reply(callees.sql.RunQuery(run))
     rows = [[typed_value(value) for value in row.values] for row in reply.result.rows]
     return Executed(
         **_shared("success", reply.query),
@@ -220,10 +221,14 @@ async def get_query(query_id: QueryId, callees: Asked) -> StoredQuery:
     if query_id in _ACTIONS:
         raise HTTPException(405)
     request = sql_service_pb2.GetQueryRequest(name=_query_name(query_id))
-    return _stored(await reply_of(Service.SQL, callees.sql.GetQuery(request), _FIELDS))
+    return _stored(await _reply(callees.sql.GetQuery(request)))
 
 
 _FIELDS = {"name": "query_id", "sql": "sql", "": "query_id"}
+
+
+async def _reply(call: Awaitable[Reply]) -> Reply:
+    return await reply_of(Service.SQL, call, _FIELDS, unknown="QUERY_NOT_FOUND")
 
 
 def _query_name(query_id: str) -> str:
@@ -234,7 +239,7 @@ def _query_name(query_id: str) -> str:
 
 
 async def _hash_to_approve(callees: Callees, name: str, edited_sql: str) -> str:
-    query = await reply_of(Service.SQL, callees.sql.GetQuery(sql_service_pb2.GetQueryRequest(name=name)), _FIELDS)
+    query = await _reply(callees.sql.GetQuery(sql_service_pb2.GetQueryRequest(name=name)))
     if not edited_sql or edited_sql == query.sql:
         return query.sql_hash
     edit = sql_service_pb2.EditQueryRequest(name=name, sql=edited_sql)

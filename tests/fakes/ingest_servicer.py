@@ -10,7 +10,7 @@ from google.protobuf import empty_pb2
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from services.transport.errors import PassedOn
 from services.transport.serving import ServiceDefinition
-from tests.fakes.servicers import Faults, document_name, failure, page_of
+from tests.fakes.servicers import Faults, check_name, document_name, failure, page_of
 
 
 class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
@@ -86,6 +86,7 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         return empty_pb2.Empty()
 
     async def GetJob(self, request: ingest_service_pb2.GetJobRequest, context: object) -> document_pb2.IngestJob:
+        check_name(request.name, "jobs/j[0-9]+", "ingest.diglot")
         if request.name != "jobs/j1":
             raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", domain="ingest.diglot"))
         return _job()

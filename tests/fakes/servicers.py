@@ -89,6 +89,15 @@ def document_name(content: str | bytes) -> str:
     return f"documents/{hashlib.sha256(raw).hexdigest()}"
 
 
+def check_name(name: str, pattern: str, domain: str) -> None:
+    """Refuse a resource name that is none."""
+    if not re.fullmatch(pattern, name):
+        text = f"name must look like {pattern}"
+        raise PassedOn(
+            failure(grpc.StatusCode.INVALID_ARGUMENT, "NAME_INVALID", text, domain=domain, fields={"name": text})
+        )
+
+
 class Servable(Protocol):
     """A fake that can be served."""
 

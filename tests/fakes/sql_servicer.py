@@ -12,7 +12,7 @@ from protos.sql.v1 import sql_query_pb2, sql_service_pb2, sql_service_pb2_grpc
 from services.transport.errors import PassedOn
 from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
-from tests.fakes.servicers import Faults, failure, overlap, page_of, terms, unknown_method
+from tests.fakes.servicers import Faults, check_name, failure, overlap, page_of, terms, unknown_method
 
 _STATE = sql_query_pb2.SqlQuery
 
@@ -171,6 +171,7 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
         return self.results[key].result
 
     def _own(self, name: str) -> sql_query_pb2.SqlQuery:
+        check_name(name, "queries/q[0-9]+", "sql.diglot")
         query = self.queries.get(name)
         if query is None or query.owner != _owner():
             raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND", domain="sql.diglot"))

@@ -153,4 +153,5 @@ async def test_jobs_are_listed_and_got(house: House) -> None:
     assert listed == {"jobs": [one], "next_page_token": None}
     assert (one["state"], one["filename"]) == ("READY", "x.txt")
     problem(await house.client.get("/jobs/j2"), 404, "JOB_NOT_FOUND")
+    problem(await house.client.get("/jobs/Nonsense"), 404, "JOB_NOT_FOUND", "job_id")
     problem(await house.client.get("/jobs/%20"), 404, "JOB_NOT_FOUND")

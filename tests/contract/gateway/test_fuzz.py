@@ -1,8 +1,8 @@
 """Cases generated from the OpenAPI document: no 5xx, and nothing that the document does not say.
 
-A longer run: `DIGLOT_FUZZ_EXAMPLES=300 python -m pytest tests/contract/gateway/test_fuzz.py --timeout=3600`, or, against a
-running gateway, `schemathesis run http://127.0.0.1:8000/openapi.json --checks all`, which may report for /upload that
-a random file was refused with 400: no schema can say which bytes are a file that can be parsed.
+A longer run: `DIGLOT_FUZZ_EXAMPLES=300 python -m pytest tests/contract/gateway/test_fuzz.py --timeout=3600`, or,
+against a running gateway, `schemathesis run http://127.0.0.1:8000/openapi.json --checks all`, which may report for
+/upload that a random file was refused with 400: no schema can say which bytes are a file that can be parsed.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ async def test_an_edit_the_guard_refuses_changes_nothing(house: House) -> None:
     assert (await house.client.get(f"/query/sql/{query_id}")).json()["state"] == "PENDING"
 
 
-@pytest.mark.parametrize("query_id", ["unknown", "../documents/x", "", "a b", "x" * 150])
+@pytest.mark.parametrize("query_id", ["q99", "unknown", "../documents/x", "", "a b", "x" * 150])
 async def test_an_unknown_query_is_not_found(house: House, query_id: str) -> None:
     response = await house.post("/query/sql/execute", {"query_id": query_id, "approved": True})
 
