@@ -46,9 +46,11 @@ class Deleting:
 
     async def finish(self, document: Document) -> None:
         """Remove everything of a document that is DELETING. Can be repeated."""
-        with self.act_for(document.tenant):
-            await self.indexer.delete(document.document_id)
-        await self.files.delete(document.file_key)
+        try:
+            with self.act_for(document.tenant):
+                await self.indexer.delete(document.document_id)
+        finally:  # an index that is away does not keep files
+            await self.files.delete(document.file_key)
         await self.registry.remove(document.tenant, document.document_id)
         logger.info("document.deleted", extra={"document_id": document.document_id})
 

@@ -164,7 +164,7 @@ class JobFailed(IngestError):
 class Unreachable(IngestError):
     """A part this service needs cannot be reached at the moment."""
 
-    retry_after_seconds = 5.0
+    retry_after_seconds = 1.0  # callers inside wait so long too, while a user waits for them
 
 
 class FileStoreUnavailable(Unreachable):

@@ -30,6 +30,7 @@ from services.ingest.models import (
 )
 from services.ingest.ports import DocumentRegistry, FileStore, JobStore
 from services.ingest.sniffing import check_content
+from services.ingest.stopping import stopped
 from services.ingest.working import JobRunner
 
 logger = logging.getLogger(__name__)
@@ -88,10 +89,7 @@ class Ingesting:
 
     async def close(self) -> None:
         """Stop all work; what is not done is given back for another process to take up."""
-        tasks = [task for _, task in self._bringing.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(*(task for _, task in self._bringing.values()))
 
     async def _checked(self, tenant: str, subject: str, filename: str, content: bytes) -> Upload:
         name = clean_filename(filename)
@@ -122,8 +120,7 @@ class Ingesting:
                 worked = await asyncio.shield(task)
             except asyncio.CancelledError:
                 if mine and not self.outlive_calls:
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
+                    await stopped(task)
                 raise
             except FileRefused:
                 if extension == upload.extension:

@@ -53,6 +53,12 @@ class IngestSettings(BaseSettings):
     lease_seconds: float = Field(
         default=20, ge=0.3, le=600, description="How long a job stays its worker's without a sign of life."
     )
+    retry_pause_seconds: float = Field(
+        default=1,
+        gt=0,
+        le=60,
+        description="How long a job rests after a part it needs was away; doubled each time, up to a minute.",
+    )
     worker_count: int = Field(default=2, ge=1, le=32, description="Jobs taken up from elsewhere at a time.")
     worker_poll_seconds: float = Field(default=2, gt=0, le=60, description="How often to look for such jobs.")
     background_work: bool = Field(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
@@ -19,6 +19,7 @@ from services.ingest.ingesting import Ingesting
 from services.ingest.reading import Reading
 from services.ingest.service import FAILURES, IngestServicer
 from services.ingest.settings import IngestSettings
+from services.ingest.stopping import stopped
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
 from services.storage.postgres import open_store
@@ -68,6 +69,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             act_for=act_for,
             parsing_fingerprint=f"parsing-{PARSING_VERSION}",
             lease_seconds=settings.lease_seconds,
+            first_pause_seconds=settings.retry_pause_seconds,
         )
         ingesting = Ingesting(
             jobs=jobs,
@@ -117,6 +119,4 @@ async def _working(workers: Workers) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await stopped(task)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.ingest.deleting import Deleting
 from services.ingest.errors import IngestError
 from services.ingest.ports import JobStore
+from services.ingest.stopping import stopped
 from services.ingest.working import JobRunner
 
 logger = logging.getLogger(__name__)
@@ -25,10 +26,12 @@ class Workers:
 
     async def run(self) -> None:
         """Work until cancelled; what is being done then is given back."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self.count):
-                group.create_task(self._repeat(self.take_up_due))
-            group.create_task(self._repeat(self.deleting.settle_all))
+        chores = [self.take_up_due] * self.count + [self.deleting.settle_all]
+        tasks = [asyncio.create_task(self._repeat(chore)) for chore in chores]
+        try:
+            await asyncio.wait(tasks)
+        finally:
+            await stopped(*tasks)
 
     async def take_up_due(self) -> None:
         """Do every job that is due, one after the other. A job that fails is recorded as such and is no error here."""

@@ -26,12 +26,12 @@ from services.ingest.records import (
     chunks_to_bytes,
     metadata_to_bytes,
 )
+from services.ingest.stopping import stopped
 
 logger = logging.getLogger(__name__)
 
 MAX_LOST_LEASES = 3
-_FIRST_PAUSE_SECONDS = 2.0
-_LONGEST_PAUSE_SECONDS = 300.0
+LONGEST_PAUSE_SECONDS = 60.0
 
 ActFor = Callable[[str], AbstractContextManager[object]]
 """Makes the calls inside the block calls of that tenant."""
@@ -44,6 +44,7 @@ class JobRunner:
     Attributes:
         parsing_fingerprint: differs whenever the parsers read the same bytes differently.
         lease_seconds: how long a job stays ours without a sign of life.
+        first_pause_seconds: how long a job rests after a part it needs was away; twice as long after each further time.
         parsed_file_count: files parsed so far.
     """
 
@@ -57,6 +58,7 @@ class JobRunner:
     act_for: ActFor
     parsing_fingerprint: str
     lease_seconds: float
+    first_pause_seconds: float = 1.0
     parsed_file_count: int = 0
     _working: dict[str, asyncio.Task[Document]] = field(default_factory=dict)
 
@@ -76,13 +78,13 @@ class JobRunner:
         try:
             await asyncio.wait({work, beat}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            await _stopped(work, beat)
+            await stopped(work, beat)
             if work.cancelled():
                 await self._give_back(leased, pause_seconds=0)
             raise
         finally:
             self._working.pop(job_id, None)
-        await _stopped(beat) if work.done() else await _stopped(work, beat)
+        await stopped(beat) if work.done() else await stopped(work, beat)
         if not work.cancelled():
             with suppress(LeaseLost):
                 return work.result()
@@ -91,7 +93,7 @@ class JobRunner:
     async def stop(self, job_id: str) -> None:
         """Stop working on a job, if this runner does; returns when nothing more is done for it."""
         if work := self._working.get(job_id):
-            await _stopped(work)
+            await stopped(work)
 
     async def _work_and_record(self, leased: LeasedJob) -> Document:
         with self.act_for(leased.job.tenant):
@@ -100,7 +102,9 @@ class JobRunner:
             except (LeaseLost, JobCancelled):
                 raise
             except Unreachable as error:
-                pause_seconds = min(_FIRST_PAUSE_SECONDS * 2**leased.job.attempt_count, _LONGEST_PAUSE_SECONDS)
+                pause_seconds = min(
+                    self.first_pause_seconds * 2 ** min(leased.job.attempt_count - 1, 20), LONGEST_PAUSE_SECONDS
+                )
                 logger.warning("job.released", extra={"job_id": leased.job.job_id, "error_kind": type(error).__name__})
                 await self._give_back(leased, pause_seconds=pause_seconds)
                 raise
@@ -125,7 +129,7 @@ class JobRunner:
             logger.info("job.lost", extra={"job_id": job.job_id})
         except Unreachable as unreachable:  # whoever takes the job up next fails in the same way, or saves it
             logger.warning("job.unrecorded", extra={"job_id": job.job_id, "error_kind": type(unreachable).__name__})
-            await self._give_back(leased, pause_seconds=_FIRST_PAUSE_SECONDS)
+            await self._give_back(leased, pause_seconds=self.first_pause_seconds)
 
     async def _work(self, leased: LeasedJob) -> Document:
         job = leased.job
@@ -227,10 +231,3 @@ class JobRunner:
             raise LeaseLost("another worker has taken the job over")
         await self.deleting.clear_after_cancel(job)
         raise JobCancelled("the document was deleted while it was being ingested")
-
-
-async def _stopped(*tasks: asyncio.Task[Document] | asyncio.Task[None]) -> None:
-    """Cancel and wait. Their results and errors stay theirs."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

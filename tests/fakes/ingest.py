@@ -381,7 +381,7 @@ class FakeParser:
     def __init__(self) -> None:
         self.parsed: list[bytes] = []
         self.error: Exception | None = None
-        self.before_parsing: Callable[[], Awaitable[None]] | None = None
+        self.before_parsing: Callable[[], Awaitable[object]] | None = None
 
     async def parse(self, path: Path, extension: str) -> ParsedDocument:
         content = path.read_bytes()
@@ -416,7 +416,7 @@ class FakeChunkIndexer:
         self.filenames: dict[tuple[str, str], str] = {}
         self.indexed_texts = 0
         self.trouble = Trouble()
-        self.before_indexing: Callable[[], Awaitable[None]] | None = None
+        self.before_indexing: Callable[[], Awaitable[object]] | None = None
 
     async def index(
         self,

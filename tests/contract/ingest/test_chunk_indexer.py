@@ -48,7 +48,7 @@ class TestRagChunkIndexer(ChunkIndexerContract):
                 yield RagChunkIndexer(channel, batch_chunks=2, timeout_seconds=5)
 
     @pytest.fixture
-    async def index(self, rag: RagStandIn, indexer: RagChunkIndexer) -> AsyncIterator[Index]:  # type: ignore[override]
+    async def index(self, rag: RagStandIn, indexer: RagChunkIndexer) -> AsyncIterator[Index]:
         key = ("red", f"documents/{DOCUMENT}")
         with act_for("red"):
             yield Index(

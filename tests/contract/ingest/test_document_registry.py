@@ -21,7 +21,7 @@ class TestFakeDocumentRegistry(DocumentRegistryContract):
 
 class TestPostgresDocuments(DocumentRegistryContract):
     @pytest.fixture
-    async def registry(self, store_url: str) -> AsyncIterator[DocumentRegistry]:  # type: ignore[override]
+    async def registry(self, store_url: str) -> AsyncIterator[DocumentRegistry]:
         async with open_store(store_url, schema="ingest", migrations=MIGRATIONS) as pool:
             yield PostgresDocuments(pool)
 

@@ -26,7 +26,7 @@ class TestFakeJobStore(JobStoreContract):
 
 class TestPostgresJobs(JobStoreContract):
     @pytest.fixture
-    async def store(self, store_url: str) -> AsyncIterator[Store]:  # type: ignore[override]
+    async def store(self, store_url: str) -> AsyncIterator[Store]:
         async with open_store(store_url, schema="ingest", migrations=MIGRATIONS) as pool:
             yield Store(PostgresJobs(pool), asyncio.sleep)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from typing import Any
 
 import grpc
 
@@ -13,6 +14,8 @@ from services.transport.errors import Failure
 from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
 
+# To the type checker a servicer has every method of its contract; this one needs two.
+_Servicer: Any = rag_service_pb2_grpc.RagServiceServicer
 _DOCUMENT = re.compile("documents/[0-9a-f]{64}")
 
 
@@ -24,8 +27,8 @@ class Away(Exception):
     """What it answers with when it is to seem out of order."""
 
 
-class RagStandIn(rag_service_pb2_grpc.RagServiceServicer):
-    """Keeps the promises of IndexChunks and DeleteDocumentChunks; `away` and `refuses` break them."""
+class RagStandIn(_Servicer):
+    """Keeps the promises of IndexChunks and DeleteDocumentChunks; `away` breaks both, `refuses` the first."""
 
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], dict[int, str]] = {}
@@ -35,6 +38,7 @@ class RagStandIn(rag_service_pb2_grpc.RagServiceServicer):
         self.subjects: set[str] = set()
         self.away = False
         self.refuses = False
+        self.pause_after: int | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -42,10 +46,14 @@ class RagStandIn(rag_service_pb2_grpc.RagServiceServicer):
         self, request: rag_service_pb2.IndexChunksRequest, context: object
     ) -> rag_service_pb2.IndexChunksResponse:
         await self._check(request.document)
+        if self.refuses:
+            raise Refused("the index was built with another model")
         assert 1 <= len(request.filename) <= 255
         assert len(request.chunks) <= 256
         assert all(chunk.text.strip() and chunk.chunk_index < request.chunk_count for chunk in request.chunks)
         self.requests.append(request)
+        if len(self.requests) == self.pause_after:
+            self.gate.clear()
         key = (current_caller().tenant, request.document)
         before = self.texts.get(key, {})
         changed = {
@@ -72,8 +80,6 @@ class RagStandIn(rag_service_pb2_grpc.RagServiceServicer):
         await self.gate.wait()
         if self.away:
             raise Away("the embedder is away")
-        if self.refuses:
-            raise Refused("the index was built with another model")
 
     def definition(self) -> ServiceDefinition:
         async def serves() -> bool:

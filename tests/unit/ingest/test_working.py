@@ -183,7 +183,7 @@ async def test_a_deletion_elsewhere_stops_the_work_and_what_came_late_is_removed
 async def test_chunks_cut_by_another_version_are_not_taken_for_current() -> None:
     world = new_world()
     leased = await world.abandoned_job(POLICY)
-    stale = {"fingerprint": "parsing-0/chunks-0", "chunks": [], "title": "", "page_count": None}
+    stale: dict[str, object] = {"fingerprint": "parsing-0/chunks-0", "chunks": [], "title": "", "page_count": None}
     await world.files.save_record(leased.job.file_key, "chunks.json", json.dumps(stale).encode())
 
     await world.workers.take_up_due()
