@@ -160,11 +160,9 @@ class _Compiler:
                 inner = self._conditions.write_all(conditions, self._scope)
                 kept = f" FILTER (WHERE {' AND '.join(inner)})" if inner else ""
                 sides.append(self._operand(measure) + kept)
-            return (
-                f"{sides[0]}::numeric / NULLIF({sides[1]}, 0)"
-                if not operand.upper_if
-                else f"({sides[0]})::numeric / NULLIF({sides[1]}, 0)"
-            )
+            upper = f"({sides[0]})" if operand.upper_if else sides[0]
+            scale = "100.0 * " if operand.is_percentage else ""
+            return f"{scale}{upper}::numeric / NULLIF({sides[1]}, 0)"
         self._scope.join(operand.table)
         if operand.times is not None:
             self._scope.join(operand.times[0])
@@ -197,7 +195,7 @@ def output_name(operand: Operand) -> str:
     if isinstance(operand, ColumnOf):
         return f"{operand.part}" if operand.part else operand.ref[1]
     if isinstance(operand, Ratio):
-        return "ratio"
+        return "percentage" if operand.is_percentage else "ratio"
     if operand.ref is None:
         return f"{operand.table.split('.', 1)[1]}_count"
     if operand.times is not None:

@@ -48,6 +48,7 @@ class Ratio:
     lower: Measure
     upper_if: tuple[Condition, ...] = ()
     lower_if: tuple[Condition, ...] = ()
+    is_percentage: bool = False
 
     @property
     def table(self) -> str:

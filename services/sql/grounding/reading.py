@@ -11,10 +11,13 @@ from services.sql.grounding.logical_form import (
     ColumnOf,
     Compare,
     CompareColumns,
+    Condition,
+    InPeriod,
     LogicalForm,
     Measure,
     Operand,
     Ordering,
+    Ratio,
 )
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import is_explaining
@@ -63,6 +66,7 @@ def read_question(
     _default_order(reading)
     _doubt_compounds(reading)
     _check_nothing_is_left(reading)
+    _refuse_contradictions(reading)
     return _form(reading), reading
 
 
@@ -136,9 +140,18 @@ def _read_low(reading: Reading) -> None:
 def _read_share(reading: Reading) -> None:
     for index, item in enumerate(reading.items):
         if item.is_cue("share"):
-            if not reading.conditions:
+            when: list[Condition] = [one for one in reading.conditions if isinstance(one, InPeriod)]
+            which: list[Condition] = [one for one in reading.conditions if not isinstance(one, InPeriod)]
+            if not which:
+                which, when = when, []
+            if not which:
                 raise Unreadable("It asks for a share, but not of what.")
-            reading.share, reading.conditions = list(reading.conditions), []
+            reading.conditions = when  # "in 2025" says of which rows; the rest says what part of them
+            measure = _shared_measure(reading)
+            if measure is not None:
+                reading.outputs = [Ratio(measure, measure, tuple(which), is_percentage=True)]
+            else:
+                reading.share = which
             reading.note(index, "percentage of rows")
             for one in reading.items:
                 if one.is_cue("count", "aggregate"):
@@ -170,17 +183,22 @@ def _default_order(reading: Reading) -> None:
         ):
             key = _natural_key(reading, item.text)
             descending = item.cue.data == "desc"
-            if (
-                isinstance(key, ColumnOf)
-                and reading.lexicon.columns[key.ref].is_date
-                and "birth" in reading.lexicon.columns[key.ref].own
-            ):
+            by_age = bool({"oldest", "youngest"} & set(item.text.split()))
+            if by_age and isinstance(key, ColumnOf) and reading.lexicon.columns[key.ref].is_date:
                 descending = not descending  # the oldest were born first
             reading.order.append(Ordering(key, descending))
             item.used = True
+    if reading.tokens[0].lower == "rank" and not reading.order and reading.outputs:
+        reading.order.append(Ordering(_natural_key(reading, ""), True))
     timed = [group for group in reading.groups if group.part]
     if timed and not reading.order:
         reading.order.extend(Ordering(group, False) for group in timed)
+
+
+def _shared_measure(reading: Reading) -> Measure | None:
+    """The sum that "percentage of revenue" is a part of; None when rows are counted."""
+    sums = [one for one in reading.outputs if isinstance(one, Measure) and one.function == "sum"]
+    return sums[0] if len(sums) == 1 else None
 
 
 def _natural_key(reading: Reading, wording: str) -> Operand:
@@ -193,6 +211,7 @@ def _natural_key(reading: Reading, wording: str) -> Operand:
             entry = reading.find_attribute(reading.subject, hints, "ordered")
             if entry is None and hints == ("age",):
                 entry = reading.find_attribute(reading.subject, ("birth", "born"), "date")
+                entry = entry or reading.date_column([reading.subject])
             if entry is not None:
                 return ColumnOf(entry.ref)
     sized = {"largest", "smallest", "highest", "lowest", "low", "high"} & set(wording.split())
@@ -237,6 +256,16 @@ def _check_nothing_is_left(reading: Reading) -> None:
             reading.doubt *= 0.7
         if item.is_cue("or"):
             reading.doubt *= 0.6  # read as if both were asked for
+
+
+def _refuse_contradictions(reading: Reading) -> None:
+    """Bounds that no row can meet were meant for different rows, which one condition cannot say."""
+    for ref in {one.ref for one in reading.conditions if isinstance(one, Compare)}:
+        bounds = [one for one in reading.conditions if isinstance(one, Compare) and one.ref == ref]
+        low = [one.value for one in bounds if one.operator in {">", ">=", "="} and isinstance(one.value, float)]
+        high = [one.value for one in bounds if one.operator in {"<", "<=", "="} and isinstance(one.value, float)]
+        if low and high and max(low) > min(high):
+            raise Unreadable(f"No row can meet all that is asked of {reading.text_of(ref)}.")
 
 
 def _form(reading: Reading) -> LogicalForm:

@@ -48,6 +48,30 @@ def read_comparisons(reading: Reading) -> None:
             _plain_number(reading, index)
 
 
+def _counts_times(reading: Reading, number: int) -> bool:
+    """Whether the number counts occasions: "more than once", "at least 3 times"."""
+    last = reading.items[number].last
+    following = reading.tokens[last + 1].lower if last + 1 < len(reading.tokens) else ""
+    return reading.items[number].text.lower() in {"once", "twice"} or following == "times"
+
+
+def _times_related(reading: Reading, index: int, number: int, operator: str, value: float) -> bool:
+    """Rows of the table that the verb before names, counted for each row of the subject."""
+    for before in range(index - 1, -1, -1):
+        item = reading.items[before]
+        table = reading.table_of(before) if item.kind == "table" and not item.used else None
+        if table is None or table == reading.subject or not reading.subject:
+            continue
+        reading.conditions.append(Related(reading.subject, Measure("count", table), operator, value))
+        reading.note(before, f"number of {table} {operator} {reading.items[number].text}")
+        reading.note(index, "")
+        reading.note(number, "")
+        for one in reading.items[number + 1 : number + 2]:
+            one.used = one.used or one.text == "times"
+        return True
+    return False
+
+
 def _join_by_or(reading: Reading, found: list[int]) -> None:
     """Make one condition of "younger than 25 or older than 60"."""
     if len(found) < 2:
@@ -119,6 +143,8 @@ def _comparison(reading: Reading, index: int) -> None:
 def _with_number(reading: Reading, index: int, number: int, operator: str, *, operand_before: int) -> None:
     value = reading.items[number].number
     assert value is not None
+    if _counts_times(reading, number) and _times_related(reading, index, number, operator, value):
+        return
     measure_at = measured_before(reading, operand_before)
     if measure_at is not None:
         _related(reading, measure_at, index, number, operator, value)

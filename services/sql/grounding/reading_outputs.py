@@ -24,8 +24,10 @@ def read_outputs(reading: Reading) -> None:
     _answer_when_and_where(reading)
     while index < len(items):
         item = items[index]
-        if item.is_cue(*BOUNDARIES) and not (
-            item.text in {"which", "that", "who", "has", "have", "where", "when"} and index == 0
+        if (
+            item.is_cue(*BOUNDARIES)
+            and item.text != "with"
+            and not (item.text in {"which", "that", "who", "has", "have", "where", "when"} and index == 0)
         ):
             boundary = True
         if item.is_cue("group", "by") or (item.is_cue("and", "pair") and item.text != ",") or item.text == ",":

@@ -25,10 +25,13 @@ def read_ratios(reading: Reading) -> None:
 def _average_count(reading: Reading, index: int) -> None:
     """For "average number of X per Y": rows of X by rows of Y that have any."""
     items = reading.items
-    if index + 4 >= len(items) + 0 or not items[index + 1].is_cue("count") or items[index + 2].kind != "table":
+    at = index + 1
+    if items[index].text == "on average":  # "how many orders does each customer have on average"
+        at = next((one for one in range(index) if items[one].is_cue("count")), index)
+    if at + 2 >= len(items) or not items[at].is_cue("count") or items[at + 1].kind != "table":
         return
-    counted = reading.table_of(index + 2)
-    per = next((one for one in range(index + 3, len(items)) if items[one].is_cue("group", "by")), None)
+    counted = reading.table_of(at + 1)
+    per = next((one for one in range(at + 2, len(items)) if items[one].is_cue("group", "by")), None)
     if per is None or per + 1 >= len(items) or counted is None:
         return
     owner = reading.table_of(per + 1) if items[per + 1].kind == "table" else None
@@ -36,7 +39,7 @@ def _average_count(reading: Reading, index: int) -> None:
         return
     reading.outputs.append(Ratio(Measure("count", counted), Measure("count", owner)))
     reading.subject = counted
-    for one in (index, index + 1, index + 2, per, per + 1):
+    for one in (index, at, at + 1, per, per + 1):
         reading.note(one, "")
     reading.notes.append(f"“{items[index].text}” → rows of {counted} divided by rows of {owner} that have some")
 
@@ -52,7 +55,7 @@ def _ratio(reading: Reading, index: int) -> None:
         len(reading.tokens),
     )
     for at in range(separator + 1, end):
-        if reading.tokens[at].lower in {"for", "in", "among", "from", "by", "per"}:
+        if reading.tokens[at].lower in {"for", "among", "by", "per"}:
             end = at
             break
     upper, upper_if = _side(reading, start, separator)

@@ -25,6 +25,8 @@ def read_texts(reading: Reading) -> None:
             ):
                 after = -1
             text = items[after].text if after > 0 else _raw_word_after(reading, index)
+            if after < 0 and index + 1 < len(items) and items[index + 1].kind in {"cue", "number"}:
+                text = ""  # "contain more than 10"
             before = next((one for one in range(index - 1, max(index - 4, -1), -1) if items[one].columns), None)
             entry = reading.column_of(before, wanted="text") if before is not None else None
             if entry is None and reading.subject and reading.lexicon.tables[reading.subject].named():

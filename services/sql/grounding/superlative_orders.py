@@ -124,7 +124,8 @@ def _extreme(reading: Reading, ref: tuple[str, str], descending: bool, limit: in
     beside = reading.word_before(index) in {"its", "their"} or not any(
         item.kind == "table" and not item.used for item in reading.items[:index]
     )
-    if limit is None and (not _asks_for_rows(reading, index) or (for_each and beside)):
+    possessive = reading.word_before(index) in {"its", "their"}
+    if limit is None and (not _asks_for_rows(reading, index) or (for_each and beside) or possessive):
         function = "max" if descending else "min"
         reading.outputs.append(Measure(function, ref[0], ref))
         reading.notes.append(f"“{reading.items[index].text}” → {function} of {reading.text_of(ref)}")

@@ -208,11 +208,11 @@ _say(
     "to each|categorized by|categorised by|across the different|breakdown by|segmented by|aggregated by|"
     "for all the different|within each|on every|at every|by every",
 )
-_say("by", "", "by")
+_say("by", "", "by|in terms of|based on|according to|measured by|as measured by|with respect to|ranked by")
 _say(
     "order",
     "",
-    "ordered by|sorted by|order by|sort by|ranked by|rank by|arranged by|sorted according to|in order of|"
+    "ordered by|sorted by|order by|sort by|rank by|arranged by|sorted according to|in order of|"
     "ordered according to|listed by|sorted|sort|order them by|sort them by|sort the results by|"
     "order the results by|sorting by|ordering by|rank them by|sort the list by|order the list by|"
     "listed in the order of|in the order of",
@@ -224,7 +224,8 @@ _say(
     "in alphabetical order|alphabetical order|in alphabetical order of|alphabetical|in lexicographical order|"
     "lexicographical order|from lowest to highest|from low to high|from smallest to largest|lowest to highest|"
     "smallest to largest|from youngest to oldest|from the youngest to the oldest|lowest first|smallest first|"
-    "oldest first|from earliest to latest|in increasing order|increasing order|in increasing order of|"
+    "youngest first|cheapest first|earliest first|from earliest to latest|in increasing order|"
+    "increasing order|in increasing order of|"
     "from least to most|from cheapest to most expensive|chronologically|in chronological order|asc|"
     "alphabetic order|in lexicographic order|lexicographic order",
 )
@@ -233,7 +234,8 @@ _say(
     "desc",
     "descending|in descending order|in descending order of|descending order|descending order of|"
     "from highest to lowest|from high to low|from largest to smallest|highest to lowest|largest to smallest|"
-    "from oldest to youngest|from the oldest to the youngest|highest first|largest first|newest first|"
+    "from oldest to youngest|from the oldest to the youngest|highest first|largest first|"
+    "oldest first|most expensive first|newest first|"
     "latest first|most recent first|from latest to earliest|in decreasing order|decreasing order|"
     "in decreasing order of|from most to least|in reverse alphabetical order|reverse alphabetical order|"
     "from most expensive to cheapest|desc|reverse chronological order|in reverse chronological order",

@@ -12,9 +12,12 @@ from tests.unit.sql.grounding.schemas import INTEGER, TEXT, column, shop, sql_fo
 GENERATOR = GroundedGenerator()
 WORDS = st.sampled_from(
     (
-        "how many customers orders products order total amount average highest most than more less over under between and "
-        "or not no never by per each for top 5 10 2024 in since before after last month year Paris premium delivered name "
-        "price stock sales sorted descending ratio of to percentage both without which whose is the with at least distinct "
+        "how many customers orders products order total amount average highest most than more less over "
+        "under between and "
+        "or not no never by per each for top 5 10 2024 in since before after last month year Paris premium "
+        "delivered name "
+        "price stock sales sorted descending ratio of to percentage both without which whose is the with "
+        "at least distinct "
         "'x' \"it's\" ; -- %"
     ).split()
 )
