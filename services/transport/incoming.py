@@ -161,7 +161,10 @@ class ServedCall:
 
     def _log(self, code: grpc.StatusCode, reason: str | None = None) -> None:
         if logger.isEnabledFor(logging.INFO):
-            logger.info("rpc.served", extra=self._facts(code, reason))
+            # One line for each call: what logger.info does besides, finding its caller for one, is left out.
+            record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "rpc.served", None, None)
+            record.__dict__.update(self._facts(code, reason))
+            logger.handle(record)
 
     def _facts(self, code: grpc.StatusCode, reason: str | None) -> dict[str, object]:
         elapsed_ms = round((time.perf_counter() - self._started_at) * 1_000, 3)

@@ -41,49 +41,58 @@ class _LambdaCall:
     """What unary and streaming calls share."""
 
     def __init__(self, exchange: Exchange, timeout_seconds: float | None) -> None:
-        self._exchange = exchange
         self._ends_at = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         loop = asyncio.get_running_loop()
         self._outcome: asyncio.Future[Outcome] = loop.create_future()
         self._cancelled = False
-        self._task = loop.create_task(self._run(timeout_seconds))
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        if timeout_seconds is not None and timeout_seconds <= 0:
+            self._run_out()  # before anything is sent that nobody waits for
+            return
+        self._task = loop.create_task(self._run(exchange))
+        if timeout_seconds is not None:
+            self._timer = loop.call_later(timeout_seconds, self._run_out)
 
-    async def _run(self, timeout_seconds: float | None) -> None:
+    async def _run(self, exchange: Exchange) -> None:
         try:
-            if timeout_seconds is not None and timeout_seconds <= 0:
-                raise TimeoutError  # before anything is sent that nobody waits for
-            async with asyncio.timeout(timeout_seconds):
-                outcome = await self._exchange()
-        except TimeoutError:
-            outcome = failed_outcome(transport_failure(grpc.StatusCode.DEADLINE_EXCEEDED))
+            outcome = await exchange()
         except InvokeFailed as error:
             outcome = failed_outcome(error.failure)
         except Exception:
             logger.exception("call.failed")
             outcome = failed_outcome(transport_failure(grpc.StatusCode.INTERNAL))
+        self._task = None
         self._end(outcome)
 
+    def _run_out(self) -> None:
+        self._end(failed_outcome(transport_failure(grpc.StatusCode.DEADLINE_EXCEEDED)))
+
     def _end(self, outcome: Outcome) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        if self._outcome.cancelled():
+            # By whoever awaited it; callbacks have run, later askers need an answer.
+            self._outcome = asyncio.get_running_loop().create_future()
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 
     async def _ended(self) -> Outcome:
         """The outcome; whoever is cancelled while waiting for it cancels the call, as over gRPC."""
-        if self._outcome.done():
-            return self._outcome.result()
         try:
-            return await asyncio.shield(self._outcome)
+            return await self._outcome
         except asyncio.CancelledError:
             self.cancel()
             raise
 
     def cancel(self) -> bool:
         """End the call at once with CANCELLED. The function is not told: an invoke cannot be taken back."""
-        if self._outcome.done():
+        if self._outcome.done() and not self._outcome.cancelled():
             return False
         self._cancelled = True
         self._end(failed_outcome(transport_failure(grpc.StatusCode.CANCELLED)))
-        self._task.cancel()
         return True
 
     def cancelled(self) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 
 from services.transport.errors import TRANSPORT_DOMAIN, RemoteFailure, TransportError, transport_failure
+from services.transport.invoke_threads import InvokeThreads
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -76,16 +75,16 @@ class BotoInvoker:
     boto3 looks for them (AWS_ENDPOINT_URL_LAMBDA among others)."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_MAX_CONCURRENT_INVOKES, thread_name_prefix="lambda-invoke")
+        self._threads = InvokeThreads(_MAX_CONCURRENT_INVOKES)
         self._clients: dict[int, LambdaClient] = {}
         self._making_client = threading.Lock()
 
     async def invoke(self, function: str, payload: bytes, timeout_seconds: float) -> InvokeReply:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._invoke, function, payload, timeout_seconds)
+        reply: InvokeReply = await self._threads.run(lambda: self._invoke(function, payload, timeout_seconds))
+        return reply
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.stop()
         clients, self._clients = self._clients, {}
         for client in clients.values():
             client.close()
@@ -123,6 +122,8 @@ class BotoInvoker:
                     max_pool_connections=_MAX_CONCURRENT_INVOKES,
                     tcp_keepalive=True,
                     parameter_validation=False,  # ours are always a name and bytes
+                    # Otherwise botocore composes a long description of itself, twice for each call.
+                    user_agent="diglot",
                     # A repeated invoke would run the work twice; retries.py knows which methods may be repeated.
                     retries={"total_max_attempts": 1, "mode": "standard"},
                 )

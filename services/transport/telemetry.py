@@ -31,7 +31,7 @@ _SAMPLED = "01"
 _LOG_DELAY_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would triple the cost of making one, and one is made for each call
 class RequestContext:
     """One request and this process's span of its trace (https://www.w3.org/TR/trace-context/)."""
 
@@ -94,7 +94,8 @@ def new_request(request_id: str | None, traceparent: str | None) -> Iterator[Req
         _request.set(before)
 
 
-_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_REQUEST_FIELD = "diglot_request"
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", _REQUEST_FIELD}
 
 
 class JsonFormatter(logging.Formatter):
@@ -114,7 +115,7 @@ class JsonFormatter(logging.Formatter):
             "service": self._service_name,
             "logger": record.name,
         }
-        request = _request.get()
+        request = getattr(record, _REQUEST_FIELD, None) or _request.get()
         if request is not None:
             line["request_id"] = request.request_id
             line["trace_id"] = request.trace_id
@@ -145,7 +146,7 @@ def _frames(exc_info: tuple[type[BaseException], BaseException, TracebackType | 
 
 
 class BufferedHandler(logging.StreamHandler[TextIO]):
-    """Writes a server's lines some milliseconds late and together.
+    """Formats and writes a server's lines some milliseconds late and together.
 
     A write lets other threads run, which costs a call several times what its log line does. Warnings and errors are
     written at once, with all that precedes them, and so is everything logged outside an event loop.
@@ -153,13 +154,14 @@ class BufferedHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._lines: list[str] = []
+        self._records: list[logging.LogRecord] = []
         self._scheduled = False
         atexit.register(self.flush)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._lines.append(f"{self.format(record)}\n")
+            setattr(record, _REQUEST_FIELD, _request.get())  # it will be another one when the line is formatted
+            self._records.append(record)
             if record.levelno >= logging.WARNING:
                 self.flush()
             elif not self._scheduled:
@@ -172,11 +174,18 @@ class BufferedHandler(logging.StreamHandler[TextIO]):
 
     def flush(self) -> None:
         with self.lock:  # type: ignore[union-attr]  # Handler.createLock has made it
-            lines, self._lines = self._lines, []
+            records, self._records = self._records, []
             self._scheduled = False
-            if lines and not self.stream.closed:
-                self.stream.write("".join(lines))
+            if records and not self.stream.closed:
+                self.stream.write("".join(map(self._line, records)))
                 self.stream.flush()
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:
+            self.handleError(record)
+            return ""
 
 
 def configure_logging(service_name: str, *, buffered: bool = False) -> None:
@@ -186,6 +195,8 @@ def configure_logging(service_name: str, *, buffered: bool = False) -> None:
     """
     handler = BufferedHandler(sys.stderr) if buffered else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service_name))
+    # Not gathered for each record, because no line tells them (as the logging HOWTO suggests).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

@@ -1,6 +1,6 @@
 """What one internal hop costs over the barest call of the same kind.
 
-Both are called in turn, in rounds, in one run; a ratio is the median of its rounds. Calls are small, so that the cost
+All are called in turn, one call each, in one run; a ratio is that of their medians. Calls are small, so that the cost
 per call shows. Logging is on, as in production, into nowhere.
 """
 
@@ -13,7 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,13 +25,12 @@ from services.transport.envelope import pack_call
 from services.transport.identity import Caller, ClaimSigner, acting_as
 from services.transport.serving import ServiceDefinition, serving
 from services.transport.settings import TransportSettings
-from services.transport.telemetry import BufferedHandler, JsonFormatter
+from services.transport.telemetry import configure_logging
 from tests.echo import echo_service_pb2_grpc
 from tests.echo.echo_service_pb2 import EchoRequest, EchoResponse
 from tests.lambda_cluster import Function, LambdaCluster
 
-GRPC_ROUNDS, GRPC_CALLS = 40, 50
-LAMBDA_ROUNDS, LAMBDA_CALLS = 30, 20
+WARM_UP_CALLS, GRPC_CALLS, LAMBDA_CALLS = 50, 2_000, 800
 KEY = "the internal key of the measurements"
 CALLER = Caller("default", "local", frozenset({"user", "admin"}))
 REQUEST = EchoRequest(text="How many customers do we have?")
@@ -64,41 +63,33 @@ def _define() -> ServiceDefinition:
     )
 
 
-async def _seconds_per_call(call: Call, calls: int) -> float:
-    started_at = time.perf_counter()
-    for _ in range(calls):
-        await call()
-    return (time.perf_counter() - started_at) / calls
-
-
-async def _compare(ours: Call, bare: Call, *, rounds: int, calls: int) -> tuple[float, float, float]:
-    """(median ratio, our median milliseconds, the bare call's)."""
-    for call in (bare, ours):
-        await _seconds_per_call(call, calls)  # connections, caches and clients are made by the first calls
-    ours_seconds: list[float] = []
-    bare_seconds: list[float] = []
-    for turn in range(rounds):
-        pairs = [(bare, bare_seconds), (ours, ours_seconds)]
-        for call, seconds in reversed(pairs) if turn % 2 else pairs:
-            seconds.append(await _seconds_per_call(call, calls))
-    ratio = statistics.median(mine / other for mine, other in zip(ours_seconds, bare_seconds, strict=True))
-    return ratio, statistics.median(ours_seconds) * 1_000, statistics.median(bare_seconds) * 1_000
+async def _compare(ours: Call, *bare: Call, calls: int) -> list[float]:
+    """Median milliseconds of ours and of each bare call, made in turn so that all meet the same machine."""
+    seconds: list[list[float]] = [[] for _ in (ours, *bare)]
+    for turn in range(WARM_UP_CALLS + calls):
+        for call, kept in zip((ours, *bare), seconds, strict=True):
+            started_at = time.perf_counter()
+            await call()
+            if turn >= WARM_UP_CALLS:  # connections, caches and clients are made by the first calls
+                kept.append(time.perf_counter() - started_at)
+    return [statistics.median(kept) * 1_000 for kept in seconds]
 
 
 @contextmanager
 def _logging_into_nowhere() -> Iterator[None]:
+    """Log as a server does, and put everything back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    with Path(os.devnull).open("w") as nowhere:
-        handler = BufferedHandler(nowhere)
-        handler.setFormatter(JsonFormatter("echo"))
-        root.handlers[:] = [handler]
-        root.setLevel(logging.INFO)
+    gathered = {name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")}
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        configure_logging("echo", buffered=True)
         try:
             yield
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)
+            for name, value in gathered.items():
+                setattr(logging, name, value)
 
 
 async def _measure_grpc(settings: TransportSettings) -> dict[str, float]:
@@ -113,11 +104,9 @@ async def _measure_grpc(settings: TransportSettings) -> dict[str, float]:
     ):
         ours: Any = echo_service_pb2_grpc.EchoServiceStub(channel)
         bare: Any = echo_service_pb2_grpc.EchoServiceStub(bare_channel)
-        ratio, ours_ms, bare_ms = await _compare(
-            lambda: ours.Echo(REQUEST), lambda: bare.Echo(REQUEST), rounds=GRPC_ROUNDS, calls=GRPC_CALLS
-        )
+        ours_ms, bare_ms = await _compare(lambda: ours.Echo(REQUEST), lambda: bare.Echo(REQUEST), calls=GRPC_CALLS)
     await server.stop(None)
-    return {"hop_grpc_over_bare_unary": ratio, "hop_grpc_ms": ours_ms, "bare_unary_ms": bare_ms}
+    return {"hop_grpc_over_bare_unary": ours_ms / bare_ms, "hop_grpc_ms": ours_ms, "bare_unary_ms": bare_ms}
 
 
 async def _measure_lambda(settings: TransportSettings, endpoint_url: str) -> dict[str, float]:
@@ -133,26 +122,32 @@ async def _measure_lambda(settings: TransportSettings, endpoint_url: str) -> dic
     )
     payload = await pack_call("/diglot.echo.v1.EchoService/Echo", metadata, 30_000.0, REQUEST.SerializeToString(), None)
 
-    async def invoke(function: str) -> object:
+    def invoke_and_wait(function: str) -> object:
         reply = json.loads(client.invoke(FunctionName=function, Payload=payload)["Payload"].read())
         if "status" in reply and reply["status"] != "OK":
             raise RuntimeError(reply["details"])
         return reply
 
+    async def invoke(function: str) -> object:
+        return invoke_and_wait(function)
+
     async with open_channel("lambda:echo", settings) as channel:
         stub: Any = echo_service_pb2_grpc.EchoServiceStub(channel)
-        same, ours_ms, bare_ms = await _compare(
-            lambda: stub.Echo(REQUEST), lambda: invoke("echo"), rounds=LAMBDA_ROUNDS, calls=LAMBDA_CALLS
-        )
-        plain, _, plain_ms = await _compare(
-            lambda: stub.Echo(REQUEST), lambda: invoke("plain"), rounds=LAMBDA_ROUNDS, calls=LAMBDA_CALLS
+        ours_ms, bare_ms, threaded_ms, plain_ms = await _compare(
+            lambda: stub.Echo(REQUEST),
+            lambda: invoke("echo"),
+            lambda: asyncio.to_thread(invoke_and_wait, "echo"),
+            lambda: invoke("plain"),
+            calls=LAMBDA_CALLS,
         )
     client.close()
     return {
-        "hop_lambda_over_bare_invoke": same,
-        "hop_lambda_over_plain_function": plain,
+        "hop_lambda_over_bare_invoke": ours_ms / bare_ms,
+        "hop_lambda_over_awaited_invoke": ours_ms / threaded_ms,
+        "hop_lambda_over_plain_function": ours_ms / plain_ms,
         "hop_lambda_ms": ours_ms,
         "bare_invoke_ms": bare_ms,
+        "awaited_invoke_ms": threaded_ms,
         "plain_function_ms": plain_ms,
     }
 
@@ -161,7 +156,8 @@ def measure() -> dict[str, float]:
     """Ratios of our hop over a bare one, and the medians they come from.
 
     `hop_grpc_over_bare_unary`: our channel and server over grpc.aio alone. `hop_lambda_over_bare_invoke`: our channel
-    over boto3 `invoke` with the same payload and the same function. `hop_lambda_over_plain_function`: our channel and
+    over boto3 `invoke` with the same payload and the same function, which blocks the event loop meanwhile;
+    `hop_lambda_over_awaited_invoke`: over the same on a thread. `hop_lambda_over_plain_function`: our channel and
     server over boto3 `invoke` of a function that hands back its event.
     """
     settings = TransportSettings(internal_key=KEY)

@@ -107,9 +107,12 @@ def test_an_exception_shows_types_and_frames_but_no_messages() -> None:
 def root() -> Iterator[logging.Logger]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    gathered = {name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")}
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name, value in gathered.items():
+        setattr(logging, name, value)
 
 
 def test_configuring_twice_logs_once(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +132,20 @@ def _buffered() -> tuple[logging.Logger, io.StringIO]:
     logger = logging.Logger("buffered")
     logger.addHandler(handler)
     return logger, stream
+
+
+async def test_a_buffered_line_tells_the_request_it_was_logged_in() -> None:
+    logger, stream = _buffered()
+    logger.handlers[0].setFormatter(JsonFormatter("rag"))
+
+    with new_request("first", None):
+        logger.info("one")
+    with new_request("second", None):
+        logger.info("two")
+    logger.warning("three")
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line.get("request_id") for line in lines] == ["first", "second", None]
 
 
 async def test_buffered_lines_are_written_together_and_before_any_warning() -> None:
