@@ -99,12 +99,17 @@ def _counts(asked: Asked, sentence: str) -> bool:
     A number somewhere in the sentence is not enough: "customers who spend over 5,000" tells no number of customers.
     """
     number_place: int | None = None
-    for place, word in enumerate(words_of(sentence)):
+    words = list(words_of(sentence))
+    for place, word in enumerate(words):
         surface = word.surface.casefold()
         if surface[0].isdigit() or surface in NUMBER_WORDS or surface in _OTHER_NUMBERS:
             number_place = place
-        elif surface == asked.counted and number_place is not None and place - number_place <= _NUMBER_BEFORE_WORDS:
+        elif number_place is None or place - number_place > _NUMBER_BEFORE_WORDS:
+            number_place = None
+        elif surface == asked.counted:
             return True
+        elif not word.term and place > number_place + 1 and words[place - 1].term:
+            number_place = None  # "four segments of customers" counts segments; "four of the customers" customers
     return False
 
 

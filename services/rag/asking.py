@@ -4,7 +4,7 @@ import enum
 import re
 from dataclasses import dataclass
 
-from services.rag.words import STOP_WORDS, Word, words_of
+from services.rag.words import Word, words_of
 
 
 class Wanted(enum.Enum):
@@ -36,7 +36,7 @@ class Asked:
     """Those of the terms that are written like names or hold digits."""
     wanted: Wanted
     counted: str
-    """In "how many paid days …": the last word of what is counted, in lower case; empty otherwise."""
+    """In "how many paid days …": the plural that is counted, in lower case; empty otherwise."""
     enumerates: bool
     """Whether it asks for a description or for several things rather than for one fact."""
 
@@ -51,7 +51,8 @@ _REQUESTS = _set(
     understand want need mean means meant"""
 )
 _DESCRIPTIONS = _set("explain describe summarize summarise outline list")
-_LEADS = STOP_WORDS | _set("please want need like know help understand")
+_LEADS = _set("please kindly can could would will you i i'd we want need like to let me us help and")
+_PLURALS_WITHOUT_S = _set("people children men women staff sheep fish mice feet teeth")
 _ASKING = _set("what which when who whom whose where why how what's who's when's where's")
 
 _TIME_NOUNS = _set("time times date year day month hour hours century decade deadline")
@@ -101,7 +102,7 @@ def take_apart(question: str) -> Asked:
         kind_terms=kinds if len(kinds) < len(terms) else frozenset(),
         names=_names(words, about),
         wanted=wanted,
-        counted=lowered[max(counted_places)] if counted_places else "",
+        counted=_head([lowered[place] for place in sorted(counted_places)]),
         enumerates=bool(set(lowered[:4]) & _DESCRIPTIONS) or bool(re.match(r"(what|which) are\b", question.casefold())),
     )
 
@@ -154,6 +155,12 @@ def _wanted_noun(lowered: list[str], asking: int) -> tuple[Wanted, set[int], set
         if noun in nouns or singular in nouns:
             return wanted, {head}, set()
     return Wanted.ANYTHING, {head} if singular in _KIND_NOUNS else set(), set()
+
+
+def _head(nouns: list[str]) -> str:
+    """The word that is counted: the first plural, because a verb may follow it; else the last word."""
+    plurals = [noun for noun in nouns if noun in _PLURALS_WITHOUT_S or (noun.endswith("s") and not noun.endswith("ss"))]
+    return (plurals or nouns[-1:] or [""])[0]
 
 
 def _noun_places(lowered: list[str], start: int) -> set[int]:

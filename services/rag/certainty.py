@@ -39,10 +39,10 @@ class Weights:
 
 # Without the similarity of single sentences: quick, for assessing a question and for a shortlist.
 QUICK_RANKING = Weights(6.31, 1.17, 1.51, 1.33, -0.23, -0.18)
-QUICK_CERTAINTY = Weights(3.88, 1.71, 3.15, 0.79, -1.07, -3.38, constant=-4.72)
+QUICK_CERTAINTY = Weights(3.18, 1.99, 2.55, 0.80, -0.88, -2.60, constant=-4.27)
 # With it: for choosing what to quote.
-RANKING = Weights(4.5, 1.11, 0.99, 1.25, -0.24, -0.08, 3.79)
-CERTAINTY = Weights(2.87, 2.14, 1.24, 0.82, -0.89, -3.15, 4.25, -5.83)
+RANKING = Weights(4.50, 1.11, 0.99, 1.25, -0.24, -0.08, 3.79)
+CERTAINTY = Weights(2.57, 2.11, 1.27, 0.81, -0.73, -2.47, 3.35, -5.19)
 
 
 def certainty(weights: Weights, figures: Figures, sentence_similarity: float = 0.0) -> float:

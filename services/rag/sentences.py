@@ -35,6 +35,7 @@ _AFTER_TIME = re.compile(
     r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?s?\b|[A-Z]{2,4}T\b|(?:UTC|GMT|EST|PST|CST|MST|CET)\b",
     re.IGNORECASE,
 )
+_ITEM_NUMBER = re.compile(r"\s*\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})")
 _LAST_TOKEN = re.compile(r"(?:[^\W_]+\.)*[^\W_]+$")
 
 
@@ -122,7 +123,9 @@ def _is_heading(text: str, start: int, end: int) -> bool:
 def _split_prose(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     opened = start
     for mark in _END.finditer(text, start, end):
-        if mark.start() >= opened and _ends_sentence(text, mark, end):
+        if mark.start() < opened or _ITEM_NUMBER.fullmatch(text, opened, mark.start()):
+            continue
+        if _ends_sentence(text, mark, end):
             yield from _short_enough(text, opened, mark.end())
             opened = mark.end()
     if opened < end:

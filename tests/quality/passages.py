@@ -1,4 +1,4 @@
-"""Cutting evaluation texts into chunks the way documents are: whole sentences under their headings, within the model."""
+"""Cutting evaluation texts into chunks the way documents are: whole sentences under their headings, not too long."""
 
 import re
 from collections.abc import Iterator

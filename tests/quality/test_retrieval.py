@@ -27,5 +27,7 @@ async def test_documents_that_bear_on_a_question_are_found_first(
 
     predicted = write_lines(tmp_path / "predictions.jsonl", predictions)
     scores = score("score_retrieval", qrels=folder / "qrels" / "test.tsv", predictions=predicted)
-    print(collection, {name: value for name, value in scores.items() if name.split("@")[0] in {"ndcg", "recall", "mrr"}})
+    print(
+        collection, {name: value for name, value in scores.items() if name.split("@")[0] in {"ndcg", "recall", "mrr"}}
+    )
     assert scores["ndcg@10"] >= least_ndcg

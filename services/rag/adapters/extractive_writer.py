@@ -119,6 +119,9 @@ def _referred_to(best: _Ranked, ranked: Sequence[_Ranked]) -> _Ranked | None:
 
 
 def _says_the_same(one: _Ranked, other: _Ranked) -> bool:
-    """Whether two sentences hold the same words, as overlapping chunks and copied documents make them."""
+    """Whether one sentence says nothing that the other does not, as overlapping chunks and copied documents make them.
+
+    Two that differ in a single word are both quoted: sources that disagree must not look as if they agreed.
+    """
     first, second = set(terms_of(one.text)), set(terms_of(other.text))
-    return len(first & second) >= 0.9 * min(len(first), len(second))
+    return first <= second or second <= first

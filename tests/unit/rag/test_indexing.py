@@ -1,0 +1,112 @@
+"""What indexing embeds, keeps and gives up on."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable, EmbedderUnavailable
+from services.rag.indexing import Indexing
+from services.rag.models import Chunk, DocumentWrite, IndexOutcome, WriteOutcome
+from tests.fakes.rag import FakeChunkIndex, FakeEmbedder
+
+GUIDE = "documents/" + "a" * 64
+
+
+def chunk(index: int, text: str, **fields: object) -> Chunk:
+    return replace(Chunk(index, text, 0, len(text)), **fields)  # type: ignore[arg-type]
+
+
+class MeddledIndex(FakeChunkIndex):
+    """An index whose document somebody else deletes just before each of the first writes."""
+
+    def __init__(self, meddlings: int) -> None:
+        super().__init__()
+        self.meddlings = meddlings
+
+    async def write(self, write: DocumentWrite) -> WriteOutcome:
+        if self.meddlings:
+            self.meddlings -= 1
+            await self.delete(write.tenant, write.document)
+        return await super().write(write)
+
+
+async def test_only_new_and_changed_chunks_are_embedded() -> None:
+    index, embedder = FakeChunkIndex(), FakeEmbedder()
+    indexing = Indexing(index, embedder)
+    await indexing.index("red", GUIDE, "a.md", [chunk(0, "one"), chunk(1, "two")], 2)
+    embedder.embedded.clear()
+
+    outcome = await indexing.index("red", GUIDE, "a.md", [chunk(0, "one"), chunk(1, "2nd"), chunk(2, "three")], 3)
+
+    assert outcome == IndexOutcome(indexed_count=2, unchanged_count=1, removed_count=0)
+    assert embedder.embedded == ["2nd", "three"]
+
+
+async def test_a_chunk_is_embedded_under_its_innermost_heading() -> None:
+    embedder = FakeEmbedder()
+
+    await Indexing(FakeChunkIndex(), embedder).index(
+        "red", GUIDE, "a.md", [chunk(0, "26 days a year.", headings=("Guide", "Time off"))], 1
+    )
+
+    assert embedder.embedded == ["Time off\n26 days a year."]
+
+
+async def test_a_heading_that_would_not_fit_is_left_out_and_the_chunk_still_stored() -> None:
+    index, embedder = FakeChunkIndex(), FakeEmbedder(max_tokens=3)
+
+    await Indexing(index, embedder).index("red", GUIDE, "a.md", [chunk(0, "one two three", headings=("Four",))], 1)
+
+    assert embedder.embedded == ["one two three"]
+    assert (await index.statistics("red")).chunk_count == 1
+
+
+async def test_words_of_all_headings_find_a_chunk() -> None:
+    index = FakeChunkIndex()
+
+    await Indexing(index, FakeEmbedder()).index(
+        "red", GUIDE, "a.md", [chunk(0, "26 days.", headings=("Handbook", "Vacation"))], 1
+    )
+
+    [written] = index.writes[0].chunks
+    assert {"handbook", "vacat", "26", "day"} <= set(written.terms)
+
+
+async def test_a_document_deleted_meanwhile_is_stored_whole_again() -> None:
+    index, embedder = MeddledIndex(0), FakeEmbedder()
+    indexing = Indexing(index, embedder)
+    await indexing.index("red", GUIDE, "a.md", [chunk(0, "one"), chunk(1, "two")], 2)
+    index.meddlings = 1
+
+    outcome = await indexing.index("red", GUIDE, "a.md", [chunk(0, "one"), chunk(1, "2nd")], 2)
+
+    assert outcome == IndexOutcome(indexed_count=2, unchanged_count=0, removed_count=0)
+    assert sorted(await index.fingerprints("red", GUIDE)) == [0, 1]
+
+
+async def test_a_chunk_too_long_for_the_model_is_refused_before_anything_is_stored() -> None:
+    index, embedder = FakeChunkIndex(), FakeEmbedder(max_tokens=3)
+
+    with pytest.raises(ChunkInvalid) as caught:
+        await Indexing(index, embedder).index("red", GUIDE, "a.md", [chunk(0, "one"), chunk(1, "1 2 3 4")], 2)
+
+    assert caught.value.field == "chunks[1].text"
+    assert (index.writes, embedder.embedded) == ([], [])
+
+
+async def test_an_embedder_that_is_away_stores_nothing() -> None:
+    index, embedder = FakeChunkIndex(), FakeEmbedder()
+    embedder.failing = True
+
+    with pytest.raises(EmbedderUnavailable):
+        await Indexing(index, embedder).index("red", GUIDE, "a.md", [chunk(0, "one")], 1)
+
+    assert index.writes == []
+
+
+async def test_a_store_that_is_away_is_told() -> None:
+    index = FakeChunkIndex()
+    index.failing = ChunkStoreUnavailable("away")
+
+    with pytest.raises(ChunkStoreUnavailable):
+        await Indexing(index, FakeEmbedder()).index("red", GUIDE, "a.md", [chunk(0, "one")], 1)
