@@ -29,6 +29,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _SAMPLED = "01"
 _LOG_DELAY_SECONDS = 0.02
+_TALKATIVE = ("boto3", "botocore", "urllib3")  # tell in passing where credentials were found
 
 
 @dataclass(slots=True)  # not frozen: that would triple the cost of making one, and one is made for each call
@@ -200,3 +201,5 @@ def configure_logging(service_name: str, *, buffered: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
