@@ -15,15 +15,8 @@ from services.ingest.ingesting import Ingesting
 from services.ingest.models import Document, FileKey, Ingested, Job, LeasedJob, NewJob, PageRequest
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
-from tests.fakes.ingest import (
-    Clock,
-    FakeChunkIndexer,
-    FakeDocumentRegistry,
-    FakeFileStore,
-    FakeJobStore,
-    FakeParser,
-    WordCounter,
-)
+from tests.fakes.ingest import FakeChunkIndexer, FakeFileStore, FakeParser, WordCounter
+from tests.fakes.ingest_stores import Clock, FakeDocumentRegistry, FakeJobStore
 
 LEASE_SECONDS = 30.0
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.ingest.models import Document, DocumentState, DocumentTotals, Job, PageRequest, Pointed
 from services.ingest.ports import DocumentRegistry
-from tests.fakes.ingest import Clock
+from tests.fakes.ingest_stores import Clock
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 

@@ -10,7 +10,7 @@ from services.ingest.ports import DocumentRegistry
 from services.ingest.wiring import MIGRATIONS
 from services.storage.postgres import open_store
 from tests.contract.ingest.document_registry_contract import A, DocumentRegistryContract
-from tests.fakes.ingest import FakeDocumentRegistry
+from tests.fakes.ingest_stores import FakeDocumentRegistry
 
 
 class TestFakeDocumentRegistry(DocumentRegistryContract):

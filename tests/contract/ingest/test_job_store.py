@@ -10,7 +10,7 @@ from services.ingest.errors import JobStoreUnavailable
 from services.ingest.wiring import MIGRATIONS
 from services.storage.postgres import open_store
 from tests.contract.ingest.job_store_contract import JobStoreContract, Store, created, new_job
-from tests.fakes.ingest import FakeJobStore
+from tests.fakes.ingest_stores import FakeJobStore
 
 
 class TestFakeJobStore(JobStoreContract):

@@ -27,7 +27,7 @@ class Away(Exception):
     """What it answers with when it is to seem out of order."""
 
 
-class RagStandIn(_Servicer):
+class RagStandIn(_Servicer):  # type: ignore[misc]
     """Keeps the promises of IndexChunks and DeleteDocumentChunks; `away` breaks both, `refuses` the first."""
 
     def __init__(self) -> None:
