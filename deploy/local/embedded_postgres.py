@@ -47,10 +47,11 @@ class EmbeddedPostgres:
     readable by the owner alone. The server ends with the process that started it.
 
     Args:
-        folder: holds the data, the log and the password; made when missing.
+        folder: holds the data and the password; made when missing.
         socket_folder: private folder for the socket; must exist. Its path must be short.
         access_rules: lines of pg_hba.conf before the one that refuses everybody else.
         settings: further lines of postgresql.conf.
+        log: file the server's messages are added to; `postgres.log` beside the data when not given.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class EmbeddedPostgres:
         *,
         access_rules: tuple[str, ...] = ("local all all scram-sha-256",),
         settings: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
         self._folder = folder.resolve()
         self._data = self._folder / "data"
-        self._log = self._folder / "postgres.log"
+        self._log = log or self._folder / "postgres.log"
         self._password_file = self._folder / "superuser.password"
         self._socket_folder = socket_folder.resolve()
         self._access_rules = access_rules
@@ -127,7 +129,7 @@ class EmbeddedPostgres:
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=5).close()
             except psycopg.OperationalError:
-                time.sleep(0.02)
+                time.sleep(0.04)
             else:
                 return
         raise PostgresFailed(f"PostgreSQL did not answer within {timeout_seconds:.0f} seconds:\n{self._log_end()}")
@@ -189,6 +191,7 @@ class EmbeddedPostgres:
         outcome = subprocess.run(
             arguments,
             capture_output=True,
+            start_new_session=True,  # A Ctrl-C is for us: it is heard when this is done.
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             cwd="/",
             user=self._user.user,

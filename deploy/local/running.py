@@ -62,7 +62,9 @@ async def _run_in(settings: LocalSettings, folder: RunFolder, signals: StopSigna
     began = time.monotonic()
     secrets = generated_secrets(settings.data_dir)
     logs = LogFolder(settings.data_dir / "logs")
-    postgres = EmbeddedPostgres(settings.data_dir / "postgres", folder.postgres, access_rules=ACCESS_RULES)
+    postgres = EmbeddedPostgres(
+        settings.data_dir / "postgres", folder.postgres, access_rules=ACCESS_RULES, log=logs.path("postgres")
+    )
     try:
         prepared = DoneOnce(settings.data_dir / "prepared.json")
         if not len(prepared):

@@ -99,7 +99,7 @@ class Supervisor:
                 await asyncio.to_thread(self._postgres.wait)
             if time.monotonic() - rotated > _ROTATE_SECONDS:
                 rotated = time.monotonic()
-                self._logs.rotate(self._children)
+                self._logs.rotate([*self._children, "postgres"])
 
     async def stop(self) -> None:
         """End everything in order, each child gently first; PostgreSQL last. May be cancelled to call `kill`."""

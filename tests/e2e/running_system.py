@@ -152,7 +152,7 @@ class RunningSystem:
 
     def logs(self) -> str:
         """The end of every log."""
-        paths = [*sorted((self.data_dir / "logs").glob("*.log")), self.data_dir / "postgres" / "postgres.log"]
+        paths = sorted((self.data_dir / "logs").glob("*.log"))
         return "\n".join(
             f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in paths if path.exists()
         )

@@ -37,6 +37,14 @@ from tests.performance.invoke_endpoint import invoke_endpoint
 ROUNDS = 7
 KEY = "k" * 48
 _PASSWORDS = dict.fromkeys((READER, *STORE_ROLES.values()), "only-for-measurements")
+_FUNCTION_ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 _QUESTION = "How many customers do we have?"
 _MESSAGES: Mapping[str, tuple[str, Any]] = {
     "router": (
@@ -64,7 +72,7 @@ def _compare_handlers(part: str, environment: Mapping[str, str]) -> dict[str, fl
     floor_event = _floor_event(floor)
     with invoke_endpoint() as url:
         # The router asks two functions, which know nothing; so its floor asks one.
-        asked = {"AWS_ENDPOINT_URL_LAMBDA": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+        asked = {"AWS_ENDPOINT_URL_LAMBDA": url}
         calls = asked if part == "router" else {}
         return _compare(
             f"cold_handler_{part}",
@@ -111,13 +119,13 @@ def _first_event(module: str, event: Mapping[str, Any], environment: Mapping[str
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        env={"PATH": os.environ["PATH"], "AWS_REGION": "us-east-1", **environment},
+        env={**_FUNCTION_ENVIRONMENT, **environment},
     )
     if outcome.returncode:
         raise RuntimeError(f"{module} failed:\n{outcome.stderr[-3000:]}")
     figures = json.loads(outcome.stdout.splitlines()[-1])
     if figures["outcome"] not in ("OK", "INVALID_ARGUMENT", 200, 422):
-        raise RuntimeError(f"{module} answered {figures['outcome']}")
+        raise RuntimeError(f"{module} answered {figures['outcome']}:\n{outcome.stdout[-1000:]}{outcome.stderr[-1000:]}")
     return float(figures["total_ms"])
 
 
@@ -138,7 +146,7 @@ def _until_listening(arguments: list[str], part: str, environment: Mapping[str, 
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         cwd=REPOSITORY,
-        env={"PATH": os.environ["PATH"], "AWS_REGION": "us-east-1", **environment, **own},
+        env={**_FUNCTION_ENVIRONMENT, **environment, **own},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
