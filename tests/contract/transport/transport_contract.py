@@ -160,7 +160,7 @@ class TransportContract:
 
         assert (failure.code, failure.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
         assert failure.domain == "transport.diglot"
-        assert 0.25 < time.monotonic() - started_at < 2
+        assert 0.25 < time.monotonic() - started_at < 4
 
     async def test_the_callee_stops_at_the_deadline(self, carrier: Carrier) -> None:
         text = unique("stopped")
