@@ -6,6 +6,8 @@ from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import is_explaining
+from services.sql.grounding.thesaurus import MONEY_WORDS
+from services.sql.grounding.words import stem
 from services.sql.models import Assessment, NoDraft, SqlDraft
 
 MAX_REASON = 300
@@ -47,7 +49,9 @@ def _coverage(mentions: list[Mention]) -> float:
         return 0.0
     linked = 0.0
     for item in mentions:
-        if item.kind in {"table", "column"}:
+        if item.kind in {"table", "column"} and stem(item.text.lower()) in MONEY_WORDS:
+            linked += 0.9  # "sales" means the amounts, whatever their column is called
+        elif item.kind in {"table", "column"}:
             linked += item.content * (item.quality if item.quality >= 0.7 else 0.6 * item.quality)
         elif item.kind == "value" or item.values:
             linked += 0.9 * item.content

@@ -12,13 +12,13 @@ from services.sql.grounding.explaining import confidence_of, explain, unmatched_
 from services.sql.grounding.from_clause import CannotCompile
 from services.sql.grounding.join_paths import JoinGraph, build_join_graph, with_keys_spelled_out
 from services.sql.grounding.lexicon import Lexicon, build_lexicon, read_names
-from services.sql.grounding.linking import link_question
+from services.sql.grounding.linking import MOST_TOKENS, link_question
 from services.sql.grounding.reading import read_question
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.words import split_question
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 
 LEAST_CONFIDENCE = 0.4
-MOST_TOKENS = 120  # longer texts are no questions to a database
 KEPT_SCHEMAS = 8
 
 
@@ -50,11 +50,11 @@ class GroundedGenerator:
     def draft(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
         """What generate gives, for callers outside an event loop."""
         index = self._index_of(schema)
+        if len(split_question(question)) > MOST_TOKENS:
+            return NoDraft("The question is too long to be read as one query.")
         tokens, mentions = link_question(question, index.lexicon)
         if not tokens:
             return NoDraft("There is no question.")
-        if len(tokens) > MOST_TOKENS:
-            return NoDraft("The question is too long to be read as one query.")
         loose = Reading(tokens, mentions, index.lexicon, index.graph)
         try:
             form, reading = read_question(tokens, mentions, index.lexicon, index.graph)

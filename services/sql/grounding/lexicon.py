@@ -111,7 +111,8 @@ class Lexicon:
     tables_by_stem: dict[str, list[str]] = field(default_factory=dict)
     columns_by_stem: dict[str, list[ColumnEntry]] = field(default_factory=dict)
     comments_by_stem: dict[str, list[ColumnEntry]] = field(default_factory=dict)
-    values: dict[str, list[tuple[tuple[str, ...], ColumnEntry, str]]] = field(default_factory=dict)
+    values: dict[tuple[str, ...], list[tuple[ColumnEntry, str]]] = field(default_factory=dict)  # by all their stems
+    value_lengths: dict[str, int] = field(default_factory=dict)  # first stem → words of the longest value
 
     def hits(self, word: str) -> dict[str, float]:
         """Stems in names of the schema that this stem may stand for, with the quality of each; memorised."""
@@ -251,7 +252,7 @@ def build_lexicon(schema: Schema, names: NameWords, keys: frozenset[tuple[str, s
             names.tables[table.full_name],
             _comment_stems(table.comment),
             tuple(entries),
-            is_bridge=len(entries) - len(plain) >= 2 and len(plain) <= 2,
+            is_bridge=len(entries) - len(plain) >= 2 and len(plain) <= 2 and not any(one.is_numeric for one in plain),
         )
     return _indexed(Lexicon(tables, columns))
 
@@ -273,7 +274,8 @@ def _indexed(lexicon: Lexicon) -> Lexicon:
     by_table: dict[str, list[str]] = defaultdict(list)
     by_column: dict[str, list[ColumnEntry]] = defaultdict(list)
     by_comment: dict[str, list[ColumnEntry]] = defaultdict(list)
-    values: dict[str, list[tuple[tuple[str, ...], ColumnEntry, str]]] = defaultdict(list)
+    values: dict[tuple[str, ...], list[tuple[ColumnEntry, str]]] = defaultdict(list)
+    lengths: dict[str, int] = {}
     for table in lexicon.tables.values():
         for word in table.stems:
             by_table[word].append(table.name)
@@ -285,9 +287,10 @@ def _indexed(lexicon: Lexicon) -> Lexicon:
         for value in entry.column.values:
             stems = value_stems(value)
             if stems and len(stems) <= 12:
-                values[stems[0]].append((stems, entry, value))
+                values[stems].append((entry, value))
+                lengths[stems[0]] = max(lengths.get(stems[0], 0), len(stems))
     lexicon.tables_by_stem, lexicon.columns_by_stem = dict(by_table), dict(by_column)
-    lexicon.comments_by_stem, lexicon.values = dict(by_comment), dict(values)
+    lexicon.comments_by_stem, lexicon.values, lexicon.value_lengths = dict(by_comment), dict(values), lengths
     lexicon.vocabulary = frozenset(by_table) | frozenset(by_column)
     return lexicon
 

@@ -24,15 +24,20 @@ from services.sql.grounding.wording import (
 )
 from services.sql.grounding.words import Token, split_question, stem, value_stems
 
+MOST_TOKENS = 120  # of a longer text only the beginning is linked
 LONGEST_NAME = 5  # words of one name
 INSIDE_NAMES = frozenset({"of", "the", "a", "an", "s", "'", "in"})
+HEAD_QUALITY = 0.82
 SILENT_HEADS = frozenset({"date", "id", "time", "year", "number"})  # people say "hired" for hire_date
 SWALLOWED = {"total": "sum", "sum": "sum", "averag": "avg", "maximum": "max", "minimum": "min"}
 
 
 def link_question(question: str, lexicon: Lexicon) -> tuple[list[Token], list[Mention]]:
-    """Tokens of the question and its mentions in order, without overlaps. Function words have no mention."""
-    tokens = split_question(question)
+    """Tokens of the question and its mentions in order, without overlaps. Function words have no mention.
+
+    Of a text longer than MOST_TOKENS only the beginning is read.
+    """
+    tokens = split_question(question)[:MOST_TOKENS]
     found: list[tuple[float, Mention]] = []
     for at in range(len(tokens)):
         found.extend(_cues_at(tokens, at))
@@ -202,6 +207,8 @@ def _coverage(hits: Sequence[dict[str, float]], stems: tuple[str, ...]) -> float
     if not left:
         return total / len(hits)
     head_named = stems[-1] not in left
+    if head_named and len(hits) == 1 and hits[0].get(stems[-1], 0) == 1.0:
+        return HEAD_QUALITY  # "items" for order_items: surer than any synonym
     return (total / len(hits)) * len(hits) / len(stems) * (1.1 if head_named else 0.75)
 
 
@@ -255,8 +262,7 @@ def _values_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple
         if piece.kind not in {"word", "number", "date"}:
             break
         run.extend(value_stems(piece.text) if piece.kind != "word" else (stem(piece.lower),))
-        candidates = lexicon.values.get(run[0], ())
-        if not candidates:
+        if not run or len(run) > lexicon.value_lengths.get(run[0], 0):
             break
         text = " ".join(one.text for one in tokens[at : at + offset + 1])
         links = _matching_values(lexicon, tuple(run), text, 0.0)
@@ -278,10 +284,9 @@ def _matching_values(lexicon: Lexicon, stems: tuple[str, ...], text: str, least:
     if not stems:
         return ()
     links = []
-    for value_words, entry, value in lexicon.values.get(stems[0], ()):
-        if value_words == stems:
-            quality = 1.0 if value == text else 0.95 if value.lower() == text.lower() else 0.85
-            links.append(ValueLink(entry, value, max(quality, least)))
+    for entry, value in lexicon.values.get(stems, ()):
+        quality = 1.0 if value == text else 0.95 if value.lower() == text.lower() else 0.85
+        links.append(ValueLink(entry, value, max(quality, least)))
     return tuple(links[:40])
 
 

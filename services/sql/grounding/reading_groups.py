@@ -47,6 +47,18 @@ def read_groups(reading: Reading) -> None:
         elif item.is_cue("by") and has_aggregate(reading):
             _group_at(reading, index, certain=True)
     _adverbs(reading)
+    _asked_time(reading)
+
+
+def _asked_time(reading: Reading) -> None:
+    """In "which month had the highest sales" the unit of time is what is asked for."""
+    if reading.groups or not any(isinstance(order.operand, Measure) for order in reading.order):
+        return
+    for item in reading.items[:2]:
+        unit = TIME_UNITS.get(item.text.lower().removesuffix("s"), "")
+        if unit and item.first <= 2 and item.kind == "word" and not item.used and _add_time(reading, unit):
+            item.used = True
+            return
 
 
 def _adverbs(reading: Reading) -> None:
@@ -186,7 +198,11 @@ def read_order(reading: Reading) -> None:
             and "of" not in reading.words_between(index, min(index + 1, len(items) - 1))
         ):
             continue
-        if _sort_key(reading, index, descending=direction == "desc"):
+        start = index
+        if item.first == 0 and (by := next((one for one in range(index, len(items)) if items[one].is_cue("by")), None)):
+            start = by  # "Sort the titles by price"
+        if _sort_key(reading, start, descending=direction == "desc"):
+            items[start].used = True
             item.used = True
     for item in items:
         if item.is_cue("direction"):

@@ -35,7 +35,9 @@ def link_loose_tables(reading: Reading) -> None:
             denied = further
             continue
         if negated:
-            inner = tuple(condition for condition in reading.conditions if getattr(condition, "ref", ("",))[0] == table)
+            inner = tuple(
+                one for one in reading.conditions if _lies_behind(reading, getattr(one, "ref", ("", ""))[0], table)
+            )
             reading.conditions = [condition for condition in reading.conditions if condition not in inner]
             denied = Exists(reading.subject, table, inner, negated=True)
             reading.conditions.append(denied)
@@ -46,6 +48,14 @@ def link_loose_tables(reading: Reading) -> None:
         elif not to_one and not _conditions_reach(reading, table):
             reading.conditions.append(Exists(reading.subject, table))
             reading.notes.append(f"“{item.text}” → some row of {table}")
+
+
+def _lies_behind(reading: Reading, other: str, table: str) -> bool:
+    """Whether a condition's table is the one denied, or is reached from the subject through it."""
+    if not other or other == reading.subject:
+        return False
+    way = reading.graph.path((reading.subject,), other) or ()
+    return other == table or any(edge.target == table for edge in way)
 
 
 def _conditions_reach(reading: Reading, table: str) -> bool:

@@ -286,6 +286,15 @@ def _column(reading: Reading, index: int) -> None:
     entry = reading.column_of(index)
     if entry is None or item.quality < 0.45:
         return
+    if any(isinstance(one, Measure) and one.function == "count" and one.ref == entry.ref for one in reading.outputs):
+        item.used = True  # "how many kinds of genres" names it twice
+        return
+    named_before = any(one.kind == "table" and reading.subject in one.tables for one in reading.items[:index])
+    beside_rows = not reading.outputs and named_before and _is_paired(reading, index) and not _orders_before(reading)
+    if beside_rows and reading.graph.path((reading.subject,), entry.table, to_one=True) is not None:
+        names = [name.ref for name in reading.lexicon.tables[reading.subject].named()]
+        names = names or [(reading.subject, column) for column in reading.graph.keys.get(reading.subject, ())]
+        reading.outputs.extend(ColumnOf(ref) for ref in names)
     if item.quality < 0.6 and reading.outputs:
         reading.doubt *= 0.97
         return
@@ -307,6 +316,11 @@ def _column(reading: Reading, index: int) -> None:
     parts = reading.lexicon.tables[entry.table].named()
     if entry in parts and len(parts) == 2 and reading.tokens[item.first].stem == "name" and item.content == 1:
         reading.outputs[-1:] = [ColumnOf(part.ref) for part in parts]
+
+
+def _orders_before(reading: Reading) -> bool:
+    """Whether a superlative has taken "their" column already: "the customers with their latest order"."""
+    return any(isinstance(order.operand, ColumnOf) for order in reading.order) and reading.limit is not None
 
 
 def _shows_rows(reading: Reading, index: int) -> bool:

@@ -138,6 +138,9 @@ class Reading:
         found: dict[str, float] = {}
         for later in range(index + 1, min(index + 6, len(self.items))):
             item = self.items[later]
+            if item.owner:
+                found[item.owner] = 0.5
+                break
             if item.kind == "table":
                 if set(self.words_between(later - 1, later)) & {"of", "for", "from"} or later == index + 1:
                     for table, quality in item.tables.items():

@@ -186,6 +186,9 @@ def choose_value(reading: Reading, index: int) -> ValueLink:
         anchors = [*mentioned, *([reading.subject] if reading.subject else [])]
         nearest = min((reading.graph.distance(entry.table, one) for one in anchors), default=0)
         points -= 0.06 * min(nearest, 5) + (0.6 if nearest >= 99 else 0.0)
+        before = index - 2 if index > 1 and reading.items[index - 1].text == "from" else index - 1
+        if before >= 0 and reading.items[before].kind == "table":
+            points += 0.35 * reading.items[before].tables.get(entry.table, 0.0)  # "authors from Germany"
         if entry.is_name:
             points += 0.03
         return points, -len(entry.column.values), entry.table + entry.column.name

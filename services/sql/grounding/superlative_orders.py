@@ -45,6 +45,8 @@ def _ordered_by_column(reading: Reading, ref: tuple[str, str], descending: bool,
     ):
         reading.conditions.append(CompareToMeasure(ref, "=", Measure("max" if descending else "min", table, ref)))
         return
+    if reading.limit is not None:
+        raise Unreadable("It asks for two superlatives at once.")
     if not asked:
         reading.subject = table
     reading.order.append(Ordering(ColumnOf(entry.ref), descending))
@@ -170,6 +172,13 @@ def order_by_named(
         after = reading.next_index(at, skip=("distinct",))
         if after is None or item.cue is None:
             return False
+        if item.cue.kind == "count" and items[after].kind == "column":
+            counted = reading.column_of(after, wanted="numeric")  # "the highest number of pages" is a column
+            if counted is not None and not counted.is_year:
+                reading.note(at, "")
+                reading.note(after, "")
+                _extreme(reading, counted.ref, descending, limit, index)
+                return True
         measure = _aggregate_over(reading, item.cue.kind, item.cue.data, after)
         if measure is None:
             return False

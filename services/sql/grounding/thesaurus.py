@@ -16,7 +16,7 @@ player play
 company firm business organization organisation enterprise
 product item article good merchandise
 category kind type class genre
-order purchase
+order purchase buy
 salary pay wage compensation earnings
 doctor physician
 patient case
@@ -272,6 +272,10 @@ def _equivalent_values() -> dict[str, tuple[str, ...]]:
             table[current] = (*table[current][:-1], *f"{last} {piece}".split(","))
             continue
         table[current] = tuple(piece.split(","))
+    for adjective, countries in list(table.items()):
+        if adjective not in _CODES:
+            for country in countries:
+                table[country] = (*table.get(country, ()), adjective)
     return table
 
 

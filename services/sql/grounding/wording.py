@@ -66,7 +66,7 @@ def _say(kind: str, data: str, phrases: str, hints: str = "") -> None:
 _say(
     "count",
     "",
-    "how many|number of|the number of|count of|total number of|total count of|numbers of|quantity of|"
+    "how many|number of|the number of|count of|total number of|total count of|numbers of|"
     "count how many|# of|how often|number|count|count the number of|number of times|how many times",
 )
 _say(
