@@ -8,6 +8,7 @@ wrong: the text that runs should mean what was written, and an allow-list should
 from typing import ClassVar
 
 from sqlglot.dialects.postgres import Postgres
+from sqlglot.generators.postgres import PostgresGenerator
 from sqlglot.parsers.postgres import PostgresParser
 
 # Calls with a grammar of their own ("x FROM y", "x AS type", …). Everything else is name(argument, …).
@@ -31,7 +32,14 @@ class GuardParser(PostgresParser):
         """Keep silent: the warning would hold the statement, and statements are not logged."""
 
 
+class GuardGenerator(PostgresGenerator):
+    """PostgreSQL's generator, writing f(DISTINCT a, b) as it stands; of itself it would make a row of the two."""
+
+    MULTI_ARG_DISTINCT = True
+
+
 class GuardDialect(Postgres):
     """What `query_guard` parses with and writes with."""
 
     Parser = GuardParser
+    Generator = GuardGenerator

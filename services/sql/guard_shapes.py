@@ -8,11 +8,29 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from services.sql.guard_syntax import KEYWORDS
+
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 # What needs parentheses between BETWEEN and AND.
 _NOT_BETWEEN = (exp.AtTimeZone, exp.Collate, exp.Connector, exp.Not, exp.Like, exp.ILike, exp.SimilarTo, exp.In, exp.Is,
                 exp.Between)  # fmt: skip
 _AROUND_A_QUERY = (exp.Subquery, exp.CTE, exp.SetOperation, exp.Exists, exp.Any, exp.All, exp.In)
+_BEFORE_ANY = (*_COMPARISONS, exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike)
+# Calls that are syntax of their own in PostgreSQL: how many arguments, and no DISTINCT, OVER or FILTER.
+_SYNTAX_CALLS = {
+    "coalesce": (1, None),
+    "greatest": (1, None),
+    "least": (1, None),
+    "grouping": (1, None),
+    "nullif": (2, 2),
+}
+_FIELDS = frozenset(
+    {
+        "century", "day", "decade", "dow", "doy", "epoch", "hour", "isodow", "isoyear", "julian", "microseconds",
+        "millennium", "milliseconds", "minute", "month", "quarter", "second", "timezone", "timezone_hour",
+        "timezone_minute", "week", "year",
+    }
+)  # fmt: skip
 _ON_ITS_OWN = ("order", "limit", "offset", "with_")
 
 
@@ -22,7 +40,33 @@ def has_postgres_shape(node: exp.Expr) -> bool:
         case exp.Select() | exp.SetOperation():
             return _stands_right(node) and (not isinstance(node, exp.Select) or _is_whole(node))
         case exp.Star():
-            return isinstance(node.parent, exp.Select | exp.Column | exp.Anonymous)
+            return isinstance(node.parent, exp.Select | exp.Column) or _is_counted(node)
+        case exp.Anonymous():
+            return _is_right_call(node)
+        case exp.Window() | exp.Filter() | exp.WithinGroup() if node.arg_key != "windows":
+            inner = node.this
+            return isinstance(inner, exp.Filter | exp.WithinGroup) or (
+                isinstance(inner, exp.Anonymous) and inner.name.lower() not in _SYNTAX_CALLS
+            )
+        case exp.Any() | exp.All():
+            is_right = isinstance(node.parent, _BEFORE_ANY) and node.arg_key == "expression"
+            return is_right and isinstance(node.this, exp.Paren | exp.Select | exp.Subquery | exp.Array)
+        case exp.Tuple():
+            return bool(node.expressions) or isinstance(node.parent, exp.GroupingSets)
+        case exp.Values():
+            return isinstance(node.parent, exp.From | exp.Join | exp.Subquery)
+        case exp.Rollup() | exp.Cube() | exp.GroupingSets():
+            return bool(node.expressions)
+        case exp.DataTypeParam():
+            return isinstance(node.this, exp.Literal)
+        case exp.WindowSpec():
+            return bool(node.args.get("start"))  # without an end it runs to the current row
+        case exp.Kwarg():
+            return node.this.name.lower() not in KEYWORDS
+        case exp.Extract():
+            return node.this.name.lower() in _FIELDS
+        case exp.DataType():
+            return node.this != exp.DType.ARRAY or len(node.expressions) == 1
         case exp.Group():
             return any(node.args.values())
         case exp.In():
@@ -35,7 +79,9 @@ def has_postgres_shape(node: exp.Expr) -> bool:
         case exp.Join():
             return _is_joined(node)
         case exp.Distinct():
-            return isinstance(node.parent, exp.Select) or _is_first_argument(node)
+            if isinstance(node.parent, exp.Select):
+                return True
+            return bool(node.expressions) and _is_first_argument(node)
         case exp.Order() if isinstance(node.parent, exp.Anonymous):
             return node.this is not None
         case exp.Alias():
@@ -55,6 +101,25 @@ def _stands_right(node: exp.Expr) -> bool:
     if isinstance(parent, exp.Anonymous):
         return parent.name.lower() == "array" and len(parent.expressions) == 1
     return parent is None or isinstance(parent, _AROUND_A_QUERY)
+
+
+def _is_counted(node: exp.Star) -> bool:
+    parent = node.parent
+    return isinstance(parent, exp.Anonymous) and parent.name.lower() == "count" and len(parent.expressions) == 1
+
+
+def _is_right_call(node: exp.Anonymous) -> bool:
+    name, arguments = node.name.lower(), node.expressions
+    if name == "array":
+        is_query = len(arguments) == 1 and isinstance(arguments[0], exp.Select | exp.SetOperation)
+        return is_query and not isinstance(node.parent, exp.Table | exp.Lateral)
+    if name in {"all", "some"}:  # `= ALL (array)`, which sqlglot takes for a call
+        return len(arguments) == 1 and isinstance(node.parent, _BEFORE_ANY) and node.arg_key == "expression"
+    if name not in _SYNTAX_CALLS:
+        return True
+    least, most = _SYNTAX_CALLS[name]
+    has_right_number = least <= len(arguments) <= (most or len(arguments))
+    return has_right_number and not any(isinstance(part, exp.Distinct | exp.Order) for part in arguments)
 
 
 def _is_first_argument(node: exp.Expr) -> bool:

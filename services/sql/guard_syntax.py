@@ -108,6 +108,8 @@ FUNCTIONS: frozenset[str] = frozenset(
     age clock_timestamp date_bin date_part date_trunc isfinite justify_days justify_hours justify_interval make_date
     make_interval make_time make_timestamp make_timestamptz now statement_timestamp timezone transaction_timestamp
 
+    all some
+
     coalesce greatest least nullif row num_nonnulls num_nulls array current_time current_timestamp localtime
     localtimestamp
 

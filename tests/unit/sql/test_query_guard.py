@@ -137,6 +137,11 @@ def test_an_offset_and_an_inner_limit_are_kept() -> None:
         "AND 2",
         "SELECT name FROM customers WHERE customer_id = ANY (ARRAY[1, 2]) AND customer_id <> ALL (SELECT 3)",
         "SELECT make_interval(days => 3)",
+        "SELECT 1 = ALL(ARRAY[1]), 'a' NOT LIKE ALL (ARRAY['b']), 2 = SOME(tags) FROM orders",
+        "SELECT ARRAY(SELECT 1 UNION SELECT 2), 2 = ANY(ARRAY(SELECT 1)), (1, 2) < ALL (SELECT 1, 2)",
+        "SELECT sum(total_amount) FILTER (WHERE true) OVER () FROM orders",
+        "SELECT sum(total_amount) OVER (ORDER BY placed_at RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW), "
+        "avg(total_amount) OVER (ORDER BY order_id ROWS UNBOUNDED PRECEDING) FROM orders",
     ],
 )  # fmt: skip
 def test_ordinary_reading_passes_and_stays_as_it_is_when_checked_again(sql: str) -> None:
@@ -237,6 +242,37 @@ def test_ordinary_reading_passes_and_stays_as_it_is_when_checked_again(sql: str)
 )  # fmt: skip
 def test_everything_else_is_refused_with_a_code(sql: str, code: RefusalCode) -> None:
     assert code_of(sql) == code
+
+
+def test_a_distinct_aggregate_of_two_arguments_is_written_as_it_stands() -> None:
+    sql = "SELECT STRING_AGG(DISTINCT status, ', ' ORDER BY status) FROM public.orders LIMIT 1001"
+
+    assert written(sql) == sql
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT ()",
+        "SELECT coalesce()",
+        "SELECT nullif(1)",
+        "SELECT sum(*) FROM orders",
+        "SELECT ANY (ARRAY[1])",
+        "SELECT sum(DISTINCT) FROM orders",
+        "SELECT extract(pg_sleep FROM now())",
+        "SELECT make_interval(select => 3)",
+        "SELECT * AS everything FROM orders",
+        "SELECT name FROM customers GROUP BY",
+        "SELECT 1 = 2 = 3",
+        "SELECT 1 WHERE 1 IN ()",
+        "SELECT name FROM customers LEFT JOIN orders",
+        "SELECT 1 UNION SELECT 2 IS 3",
+        "SELECT lower(SELECT 1)",
+        "SELECT case when true then 1 end OVER ()",
+    ],
+)
+def test_what_only_the_parser_forgives_is_refused(sql: str) -> None:
+    assert not GUARD.check(sql, SCHEMA).allowed
 
 
 def test_refusals_name_the_part_they_are_about() -> None:
