@@ -40,7 +40,10 @@ INSERT INTO documents (tenant, document_id, extension, content_type, size_bytes,
                        title, page_count, indexed_filename, state)
 VALUES (%(tenant)s, %(document_id)s, %(extension)s, %(content_type)s, 0, 0, 0, %(job_id)s, '', NULL, '', 'DELETING')
 ON CONFLICT (tenant, document_id) DO NOTHING"""
-_MARK_DELETING = f"UPDATE documents SET state = 'DELETING', update_time = clock_timestamp() WHERE {_THIS}"
+_MARK_RENAMED = f"UPDATE documents SET renamed = true, update_time = clock_timestamp() WHERE {_THIS}"
+_MARK_DELETING = (
+    f"UPDATE documents SET state = 'DELETING', renamed = false, update_time = clock_timestamp() WHERE {_THIS}"
+)
 
 
 class PostgresDocuments:
@@ -69,7 +72,8 @@ class PostgresDocuments:
     async def mark_indexed_filename(self, tenant: str, document_id: str, filename: str) -> None:
         async with opened(self._pool) as cursor:
             await cursor.execute(
-                f"UPDATE documents SET indexed_filename = %(filename)s WHERE {_THIS}",
+                f"UPDATE documents SET indexed_filename = %(filename)s, renamed = %(filename)s IS DISTINCT FROM"
+                f" {_OLDEST_NAME} WHERE {_THIS}",
                 {"tenant": tenant, "document_id": document_id, "filename": filename},
             )
 
@@ -108,8 +112,7 @@ class PostgresDocuments:
     async def list_unsettled(self, *, limit: int) -> list[Document]:
         async with opened(self._pool) as cursor:
             await cursor.execute(
-                f"SELECT {_COLUMNS} FROM documents WHERE state = 'DELETING' OR indexed_filename <> {_OLDEST_NAME}"
-                " ORDER BY update_time LIMIT %s",
+                f"SELECT {_COLUMNS} FROM documents WHERE renamed OR state = 'DELETING' ORDER BY update_time LIMIT %s",
                 (limit,),
             )
             return [_document(row) for row in await cursor.fetchall()]
@@ -158,8 +161,10 @@ async def _point(cursor: AsyncCursor[DictRow], tenant: str, filename: str, docum
     former = await _read(cursor, tenant, before)
     if former is not None and not former.filenames:
         return Pointed(document, orphan=await _mark_deleting(cursor, tenant, before))
-    renamed = former if former is not None and former.index_shows_old_name else None
-    return Pointed(document, renamed=renamed)
+    if former is None or not former.index_shows_old_name:
+        return Pointed(document)
+    await cursor.execute(_MARK_RENAMED, {"tenant": tenant, "document_id": before})
+    return Pointed(document, renamed=former)
 
 
 async def _mark_deleting(cursor: AsyncCursor[DictRow], tenant: str, document_id: str) -> Document | None:

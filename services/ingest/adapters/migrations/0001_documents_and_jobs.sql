@@ -11,8 +11,9 @@ CREATE TABLE documents (
     chunk_count       integer     NOT NULL,
     token_count       integer     NOT NULL,
     job_id            text        NOT NULL,
-    -- The name the index shows; differs from the oldest name while a change is still to be told.
+    -- The name the index shows. It differs from the oldest name while the index is still to be told; then `renamed`.
     indexed_filename  text        NOT NULL,
+    renamed           boolean     NOT NULL DEFAULT false,
     state             text        NOT NULL CHECK (state IN ('READY', 'DELETING')),
     create_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
     update_time       timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -20,7 +21,7 @@ CREATE TABLE documents (
 );
 
 CREATE INDEX documents_newest ON documents (tenant, create_time DESC, document_id DESC) WHERE state = 'READY';
-CREATE INDEX documents_deleting ON documents (update_time) WHERE state = 'DELETING';
+CREATE INDEX documents_unsettled ON documents (update_time) WHERE renamed OR state = 'DELETING';
 
 CREATE TABLE filenames (
     tenant       text        NOT NULL,
