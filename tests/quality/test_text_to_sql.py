@@ -73,7 +73,7 @@ async def test_own_questions_are_answered_rightly_or_refused(
 
 @needs_evaluation_data()
 @pytest.mark.parametrize(
-    ("part", "least_subset", "least_precision"), [("text2sql_spider_pg", 0.60, 0.72), ("text2sql_defog", 0.25, 0.48)]
+    ("part", "least_subset", "least_precision"), [("text2sql_spider_pg", 0.60, 0.75), ("text2sql_defog", 0.25, 0.56)]
 )
 async def test_evaluation_questions(
     postgres_server: EmbeddedPostgres, tmp_path: Path, part: str, least_subset: float, least_precision: float
@@ -120,7 +120,7 @@ async def test_unanswerable_evaluation_questions_are_refused(postgres_server: Em
 
     refused = statistics.mean(isinstance(draft, NoDraft) for draft in drafts)
     print("unanswerable", {"n": len(questions), "refused": round(refused, 3)})
-    assert refused >= 0.92
+    assert refused >= 0.95
 
 
 @needs_evaluation_data()

@@ -25,7 +25,7 @@ def assess_question(question: str, draft: SqlDraft | NoDraft, lexicon: Lexicon) 
     computing = any(item.is_cue(*COMPUTING) for item in mentions)
     explaining = is_explaining(tokens)
     if isinstance(draft, SqlDraft):
-        score = 0.35 + 0.6 * draft.confidence
+        score = 0.35 + 0.65 * draft.confidence
         tables = draft.tables
     else:
         score = 0.75 * coverage**1.5 * strength

@@ -38,7 +38,8 @@ details entire whole complete full each different distinct unique first last cur
 separate against share arrange possible exact represent consist refer correspond common combine various similar
 total together wish want need know contain include come consider across available certain specific back around
 associate relate participate take make do does become enter order sort rank group breakdown split compare done put
-set keep kept say said ask question answer help think mean people person individual someone anyone everybody
+generate bring contribute create new money figure set keep kept say said ask question answer help think mean people
+person individual someone anyone everybody
 """.split()
 )
 
