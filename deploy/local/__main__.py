@@ -11,13 +11,8 @@ Settings, all optional, by environment:
   DATABASE_URL     another PostgreSQL to ask instead of the sample shop, best with a role that can only read
 """
 
-import asyncio
 import os
 import sys
-
-from deploy.local.errors import LocalError
-from deploy.local.running import run
-from deploy.local.settings import read_settings
 
 
 def main(arguments: list[str]) -> int:
@@ -26,14 +21,26 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0 if arguments[0] in ("-h", "--help") else 2
     try:
+        return _run()
+    except KeyboardInterrupt:  # Before anything was started; afterwards it is a stop signal like any other.
+        return 0
+
+
+def _run() -> int:
+    # Imported here, so that a Ctrl-C in the meantime is no traceback.
+    import asyncio
+
+    from deploy.local.errors import LocalError
+    from deploy.local.running import run
+    from deploy.local.settings import read_settings
+
+    try:
         settings = read_settings()
         os.umask(0o077)  # Whatever this and its children write is nobody else's business.
         return asyncio.run(run(settings))
     except LocalError as error:
         print(f"diglot: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 0
 
 
 if __name__ == "__main__":

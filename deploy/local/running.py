@@ -71,6 +71,9 @@ async def _run_in(settings: LocalSettings, folder: RunFolder, signals: StopSigna
             _say("first start: setting up PostgreSQL and the sample data..." if settings.sample else "first start...")
         postgres.begin()
         await _prepare(settings, postgres, secrets, prepared)
+        if signals.first.is_set():
+            postgres.stop()
+            return
         addresses = Addresses(
             internal_key=secrets["internal_key"],
             target_url=_target_url(settings, postgres, secrets),
