@@ -18,7 +18,7 @@ from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import split_question
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 
-LEAST_CONFIDENCE = 0.46  # below, more answers were wrong than right
+LEAST_CONFIDENCE = 0.435  # below, more answers were wrong than right
 KEPT_SCHEMAS = 8
 
 
