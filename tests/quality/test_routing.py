@@ -8,19 +8,20 @@ would have done, because nothing is lost by it.
 from __future__ import annotations
 
 import collections
-import re
-from html import unescape
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import docx
-import pypdfium2
 import pytest
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
+from services.ingest.adapters.parsing.formats import parse_bytes
+from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
+from services.ingest.chunking import Chunker
+from services.rag.models import Chunk
 from services.router.asking import Asking
-from tests.quality.document_library import Library, open_library
+from tests.quality.document_library import TENANT, Library, open_library
 from tests.quality.evaluation_data import (
     DEVELOPMENT,
     EVALUATION,
@@ -34,21 +35,25 @@ from tests.quality.sql_databases import load_database, read_schema
 
 pytestmark = [pytest.mark.quality, pytest.mark.timeout(3_600)]
 
+CHUNKER = Chunker(WordPieceTokens())
+CHUNKS_A_CALL = 256
 SAMPLE_DOCUMENTS = Path(__file__).parents[2] / "deploy" / "sample" / "documents"
 
 
-def text_of(path: Path) -> str:
-    """The text of a document, as plainly as it can be had."""
-    match path.suffix:
-        case ".pdf":
-            with pypdfium2.PdfDocument(path) as document:
-                return "\n\n".join(page.get_textpage().get_text_bounded() for page in document)
-        case ".docx":
-            return "\n\n".join(paragraph.text for paragraph in docx.Document(str(path)).paragraphs)
-        case ".html":
-            return unescape(re.sub(r"<[^>]+>", "\n", path.read_text(encoding="utf-8")))
-        case _:
-            return path.read_text(encoding="utf-8")
+def chunks_of(path: Path) -> list[Chunk]:
+    """A file parsed and cut by the parts that do it for an upload."""
+    document = parse_bytes(path.read_bytes(), path.suffix.removeprefix("."))
+    return [
+        Chunk(chunk.index, chunk.text, chunk.start, chunk.end, chunk.page, chunk.headings)
+        for chunk in CHUNKER.chunk(document)
+    ]
+
+
+async def add_file(library: Library, path: Path) -> None:
+    name = f"documents/{sha256(path.name.encode()).hexdigest()}"
+    chunks = chunks_of(path)
+    for first in range(0, len(chunks), CHUNKS_A_CALL):
+        await library.indexing.index(TENANT, name, path.name, chunks[first : first + CHUNKS_A_CALL], len(chunks))
 
 
 async def route_of(router: Asking, question: str) -> str:
@@ -60,7 +65,7 @@ async def test_own_questions_go_where_they_belong(store_url: str, shop_url: str)
     questions = read_lines(DEVELOPMENT / "routing" / "questions.jsonl")
     async with open_library(store_url) as library:
         for path in sorted(SAMPLE_DOCUMENTS.iterdir()):
-            await library.add(path.name, text_of(path))
+            await add_file(library, path)
         router = router_between(library, await read_schema(shop_url))
         routed = [(row, await route_of(router, row["question"])) for row in questions]
 
@@ -101,7 +106,7 @@ async def test_evaluation_questions_go_where_they_belong(
 async def _fill(library: Library, collection: str) -> None:
     folders = {"xquad": "qa_xquad/public/articles", "financebench": "qa_financebench/public/pdfs"}
     for path in sorted((EVALUATION / folders[collection]).iterdir()):
-        await library.add(path.name, text_of(path))
+        await add_file(library, path)
 
 
 def _script_of(name: str) -> Path:
