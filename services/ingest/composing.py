@@ -5,9 +5,11 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.ingest.errors import FileWithoutText
+from services.ingest.errors import FileBroken, FileWithoutText
 from services.ingest.models import Block, BlockKind, ParsedDocument
 
+# A table of wide headers can grow a hundredfold when each row repeats them.
+MAX_TEXT_CHARACTERS = 100_000_000
 MAX_HEADING_CHARACTERS = 200
 MAX_HEADINGS_DEEP = 8
 MAX_TITLE_CHARACTERS = 300
@@ -32,7 +34,7 @@ def compose(pieces: Iterable[Piece], *, title: str = "", page_count: int | None 
     Characters that no text holds (controls, lone surrogates, byte order marks) are left out. Without a title the first
     outermost heading serves.
 
-    Raises: FileWithoutText: no piece holds a letter or digit.
+    Raises: FileWithoutText: no piece holds a letter or digit. FileBroken: there is more than MAX_TEXT_CHARACTERS.
     """
     parts: list[str] = []
     blocks: list[Block] = []
@@ -43,6 +45,8 @@ def compose(pieces: Iterable[Piece], *, title: str = "", page_count: int | None 
         text = clean_text(piece.text)
         if not text:
             continue
+        if length > MAX_TEXT_CHARACTERS:
+            raise FileBroken(f"the file unpacks to more than {MAX_TEXT_CHARACTERS:,} characters of text")
         if previous is not None:
             gap = "\n" if previous in _TIGHT and piece.kind is previous else "\n\n"
             parts.append(gap)

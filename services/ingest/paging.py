@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -12,6 +13,7 @@ from services.ingest.models import PageRequest
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
+_ID = re.compile(r"[0-9a-f]{32,64}")
 
 Row = TypeVar("Row")
 Key = tuple[datetime | None, str]
@@ -46,6 +48,6 @@ def _read_token(list_name: str, token: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(time)
     except (ValueError, TypeError, binascii.Error):
         raise PageTokenInvalid from None
-    if name != list_name or not isinstance(identifier, str) or "\x00" in identifier or moment.tzinfo is None:
+    if name != list_name or not isinstance(identifier, str) or not _ID.fullmatch(identifier) or moment.tzinfo is None:
         raise PageTokenInvalid
     return moment, identifier

@@ -3,7 +3,7 @@
 import pytest
 
 from services.ingest.composing import Piece, clean_text, compose
-from services.ingest.errors import FileWithoutText
+from services.ingest.errors import FileBroken, FileWithoutText
 from services.ingest.models import BlockKind
 
 
@@ -58,6 +58,13 @@ def test_characters_that_no_text_holds_are_left_out() -> None:
     assert clean_text("a\x00b\x07c\ud800d\ufeffe\x85") == "abcde"
     assert clean_text("co\xadoperate\r\nnext\rlast\x0cpage") == "cooperate\nnext\nlast\npage"
     assert clean_text("e\u0301") == "\u00e9"
+
+
+def test_more_text_than_can_be_held_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingest.composing.MAX_TEXT_CHARACTERS", 100)
+
+    with pytest.raises(FileBroken, match="100 characters"):
+        compose(Piece(BlockKind.ROW, "header: value") for _ in range(1_000_000))
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "---", "\x00\x01", "* * *"])

@@ -61,6 +61,15 @@ def test_rows_of_a_table_stay_together_cell_by_cell() -> None:
     assert {block.kind for block in document.blocks} == {BlockKind.ROW}
 
 
+@pytest.mark.parametrize("marker", ["•", "-", "1.", "(a)", "12)"])
+def test_a_list_marker_is_no_cell(marker: str) -> None:
+    items = [Words(marker, 60, 100), Words("Short item", 90, 100), Words(marker, 60, 140), Words("Another", 90, 140)]
+
+    document = parse_pdf(pdf_of(items))
+
+    assert texts_of(document) == [f"{marker} Short item", f"{marker} Another"]
+
+
 def test_larger_letters_are_headings_by_size() -> None:
     body = ["Body text that goes on for a while so that it outweighs", "all the headings on this page by far."]
     document = parse_pdf(

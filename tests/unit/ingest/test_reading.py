@@ -99,6 +99,7 @@ def token_of(*place: object) -> str:
         token_of("jobs", "2026-01-01T00:00:00", "a"),
         token_of("jobs", "2026-01-01T00:00:00+00:00", 7),
         token_of("jobs", "2026-01-01T00:00:00+00:00", "a\x00"),
+        token_of("jobs", "2026-01-01T00:00:00+00:00", "\ud800" * 32),
         token_of("jobs"),
         token_of(),
         base64.urlsafe_b64encode(b'{"a": 1}').decode(),

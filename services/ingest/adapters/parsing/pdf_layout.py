@@ -3,6 +3,7 @@
 Pure geometry. Coordinates are points with y growing downwards; a run is text on one line without a wide gap in it.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ _CANDIDATES = 12
 # A line that fills so much of its column is a stretched line of text, not a row of cells.
 _STRETCHED_SHARE = 0.8
 _PARAGRAPH_GAP_EMS = 0.75
+# A bullet or number stands apart from its item without being a cell.
+_LIST_MARKER = re.compile(r"[•◦▪●○■□‣⁃·*–-]|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]")
+_MARKER_GAP_EMS = 5.0
 _SAME_SIZE = 0.12
 
 
@@ -206,7 +210,8 @@ def _line(runs: Sequence[Run]) -> Line:
     for run in sorted(runs, key=lambda run: run.left):
         last = joined[-1] if joined else None
         em = max(run.size, last.size) if last else 0.0
-        if last is not None and run.left - last.right < 1.0 * em:
+        reach_ems = _MARKER_GAP_EMS if last is not None and _LIST_MARKER.fullmatch(last.text) else 1.0
+        if last is not None and run.left - last.right < reach_ems * em:
             space = "" if run.left - last.right < 0.15 * em else " "
             joined[-1] = Run(
                 last.left, min(last.top, run.top), run.right, max(last.bottom, run.bottom), last.text + space + run.text

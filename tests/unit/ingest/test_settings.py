@@ -1,0 +1,55 @@
+"""Settings: where they come from, and what a wrong one says."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.ingest.settings import IngestSettings
+
+SET = {
+    "DIGLOT_INTERNAL_KEY": "k" * 32,
+    "DIGLOT_STORE_URL": "postgresql://diglot:secret@host/store",
+    "DIGLOT_DATA_DIR": "data",
+    "INGEST_RAG_TARGET": "dns:///rag:50051",
+}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SET.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGEST_CHUNK_TOKENS", "100")
+
+    settings = IngestSettings()
+
+    assert (settings.rag_target, settings.data_dir, settings.chunk_tokens) == ("dns:///rag:50051", Path("data"), 100)
+    assert settings.store_url.get_secret_value() == SET["DIGLOT_STORE_URL"]
+    assert settings.background_work is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("DIGLOT_STORE_URL", "", "DIGLOT_STORE_URL is not set.*for example DIGLOT_STORE_URL=postgresql://"),
+        ("DIGLOT_STORE_URL", "mysql://secret@host", "DIGLOT_STORE_URL is no PostgreSQL address"),
+        ("INGEST_RAG_TARGET", "no target", "rag_target.*use dns:///rag:50051"),
+        ("INGEST_CHUNK_TOKENS", "300", "chunk_tokens"),
+        ("INGEST_LISTEN", "nowhere", "listen"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError) as caught:
+        IngestSettings()
+
+    message = " ".join(str(caught.value).split())
+    assert re.search(told, message)
+    assert "secret" not in message
