@@ -39,6 +39,8 @@ class Asked:
     """In "how many paid days …": the plural that is counted, in lower case; empty otherwise."""
     enumerates: bool
     """Whether it asks for a description or for several things rather than for one fact."""
+    asks_for_list: bool
+    """Whether it tells to list, show or count things."""
 
 
 def _set(words: str) -> frozenset[str]:
@@ -48,8 +50,9 @@ def _set(words: str) -> frozenset[str]:
 # A question may begin with a request to the one who is asked; the request says nothing about the documents.
 _REQUESTS = _set(
     """tell explain describe show list give find summarize summarise outline name please define know say state help
-    understand want need mean means meant"""
+    understand want need mean means meant count display"""
 )
+_LISTINGS = _set("show list give find count display")
 _DESCRIPTIONS = _set("explain describe summarize summarise outline list")
 _LEADS = _set("please kindly can could would will you i i'd we want need like to let me us help and")
 _PLURALS_WITHOUT_S = _set("people children men women staff sheep fish mice feet teeth")
@@ -103,6 +106,7 @@ def take_apart(question: str) -> Asked:
         names=_names(words, about),
         wanted=wanted,
         counted=_head([lowered[place] for place in sorted(counted_places)]),
+        asks_for_list=any(lowered[place] in _LISTINGS for place in requests),
         enumerates=bool(set(lowered[:4]) & _DESCRIPTIONS) or bool(re.match(r"(what|which) are\b", question.casefold())),
     )
 

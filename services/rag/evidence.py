@@ -30,6 +30,8 @@ _IN_HEADING, _IN_SENTENCE_BEFORE, _IN_SENTENCE_AFTER, _IN_PASSAGE, _IN_FILENAME 
 _IN_SENTENCE_REFERRED_TO = 0.9
 _REFERS_BACK = re.compile(r"(?:it|its|they|their|he|his|she|her|this|these|that|those|there|such|the)\b", re.IGNORECASE)
 _SAME_BEGINNING = 0.7
+# "List all products" is covered by any sentence that holds the one word, and no sentence lists them all.
+_LISTING_OF_ONE_TERM = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,13 @@ class Rarity:
     def __init__(self, asked: Asked, counts: TermCounts) -> None:
         self._weights = {term: self._weight(term, asked, counts) for term in asked.terms}
         self._total = sum(self._weights.values())
+        self._trust = _LISTING_OF_ONE_TERM if len(asked.terms) == 1 and asked.asks_for_list else 1.0
 
     def share(self, credit_of: dict[str, float]) -> float:
         """The weighted share that terms with a credit from 0 to 1 make of all; 0 for a question without terms."""
         if not self._total:
             return 0.0
-        return sum(self._weights[term] * credit for term, credit in credit_of.items()) / self._total
+        return self._trust * sum(self._weights[term] * credit for term, credit in credit_of.items()) / self._total
 
     def _weight(self, term: str, asked: Asked, counts: TermCounts) -> float:
         total = counts.chunk_count + _PRIOR_CHUNKS

@@ -17,7 +17,9 @@ _LIST_ITEM = re.compile(r"\s*(?:[-*•‣◦▪·–—o]|\(?(?:\d{1,3}|[a-zA-Z]
 _MARKUP = re.compile(r"\s*(?:[-*•‣◦▪·–—]\s+|#{1,6}\s+|>\s+|\|\s*)+")
 _RULE = re.compile(r"[\s|:=_*+#~-]*")
 _HEADING_MARK = re.compile(r"\s*#{1,6}\s")
-_KEY_VALUE = re.compile(r"\s*[\"']?[\w][\w /&()'-]{0,48}[\"']?\s*[:=]\s+\S|\s*[\w][\w /&()'-]{0,48}:\s*$")
+# "Monday: 9 to 5", but not a wrapped line of prose that happens to hold a colon: that begins with a small letter.
+_KEY = r"(?:[\"']\w[\w /&()'-]{0,48}[\"']|[^\Wa-z][\w /&()'-]{0,48}|\w+)"
+_KEY_VALUE = re.compile(rf"\s*{_KEY}\s*[:=]\s+\S|\s*{_KEY}:\s*$")
 _END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*|[。！？]+[”’」』]*)")
 _BREATH = re.compile(r"[;|]\s+|,\s+|\s+")
 _TAG_START = re.compile(r"<[A-Za-z/]")

@@ -39,6 +39,13 @@ def test_requests_are_not_what_a_question_is_about() -> None:
     assert take_apart("When does the show start?").terms == ("show", "start")
 
 
+def test_requests_to_list_things_are_told_from_requests_to_explain() -> None:
+    assert take_apart("Please list all products").asks_for_list
+    assert take_apart("count the orders").asks_for_list
+    assert not take_apart("explain the returns policy").asks_for_list
+    assert not take_apart("What does the list hold?").asks_for_list
+
+
 def test_names_are_words_with_capitals_and_digits() -> None:
     assert take_apart("Who designed the Sigrid in 2011?").names == {"sigrid", "2011"}
     assert take_apart("WHO DESIGNED THE FERRY SIGRID").names == frozenset()

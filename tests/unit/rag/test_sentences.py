@@ -83,6 +83,12 @@ def test_unpunctuated_text_is_cut_where_it_breathes() -> None:
     assert all(piece.endswith("words,") for piece in pieces)
 
 
+def test_a_wrapped_line_with_a_colon_goes_on() -> None:
+    text = "Goodwill is no substitute for\nan explanation: every answer says what happened."
+
+    assert cut(text) == [text]
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=600))
 def test_any_text_is_cut_into_stretches_in_order_that_hold_all_its_words(text: str) -> None:
     found = sentences_of(text)
