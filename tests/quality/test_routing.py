@@ -78,7 +78,7 @@ async def test_own_questions_go_where_they_belong(store_url: str, shop_url: str)
 
 
 @needs_evaluation_data()
-@pytest.mark.parametrize(("collection", "least_lenient"), [("xquad", 0.6), ("financebench", 0.5)])
+@pytest.mark.parametrize(("collection", "least_lenient"), [("xquad", 0.80), ("financebench", 0.70)])
 async def test_evaluation_questions_go_where_they_belong(
     collection: str, least_lenient: float, store_url: str, postgres_server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
