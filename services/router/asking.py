@@ -85,11 +85,12 @@ class Asking:
             raise sql
         if isinstance(sql, SourceFailed):
             assert not isinstance(documents, SourceFailed)
-            alone, missing = decide_alone(question, Route.DOCUMENTS, documents, thresholds=self._thresholds), sql
+            missing, there, given = sql, Route.DOCUMENTS, documents
         elif isinstance(documents, SourceFailed):
-            alone, missing = decide_alone(question, Route.SQL, sql, thresholds=self._thresholds), documents
+            missing, there, given = documents, Route.SQL, sql
         else:
             return decide(question, parts, sql=sql, documents=documents, thresholds=self._thresholds), []
+        alone = decide_alone(question, parts, there, given, thresholds=self._thresholds)
         if alone is None:
             alone = Decision(Route.NONE, 0.0, "The source that could be asked holds nothing on it.")
         said = f"{alone.reason} The other source could not be asked: {missing}"

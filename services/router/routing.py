@@ -47,15 +47,29 @@ def decide(
     return _hybrid_by_parts(scored, thresholds) or _by_whole(question, scored, sql, documents, thresholds)
 
 
-def decide_alone(question: str, route: Route, evidence: Evidence, *, thresholds: Thresholds) -> Decision | None:
-    """The decision when only one source could be asked; None where that source holds nothing on the question."""
-    score = _overall(evidence)
+def decide_alone(
+    question: str, parts: Sequence[Part], route: Route, evidence: Evidence, *, thresholds: Thresholds
+) -> Decision | None:
+    """The decision when only one source could be asked; None where that source holds nothing on the question.
+
+    Of a question in pieces the source is asked those it bears on: the rest may be for the source that is away, and
+    asked along it would spoil the answer to them.
+    """
+    fitting = [
+        (part.text, assessed)
+        for part, assessed in zip(parts, evidence.parts, strict=True)
+        if part.stands_alone and assessed.score >= thresholds.floor
+    ]
+    if fitting and len(fitting) < len(parts) and all(part.stands_alone for part in parts):
+        asked = join_parts([text for text, _ in fitting])
+        best = max((assessed for _, assessed in fitting), key=lambda assessed: assessed.score)
+        score = best.score
+    else:
+        asked, best, score = question, evidence.question, _overall(evidence)
     if score < thresholds.floor:
         return None
-    reason = (
-        f"{_subject(route)} bear{'s' if route is Route.SQL else ''} on it ({score:.2f}): {_sentence(evidence.question)}"
-    )
-    return Decision(route, _bounded(score / 2), reason, (SubQuestion(route, question),))
+    reason = f"{_subject(route)} bear{'s' if route is Route.SQL else ''} on it ({score:.2f}): {_sentence(best)}"
+    return Decision(route, _bounded(score / 2), reason, (SubQuestion(route, asked),))
 
 
 def _hybrid_by_parts(scored: Sequence[_Scored], thresholds: Thresholds) -> Decision | None:

@@ -222,6 +222,17 @@ async def test_a_source_that_is_down_does_not_stop_the_other() -> None:
     assert "could not be asked" in reply.decision.reason
 
 
+async def test_the_part_of_a_question_that_the_living_source_can_answer_is_answered() -> None:
+    documents = FakeDocumentSource({POLICY_PART: 0.9}, document_answer("15 days."))
+    database = FakeDatabaseSource(failure=SourceUnavailable("sql"))
+
+    reply = await asking(documents, database).ask(BOTH, top_k=3, auto_approve=True)
+
+    assert reply.status is Status.PARTIAL
+    assert documents.asked == [POLICY_PART]
+    assert [failure.route for failure in reply.failures] == [Route.SQL]
+
+
 @pytest.mark.parametrize("score", [0.1, 0.9])
 async def test_nothing_found_while_a_source_is_down_is_that_sources_error(score: float) -> None:
     database = FakeDatabaseSource(failure=SourceUnavailable("sql"))

@@ -113,11 +113,29 @@ def test_the_reason_names_the_evidence_of_both_sources() -> None:
 
 
 def test_a_source_asked_alone_is_chosen_only_above_the_floor() -> None:
-    chosen = decide_alone("the question", Route.SQL, evidence(0.8), thresholds=LIMITS)
+    chosen = decide_alone("the question", [], Route.SQL, evidence(0.8), thresholds=LIMITS)
 
     assert chosen is not None
     assert chosen.route is Route.SQL
-    assert decide_alone("the question", Route.SQL, evidence(0.2), thresholds=LIMITS) is None
+    assert decide_alone("the question", [], Route.SQL, evidence(0.2), thresholds=LIMITS) is None
+
+
+def test_a_source_asked_alone_is_asked_only_the_parts_it_bears_on() -> None:
+    parts = [Part("total sales", stands_alone=True), Part("vacation policy", stands_alone=True)]
+
+    chosen = decide_alone("the question", parts, Route.SQL, evidence(0.2, 0.9, 0.1), thresholds=LIMITS)
+
+    assert chosen is not None
+    assert [(sub.route, sub.question) for sub in chosen.sub_questions] == [(Route.SQL, "total sales")]
+
+
+def test_a_source_asked_alone_is_asked_the_whole_where_the_cut_is_a_guess() -> None:
+    parts = [Part("total sales", stands_alone=True), Part("prices", stands_alone=False)]
+
+    chosen = decide_alone("the question", parts, Route.SQL, evidence(0.8, 0.9, 0.1), thresholds=LIMITS)
+
+    assert chosen is not None
+    assert [sub.question for sub in chosen.sub_questions] == ["the question"]
 
 
 @pytest.mark.parametrize("sql", [0.0, 0.3, 0.74, 0.75, 1.0])
