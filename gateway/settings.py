@@ -45,7 +45,7 @@ class GatewaySettings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ALLOWED_ORIGINS")
     max_file_bytes: int = Field(50 * 1024 * 1024, gt=0, le=60 * 1024 * 1024, description="Below gRPC's message limit.")
     max_body_bytes: int = Field(1024 * 1024, gt=0, description="Of every body that is not a file.")
-    health_timeout_seconds: float = Field(1.5, gt=0, le=10)
+    health_timeout_seconds: float = Field(3, gt=0, le=10)
     stats_timeout_seconds: float = Field(3, gt=0, le=30)
     upload_timeout_seconds: float = Field(120, gt=0, le=890)
     transport: TransportSettings = Field(default_factory=TransportSettings)
