@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from gateway import documents, health, jobs, queries, sql_queries, system_info, uploads
+from gateway import docs, documents, health, jobs, queries, sql_queries, system_info, uploads
 from gateway.callees import Callees
 from gateway.identity import IdentityMiddleware
 from gateway.limits import BodyLimitMiddleware
@@ -19,7 +19,7 @@ from gateway.request_scope import REQUEST_ID_HEADER, RequestScopeMiddleware
 from gateway.settings import GatewaySettings
 from gateway.version import VERSION
 
-RESOURCES = (health, system_info, uploads, documents, jobs, queries, sql_queries)
+RESOURCES = (docs, health, system_info, uploads, documents, jobs, queries, sql_queries)
 DESCRIPTION = "One question, answered from documents and a PostgreSQL database, with proof."
 
 
@@ -29,6 +29,7 @@ def create_app(callees: Callees, settings: GatewaySettings) -> FastAPI:
         title="Diglot",
         version=VERSION,
         description=DESCRIPTION,
+        docs_url=None,  # docs.py serves it without a content delivery network
         redoc_url=None,
         redirect_slashes=False,
         middleware=_middleware(settings),

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.docs import DOCS_PATH, SCRIPT_PATH, STYLE_PATH
 from gateway.problems import problem_response
 from gateway.settings import ApiKey, GatewaySettings
 from services.transport.identity import Caller, acting_as
 
 LOCAL_CALLER = Caller("default", "local", frozenset({"user", "admin"}))
 # Read by load balancers and by people who do not have a key yet. They reveal nothing of a tenant.
-OPEN_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
+OPEN_PATHS = frozenset({"/health", DOCS_PATH, SCRIPT_PATH, STYLE_PATH, "/openapi.json"})
 OPEN_CALLER = Caller("default", "gateway", frozenset())
 
 _CHALLENGE = 'Bearer realm="diglot"'

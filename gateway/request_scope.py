@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.docs import DOCS_PATH, DOCS_POLICY
 from gateway.problems import ProblemRaised, problem_response
 from services.transport.telemetry import new_request
 
@@ -24,11 +25,6 @@ _SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 _CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'"
-# Swagger UI comes from a content delivery network and starts with an inline script.
-_DOCS_POLICY = (
-    "default-src 'none'; connect-src 'self'; frame-ancestors 'none'; img-src data: https://fastapi.tiangolo.com; "
-    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net"
-)
 
 
 class RequestScopeMiddleware:
@@ -54,7 +50,7 @@ class RequestScopeMiddleware:
                     sent[REQUEST_ID_HEADER] = request.request_id
                     for name, value in _SECURITY_HEADERS.items():
                         sent.setdefault(name, value)
-                    policy = _DOCS_POLICY if scope["path"] == "/docs" else _CLOSED_POLICY
+                    policy = DOCS_POLICY if scope["path"] == DOCS_PATH else _CLOSED_POLICY
                     sent.setdefault("Content-Security-Policy", policy)
                 await send(message)
 

@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 
@@ -187,6 +188,20 @@ async def test_docs_and_openapi_are_served(house: House) -> None:
 
     assert "swagger" in docs.text.lower()
     assert openapi.json()["info"]["title"] == "Diglot"
+
+
+async def test_docs_need_nothing_from_elsewhere(house: House) -> None:
+    docs = await house.client.get("/docs")
+
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", docs.text)
+    assert addresses
+    assert all(address.startswith(("/", "data:")) for address in addresses)
+    for address in addresses:
+        if address.startswith("/"):
+            asset = await house.client.get(address)
+            assert asset.status_code == 200
+            assert len(asset.content) > 10_000
+    assert "http" not in docs.headers["content-security-policy"]
 
 
 async def test_every_error_in_openapi_is_a_problem(house: House) -> None:
