@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.rag.asking import take_apart
 from services.rag.fusion import fuse_by_reciprocal_rank
 from services.rag.models import Embedding, IndexQuery, Retrieved, ScoredChunk, TermCounts
 from services.rag.ports import ChunkIndex, Embedder
 from services.rag.requests import read_documents, read_question, read_top_k
-from services.rag.words import terms_of
 
 DEFAULT_TOP_K = 8
 # Ranks past this hardly move the fused score; fetching them would only cost time.
@@ -55,11 +55,13 @@ class Searching:
         self, tenant: str, question: str, embedding: Embedding, *, depth: int, documents: tuple[str, ...] = ()
     ) -> Retrieved:
         """What both legs find for an embedded question."""
-        query = IndexQuery(tenant, embedding, tuple(terms_of(question)), depth, documents)
+        # Not every word: "explain" asks the one who searches and is not looked for.
+        query = IndexQuery(tenant, embedding, take_apart(question).terms, depth, documents)
         return await self._index.search(query)
 
 
 def fuse(retrieved: Retrieved) -> tuple[ScoredChunk, ...]:
-    """Every retrieved chunk, best first."""
+    """Every retrieved chunk, best first; of chunks that swap their ranks the nearer in meaning."""
     ranking = fuse_by_reciprocal_rank([retrieved.by_meaning, retrieved.by_words])
-    return tuple(ScoredChunk(retrieved.chunks[chunk], score) for chunk, score in ranking)
+    scored = [ScoredChunk(retrieved.chunks[chunk], score) for chunk, score in ranking]
+    return tuple(sorted(scored, key=lambda each: (-each.fused_score, -each.found.similarity)))

@@ -1,9 +1,10 @@
 """Settings of rag: read from the environment, refused by name."""
 
 import pytest
-from pydantic import ValidationError
 
 from services.rag.settings import RagSettings
+from services.transport.errors import SettingsRefused
+from services.transport.settings import read_settings
 
 KEY = "k" * 40
 
@@ -11,7 +12,7 @@ KEY = "k" * 40
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGLOT_INTERNAL_KEY", KEY)
-    for name in ("DIGLOT_STORE_URL", "RAG_STORE_URL", "RAG_LISTEN", "RAG_MIN_CERTAINTY"):
+    for name in ("DIGLOT_STORE_URL", "RAG_LISTEN", "RAG_MIN_CERTAINTY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -33,15 +34,15 @@ def test_a_store_that_is_no_postgresql_address_is_refused_with_an_example(
     if address is not None:
         monkeypatch.setenv("DIGLOT_STORE_URL", address)
 
-    with pytest.raises(ValidationError, match=r"DIGLOT_STORE_URL=postgresql://"):
-        RagSettings()
+    with pytest.raises(SettingsRefused, match=r"^DIGLOT_STORE_URL: .*DIGLOT_STORE_URL=postgresql://"):
+        read_settings(RagSettings)
 
 
 def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGLOT_STORE_URL", "postgres:diglot:hunter2@host")
 
-    with pytest.raises(ValidationError) as caught:
-        RagSettings()
+    with pytest.raises(SettingsRefused) as caught:
+        read_settings(RagSettings)
 
     assert "hunter2" not in str(caught.value)
 
@@ -50,5 +51,5 @@ def test_a_certainty_outside_its_bounds_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DIGLOT_STORE_URL", "postgresql://diglot@host/store")
     monkeypatch.setenv("RAG_MIN_CERTAINTY", "1.5")
 
-    with pytest.raises(ValidationError, match="min_certainty"):
-        RagSettings()
+    with pytest.raises(SettingsRefused, match=r"^RAG_MIN_CERTAINTY: "):
+        read_settings(RagSettings)

@@ -1,0 +1,37 @@
+"""What a search looks for, and in which order it gives what it found."""
+
+from services.rag.indexing import Indexing
+from services.rag.models import Chunk, ChunkId, FoundChunk, Retrieved, TermCounts
+from services.rag.searching import Searching, fuse
+from tests.fakes.rag import FakeChunkIndex, FakeEmbedder
+
+GUIDE = "documents/" + "a" * 64
+
+
+def found(index: int, similarity: float) -> FoundChunk:
+    return FoundChunk(GUIDE, "guide.md", Chunk(index, "text", 0, 4, None), similarity)
+
+
+def test_of_chunks_that_swap_their_ranks_the_nearer_in_meaning_comes_first() -> None:
+    far, near = found(0, 0.3), found(1, 0.4)
+    retrieved = Retrieved(
+        {far.id: far, near.id: near},
+        by_meaning=(near.id, far.id),
+        by_words=(far.id, near.id),
+        counts=TermCounts(2, {}),
+    )
+
+    assert [scored.found for scored in fuse(retrieved)] == [near, far]
+
+
+async def test_the_word_that_asks_is_not_looked_for() -> None:
+    index, embedder = FakeChunkIndex(), FakeEmbedder()
+    texts = ("This page explains itself.", "Ferries sail at nine.")
+    chunks = [Chunk(place, text, 0, len(text), None) for place, text in enumerate(texts)]
+    await Indexing(index, embedder).index("red", GUIDE, "guide.md", chunks, len(chunks))
+    searching = Searching(index, embedder)
+    [embedding] = await embedder.embed_queries(["explain the ferries"])
+
+    retrieved = await searching.retrieve("red", "explain the ferries", embedding, depth=5)
+
+    assert retrieved.by_words == (ChunkId(GUIDE, 1),)
