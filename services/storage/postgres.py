@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from services.storage.errors import MigrationFailed, MigrationRefused, StorageUnreachable, StorageUrlInvalid
+from services.storage.idle_check import IdleCheck
 from services.storage.migrations import Migration, outstanding, read_migrations
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ async def open_store(
         max_size=max_connections,
         open=False,
         configure=prepare,
-        check=AsyncConnectionPool.check_connection,
+        check=IdleCheck(),
         timeout=checkout_wait_seconds,
         name=schema,
         kwargs={"connect_timeout": 5, "application_name": f"diglot-{schema}"},

@@ -23,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from services.sql.adapters.postgres_values import register_array_of, size_bytes, value_adapters
 from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryTooCostly, SqlError, StatementTimeout
 from services.sql.models import ResultColumn, ResultTable, SqlValue
+from services.storage.idle_check import IdleCheck
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ async def open_target_pool(url: str, *, max_connections: int, checkout_wait_seco
         max_size=max_connections,
         open=False,
         configure=prepare,
-        check=AsyncConnectionPool.check_connection,
+        check=IdleCheck(),
         timeout=checkout_wait_seconds,
         reconnect_timeout=checkout_wait_seconds,
         name="target",
