@@ -36,10 +36,11 @@ class Answering:
     ) -> tuple[SqlQuery | NoDraft, ResultTable | None]:
         """The query with its rows, the query PENDING without rows, or why there is no query.
 
-        Raises: what `Generating.generate` and `Approvals.run` raise.
+        Raises: what `Generating.begin` and `Approvals.run_begun` raise.
         """
-        query = await self._generating.generate(owner, question)
-        if isinstance(query, NoDraft) or not auto_approve or self._policy is not AutoApprovePolicy.ALLOWED:
-            return query, None
-        approved = await self._approvals.approve(owner, query.id, sql_hash=query.sql_hash, note=BY_POLICY)
-        return await self._approvals.run_guarded(approved)
+        if not auto_approve or self._policy is not AutoApprovePolicy.ALLOWED:
+            return await self._generating.generate(owner, question), None
+        begun = await self._generating.begin(owner, question, note=BY_POLICY)
+        if isinstance(begun, NoDraft):
+            return begun, None
+        return await self._approvals.run_begun(begun)

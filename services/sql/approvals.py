@@ -135,21 +135,25 @@ class Approvals:
             raise SqlHashMismatch
         # Looked at again under the schema of now; the text that runs stays the approved one, to the letter.
         self._passed(query.sql, await self._knowledge.current())
-        return await self.run_guarded(query)
-
-    async def run_guarded(self, query: SqlQuery) -> tuple[SqlQuery, ResultTable]:
-        """Run an approved query that has passed the guard a moment ago. Raises what `run` raises."""
-        begun = await self._store.begin_run(query.owner, query.id, sql_hash=query.sql_hash)
+        begun = await self._store.begin_run(owner, query_id, sql_hash=sql_hash)
         if begun is None:
-            raise QueryStateConflict((await self.get(query.owner, query.id)).state)
-        result = await self._run_begun(begun)
+            raise QueryStateConflict((await self.get(owner, query_id)).state)
+        return await self.run_begun(begun)
+
+    async def run_begun(self, query: SqlQuery) -> tuple[SqlQuery, ResultTable]:
+        """Run a query that this caller, and nobody else, has put into EXECUTING, and write down how it ended.
+
+        Raises: QueryStateConflict, QueryFailed, QueryTooCostly, StatementTimeout, DatabaseUnavailable,
+            QueryStoreUnavailable.
+        """
+        result = await self._result_of(query)
         finished = await self._store.finish_run(query.owner, query.id, row_count=len(result.rows))
         if finished is None:  # The lease ran out under a process that was frozen: it has been told as FAILED.
             raise QueryStateConflict(QueryState.FAILED)
         logger.info("query.executed", extra={"rows": len(result.rows), "truncated": result.truncated})
         return finished, result
 
-    async def _run_begun(self, query: SqlQuery) -> ResultTable:
+    async def _result_of(self, query: SqlQuery) -> ResultTable:
         try:
             return await self._target.run(query.sql)
         except SqlError as error:

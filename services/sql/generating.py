@@ -50,6 +50,23 @@ class Generating:
             earlier = await self._store.find_by_request(owner, request_id)
             if earlier is not None:
                 return earlier
+        query = await self._draft(owner, question)
+        if isinstance(query, NoDraft):
+            return query
+        return await self._store.add(query, request_id=request_id, keeps_for=self._keeps_for)
+
+    async def begin(self, owner: Owner, question: str, *, note: str) -> SqlQuery | NoDraft:
+        """The query EXECUTING, approved without a person's decision, for the caller to run. The note says by what.
+
+        Raises: DatabaseUnavailable, QueryStoreUnavailable.
+        """
+        query = await self._draft(owner, question)
+        if isinstance(query, NoDraft):
+            return query
+        return await self._store.add_begun(query, note=note, keeps_for=self._keeps_for)
+
+    async def _draft(self, owner: Owner, question: str) -> SqlQuery | NoDraft:
+        """A query that has passed the guard and is not stored yet."""
         schema = await self._knowledge.current()
         draft = await self._generator.generate(question, schema)
         if isinstance(draft, NoDraft):
@@ -60,7 +77,7 @@ class Generating:
             codes = [refusal.code.value for refusal in verdict.refusals]
             logger.warning("draft.refused", extra={"generator": self._generator.name, "refusals": codes})
             return NoDraft("No query that is safe to run could be written for this question.")
-        query = SqlQuery(
+        return SqlQuery(
             id=secrets.token_hex(16),
             owner=owner,
             question=question,
@@ -73,7 +90,6 @@ class Generating:
             create_time=EPOCH,  # The store sets both times by its own clock.
             expire_time=EPOCH,
         )
-        return await self._store.add(query, request_id=request_id, keeps_for=self._keeps_for)
 
     async def assess(self, question: str, parts: Sequence[str]) -> tuple[Assessment, list[Assessment]]:
         """How well the database answers the whole and each part. Raises DatabaseUnavailable, QueryStoreUnavailable."""

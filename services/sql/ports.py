@@ -97,6 +97,13 @@ class QueryStore(Protocol):
         """
         ...
 
+    async def add_begun(self, query: SqlQuery, *, note: str, keeps_for: timedelta) -> SqlQuery:
+        """Store a query EXECUTING, decided by policy: what `add`, `approve` and `begin_run` do, in one transaction.
+
+        All three transitions are in the audit log, the note with the approval. Only the caller may run the query.
+        """
+        ...
+
     async def find_by_request(self, owner: Owner, request_id: str) -> SqlQuery | None:
         """The query stored under this request id."""
         ...

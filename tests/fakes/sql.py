@@ -175,14 +175,28 @@ class FakeQueryStore:
         self._settle()
         if request_id and (query.owner, request_id) in self.requests:
             return self.queries[self.requests[query.owner, request_id]]
+        stored = self._add(query, keeps_for)
+        if request_id:
+            self.requests[query.owner, request_id] = query.id
+        return stored
+
+    async def add_begun(self, query: SqlQuery, *, note: str, keeps_for: timedelta) -> SqlQuery:
+        self._settle()
+        stored = self._add(query, keeps_for)
+        now = stored.create_time
+        begun = replace(stored, state=QueryState.EXECUTING, decide_time=now, execute_time=now)
+        self.queries[query.id] = begun
+        self.audit.append((query.id, QueryState.PENDING, QueryState.APPROVED, note))
+        self.audit.append((query.id, QueryState.APPROVED, QueryState.EXECUTING, ""))
+        return begun
+
+    def _add(self, query: SqlQuery, keeps_for: timedelta) -> SqlQuery:
         now = self.now()
         # Two queries of one tick are told apart in the order they came.
         if self.queries:
             now = max(now, max(kept.create_time for kept in self.queries.values()) + timedelta(microseconds=1))
         stored = replace(query, state=QueryState.PENDING, create_time=now, expire_time=now + keeps_for)
         self.queries[query.id] = stored
-        if request_id:
-            self.requests[query.owner, request_id] = query.id
         self.audit.append((query.id, "", QueryState.PENDING, ""))
         return stored
 

@@ -38,6 +38,24 @@ WITH added AS (
 )
 SELECT {_COLUMNS} FROM added
 """  # noqa: S608 - built from constants
+# All three steps at once, of a query that nobody has seen yet: no other caller can stand between them.
+_INSERT_BEGUN = f"""
+WITH added AS (
+    INSERT INTO queries (id, tenant, owner, question, sql, sql_hash, explanation, confidence, tables,
+                         state, create_time, expire_time, decide_time, execute_time)
+    SELECT %(id)s, %(tenant)s, %(owner)s, %(question)s, %(sql)s, %(sql_hash)s, %(explanation)s, %(confidence)s,
+           %(tables)s, 'EXECUTING', now, now + %(keeps_for)s, now, now
+    FROM clock_timestamp() AS now
+    RETURNING {_COLUMNS}
+), audited AS (
+    INSERT INTO query_audit (query_id, tenant, subject, from_state, to_state, sql_hash, note, at_time)
+    SELECT id, tenant, owner, step.from_state, step.to_state, sql_hash, step.note, create_time
+    FROM added, (VALUES (1, '', 'PENDING', ''), (2, 'PENDING', 'APPROVED', %(note)s), (3, 'APPROVED', 'EXECUTING', ''))
+                AS step (number, from_state, to_state, note)
+    ORDER BY step.number
+)
+SELECT {_COLUMNS} FROM added
+"""  # noqa: S608 - built from constants
 _BY_ID = f"SELECT {_COLUMNS} FROM queries WHERE id = %(id)s AND tenant = %(tenant)s AND owner = %(owner)s"  # noqa: S608
 _BY_REQUEST = (
     f"SELECT {_COLUMNS} FROM queries"  # noqa: S608
@@ -115,19 +133,7 @@ class PostgresQueryStore:
 
     async def add(self, query: SqlQuery, *, request_id: str, keeps_for: timedelta) -> SqlQuery:
         """See the port."""
-        values = {
-            "id": query.id,
-            "tenant": query.owner.tenant,
-            "owner": query.owner.subject,
-            "request_id": request_id or None,
-            "question": query.question,
-            "sql": query.sql,
-            "sql_hash": query.sql_hash,
-            "explanation": query.explanation,
-            "confidence": query.confidence,
-            "tables": list(query.tables),
-            "keeps_for": keeps_for,
-        }
+        values = {**_values_of(query), "request_id": request_id or None, "keeps_for": keeps_for}
         async with self._cursor() as cursor:
             row = await (await cursor.execute(_INSERT.encode(), values)).fetchone()
         if row is not None:
@@ -136,6 +142,14 @@ class PostgresQueryStore:
         if earlier is None:  # Removed between the two statements: nothing in this service does that.
             raise QueryStoreUnavailable
         return earlier
+
+    async def add_begun(self, query: SqlQuery, *, note: str, keeps_for: timedelta) -> SqlQuery:
+        """See the port."""
+        values = {**_values_of(query), "note": note, "keeps_for": keeps_for}
+        async with self._cursor() as cursor:
+            row = await (await cursor.execute(_INSERT_BEGUN.encode(), values)).fetchone()
+        assert row is not None
+        return _query(row)
 
     async def find_by_request(self, owner: Owner, request_id: str) -> SqlQuery | None:
         """See the port."""
@@ -249,6 +263,19 @@ class PostgresQueryStore:
 
 def _whose(owner: Owner) -> dict[str, str]:
     return {"tenant": owner.tenant, "owner": owner.subject}
+
+
+def _values_of(query: SqlQuery) -> dict[str, object]:
+    return {
+        "id": query.id,
+        "question": query.question,
+        "sql": query.sql,
+        "sql_hash": query.sql_hash,
+        "explanation": query.explanation,
+        "confidence": query.confidence,
+        "tables": list(query.tables),
+        **_whose(query.owner),
+    }
 
 
 def _query(row: DictRow) -> SqlQuery:

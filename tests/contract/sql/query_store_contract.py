@@ -114,6 +114,47 @@ class QueryStoreContract:
         assert finished is not None
         assert (finished.state, finished.row_count) == (QueryState.EXECUTED, 3)
 
+    async def test_a_query_decided_by_policy_is_stored_as_it_begins_to_run(self, store: QueryStore) -> None:
+        query = draft()
+
+        begun = await store.add_begun(query, note="AUTO_APPROVED", keeps_for=HOUR)
+
+        assert begun == await store.get(ADA, query.id)
+        assert begun.state is QueryState.EXECUTING
+        assert begun.create_time == begun.decide_time == begun.execute_time
+        assert begun.expire_time - begun.create_time == HOUR
+        unchanged = replace(begun, state=QueryState.PENDING, create_time=EPOCH, expire_time=EPOCH)
+        assert replace(unchanged, decide_time=None, execute_time=None) == query
+        finished = await store.finish_run(ADA, query.id, row_count=3)
+        assert finished is not None
+        assert (finished.state, finished.row_count) == (QueryState.EXECUTED, 3)
+
+    async def test_a_query_that_was_stored_running_is_run_by_nobody_else(self, store: QueryStore) -> None:
+        query = await store.add_begun(draft(), note="", keeps_for=HOUR)
+
+        assert await store.get(BO, query.id) is None
+        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="") is None
+        assert await store.begin_run(ADA, query.id, sql_hash=query.sql_hash) is None
+        assert await store.reject(ADA, query.id, note="") is None
+        assert not await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
+        assert await state_of(store, query) == (QueryState.EXECUTING, "")
+
+    async def test_a_run_that_was_stored_running_and_whose_process_died_failed(self, make_store: MakeStore) -> None:
+        died_long_ago = make_store(timedelta(0))
+        query = await died_long_ago.add_begun(draft(), note="", keeps_for=HOUR)
+
+        assert await state_of(died_long_ago, query) == (QueryState.FAILED, "OUTCOME_UNKNOWN")
+        assert await died_long_ago.finish_run(ADA, query.id, row_count=1) is None
+
+    async def test_a_query_that_was_stored_running_stands_in_lists_and_counts(self, store: QueryStore) -> None:
+        waiting = await add(store)
+        running = await store.add_begun(draft(), note="", keeps_for=HOUR)
+
+        page = await store.page(ADA, state=None, after=None, limit=9)
+
+        assert [query.id for query in page.queries] == [running.id, waiting.id]
+        assert await store.count_by_state("acme") == {QueryState.PENDING: 1, QueryState.EXECUTING: 1}
+
     async def test_of_many_that_begin_a_run_one_may(self, store: QueryStore) -> None:
         query = await add(store)
         await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")

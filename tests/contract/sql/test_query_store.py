@@ -11,7 +11,7 @@ from services.sql.errors import QueryStoreUnavailable
 from services.sql.ports import QueryStore
 from services.sql.wiring import MIGRATIONS
 from services.storage.postgres import open_store
-from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add
+from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add, draft
 from tests.fakes.sql import FakeQueryStore
 
 
@@ -49,6 +49,8 @@ class TestPostgresQueryStore(QueryStoreContract):
         await store.fail_run(ADA, query.id, reason="QUERY_FAILED")
         late = await add(store, keeps_for=timedelta(0))
         await store.get(ADA, late.id)
+        by_policy = await store.add_begun(draft(), note="AUTO_APPROVED", keeps_for=HOUR)
+        await store.finish_run(ADA, by_policy.id, row_count=1)
 
         async with await psycopg.AsyncConnection.connect(store_url) as connection:
             cursor = await connection.execute(
@@ -64,6 +66,10 @@ class TestPostgresQueryStore(QueryStoreContract):
             (query.id, "ada", "EXECUTING", "FAILED", edited.sql_hash, "QUERY_FAILED"),
             (late.id, "ada", "", "PENDING", late.sql_hash, ""),
             (late.id, "", "PENDING", "EXPIRED", late.sql_hash, "EXPIRED"),
+            (by_policy.id, "ada", "", "PENDING", by_policy.sql_hash, ""),
+            (by_policy.id, "ada", "PENDING", "APPROVED", by_policy.sql_hash, "AUTO_APPROVED"),
+            (by_policy.id, "ada", "APPROVED", "EXECUTING", by_policy.sql_hash, ""),
+            (by_policy.id, "ada", "EXECUTING", "EXECUTED", by_policy.sql_hash, ""),
         ]
 
     async def test_a_store_that_is_gone_is_unavailable_and_unreachable(self, pool: StorePool) -> None:
