@@ -10,6 +10,7 @@ from mangum import Mangum
 
 from gateway.settings import GatewaySettings
 from gateway.wiring import open_gateway
+from services.transport.settings import read_settings
 from services.transport.telemetry import configure_logging
 
 _TEXT_TYPES = ["text/", "application/json", "application/problem+json", "application/javascript"]
@@ -24,7 +25,7 @@ configure_logging("gateway")
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
 _lifetime = AsyncExitStack()
-_app = _loop.run_until_complete(_lifetime.enter_async_context(open_gateway(GatewaySettings())))
+_app = _loop.run_until_complete(_lifetime.enter_async_context(open_gateway(read_settings(GatewaySettings))))
 # Mangum's own lifespan would start and stop the app around every single request.
 _http = Mangum(_app, lifespan="off", text_mime_types=_TEXT_TYPES)
 

@@ -8,6 +8,7 @@ import uvicorn
 
 from gateway.settings import GatewaySettings
 from gateway.wiring import open_gateway
+from services.transport.settings import settings_or_exit
 from services.transport.telemetry import configure_logging
 
 STOP_GRACE_SECONDS = 5
@@ -32,7 +33,7 @@ async def serve(settings: GatewaySettings) -> None:
 
 def main() -> None:
     """Read the settings and serve."""
-    settings = GatewaySettings()
+    settings = settings_or_exit(GatewaySettings)
     configure_logging("gateway")
     asyncio.run(serve(settings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Literal
 
@@ -11,9 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from services.transport.addresses import Target, check_listen_address
 from services.transport.settings import TransportSettings
 
-API_KEY_EXAMPLE = (
-    'GATEWAY_API_KEYS=\'{"<sha-256 of the key, in hexadecimal>": '
-    '{"tenant": "acme", "subject": "ada", "roles": ["user"]}}\''
+_API_KEYS_EXAMPLE = (
+    '\'{"<sha-256 of the key, in hexadecimal>": {"tenant": "acme", "subject": "ada", "roles": ["user"]}}\''
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -31,7 +31,9 @@ class ApiKey(BaseModel):
 class GatewaySettings(BaseSettings):
     """Where the gateway listens, whom it asks, who may ask it."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GATEWAY_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     listen: str = "127.0.0.1:8000"
     router_target: Target
@@ -40,9 +42,13 @@ class GatewaySettings(BaseSettings):
     ingest_target: Target
     environment: str = Field("development", validation_alias="ENVIRONMENT", min_length=1, max_length=50)
     identity: Literal["none", "api_key"] = "none"
-    api_keys: dict[str, ApiKey] = Field(default_factory=dict, description="SHA-256 of each key → whom it stands for.")
+    api_keys: Annotated[dict[str, ApiKey], NoDecode] = Field(
+        default_factory=dict, description="SHA-256 of each key → whom it stands for.", examples=[_API_KEYS_EXAMPLE]
+    )
     allow_anonymous: bool = Field(False, validation_alias="ALLOW_ANONYMOUS")
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ALLOWED_ORIGINS")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias="ALLOWED_ORIGINS", examples=["https://app.example.com,https://admin.example.com"]
+    )
     max_file_bytes: int = Field(50 * 1024 * 1024, gt=0, le=60 * 1024 * 1024, description="Below gRPC's message limit.")
     max_body_bytes: int = Field(1024 * 1024, gt=0, description="Of every body that is not a file.")
     health_timeout_seconds: float = Field(3, gt=0, le=10)
@@ -54,7 +60,7 @@ class GatewaySettings(BaseSettings):
     @classmethod
     def _is_tcp_address(cls, listen: str) -> str:
         if listen.startswith("unix:"):
-            raise ValueError("the gateway listens on host:port, for instance GATEWAY_LISTEN=127.0.0.1:8000")
+            raise ValueError("the gateway listens on host:port")
         return check_listen_address(listen)
 
     @field_validator("allowed_origins", mode="before")
@@ -62,20 +68,31 @@ class GatewaySettings(BaseSettings):
     def _parts_of_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _parsed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("is no JSON object") from None
+
     @field_validator("api_keys")
     @classmethod
     def _are_hashes(cls, keys: dict[str, ApiKey]) -> dict[str, ApiKey]:
         if not all(_SHA256.fullmatch(digest) for digest in keys):
-            raise ValueError(f"GATEWAY_API_KEYS holds hashes of keys, never keys; for instance {API_KEY_EXAMPLE}")
+            raise ValueError("holds hashes of keys, never keys")
         return keys
 
     @model_validator(mode="after")
     def _identity_fits(self) -> GatewaySettings:
         if self.identity == "api_key" and not self.api_keys:
-            raise ValueError(f"GATEWAY_IDENTITY=api_key needs keys; for instance {API_KEY_EXAMPLE}")
+            raise ValueError(f"GATEWAY_IDENTITY=api_key needs keys, for example GATEWAY_API_KEYS={_API_KEYS_EXAMPLE}")
         if self.identity == "none" and self.environment.lower() == "production" and not self.allow_anonymous:
             raise ValueError(
                 "ENVIRONMENT=production with GATEWAY_IDENTITY=none lets everybody in: set GATEWAY_IDENTITY=api_key and "
-                f"{API_KEY_EXAMPLE}, or ALLOW_ANONYMOUS=1 where something in front of the gateway checks who asks"
+                f"GATEWAY_API_KEYS={_API_KEYS_EXAMPLE}, or ALLOW_ANONYMOUS=1 where "
+                "something in front of the gateway checks who asks"
             )
         return self

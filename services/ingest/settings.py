@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.transport.addresses import ListenAddress, Target
+from services.transport.addresses import ListenAddress, PostgresUrl, Target
 from services.transport.settings import TransportSettings
-
-_STORE_EXAMPLE = "DIGLOT_STORE_URL=postgresql://diglot:password@host:5432/diglot_store"
 
 
 class IngestSettings(BaseSettings):
@@ -20,14 +18,10 @@ class IngestSettings(BaseSettings):
     transport: TransportSettings = Field(default_factory=TransportSettings)
     listen: ListenAddress = "127.0.0.1:50053"
     rag_target: Target = Field(default=..., description="Where the rag service listens.")
-    store_url: SecretStr = Field(
-        default=SecretStr(""),
-        validate_default=True,
-        validation_alias=AliasChoices("DIGLOT_STORE_URL", "INGEST_STORE_URL"),
-    )
+    store_url: PostgresUrl = Field(validation_alias="DIGLOT_STORE_URL")
     data_dir: Path = Field(
         default=Path(".diglot"),
-        validation_alias=AliasChoices("DIGLOT_DATA_DIR", "INGEST_DATA_DIR"),
+        validation_alias="DIGLOT_DATA_DIR",
         description="Files lie in its subfolder `files`.",
     )
 
@@ -67,17 +61,3 @@ class IngestSettings(BaseSettings):
     )
     index_batch_chunks: int = Field(default=64, ge=1, le=256, description="Chunks sent to the index in one call.")
     index_timeout_seconds: float = Field(default=120, gt=0, le=840, description="Longest that one such call takes.")
-
-    @field_validator("store_url")
-    @classmethod
-    def _is_postgres_address(cls, value: SecretStr) -> SecretStr:
-        address = value.get_secret_value().strip()
-        if not address:
-            raise ValueError(
-                f"DIGLOT_STORE_URL is not set; set it to a PostgreSQL address, for example {_STORE_EXAMPLE}"
-            )
-        if not address.startswith(("postgresql://", "postgres://")):
-            raise ValueError(
-                f"DIGLOT_STORE_URL is no PostgreSQL address; a right one is, for example, {_STORE_EXAMPLE}"
-            )
-        return SecretStr(address)

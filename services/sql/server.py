@@ -5,11 +5,12 @@ from __future__ import annotations
 from services.sql.settings import SqlSettings
 from services.sql.wiring import open_sql
 from services.transport.serving import run_server
+from services.transport.settings import settings_or_exit
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings = SqlSettings()
+    settings = settings_or_exit(SqlSettings)
     run_server(lambda: open_sql(settings), listen=settings.listen, settings=settings.transport, service_name="sql")
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
-from services.transport.addresses import ListenAddress
+from services.transport.addresses import ListenAddress, PostgresUrl
 from services.transport.settings import TransportSettings
-
-_TARGET_EXAMPLE = "DATABASE_URL=postgresql://reader:password@host:5432/shop"
-_STORE_EXAMPLE = "DIGLOT_STORE_URL=postgresql://diglot:password@host:5432/diglot_store"
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -25,14 +22,12 @@ class SqlSettings(BaseSettings):
 
     transport: TransportSettings = Field(default_factory=TransportSettings)
     listen: ListenAddress = "127.0.0.1:50052"
-    environment: str = Field(default="local", validation_alias=AliasChoices("ENVIRONMENT", "SQL_ENVIRONMENT"))
+    environment: str = Field(default="local", validation_alias="ENVIRONMENT")
 
-    database_url: SecretStr = Field(
-        default=SecretStr(""), validate_default=True, validation_alias=AliasChoices("DATABASE_URL", "SQL_DATABASE_URL")
+    database_url: PostgresUrl = Field(
+        validation_alias="DATABASE_URL", examples=["postgresql://reader:password@host:5432/shop"]
     )
-    store_url: SecretStr = Field(
-        default=SecretStr(""), validate_default=True, validation_alias=AliasChoices("DIGLOT_STORE_URL", "SQL_STORE_URL")
-    )
+    store_url: PostgresUrl = Field(validation_alias="DIGLOT_STORE_URL")
 
     auto_approve: AutoApprovePolicy = Field(
         default=AutoApprovePolicy.NEVER,
@@ -66,18 +61,6 @@ class SqlSettings(BaseSettings):
     )
     sample_seconds: float = Field(default=30, ge=0, le=600, description="Longest that sampling all tables may take.")
     sample_table_seconds: float = Field(default=3, gt=0, le=60, description="Longest that sampling one table may take.")
-
-    @field_validator("database_url", "store_url")
-    @classmethod
-    def _is_postgres_address(cls, value: SecretStr, info: object) -> SecretStr:
-        example = _TARGET_EXAMPLE if getattr(info, "field_name", "") == "database_url" else _STORE_EXAMPLE
-        name = example.partition("=")[0]
-        address = value.get_secret_value().strip()
-        if not address:
-            raise ValueError(f"{name} is not set; set it to a PostgreSQL address, for example {example}")
-        if not address.startswith(("postgresql://", "postgres://")):
-            raise ValueError(f"{name} is no PostgreSQL address; a right one is, for example, {example}")
-        return SecretStr(address)
 
     @property
     def is_production(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a target to dial and an address to listen on look like, checked when settings are read."""
+"""What a target to dial, an address to listen on and one of a database look like, checked when settings are read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, SecretStr
 
 from services.transport.errors import AddressInvalid
 
@@ -63,8 +63,25 @@ def socket_path(address: str) -> Path:
     return Path(path)
 
 
-Target = Annotated[str, AfterValidator(check_target)]
+def check_postgres_url(url: SecretStr) -> SecretStr:
+    """The URL without blanks around it; never shown, because it holds a password. Raises AddressInvalid."""
+    address = url.get_secret_value().strip()
+    if not address:
+        raise AddressInvalid("is not set")
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise AddressInvalid("is no PostgreSQL address")
+    return SecretStr(address)
+
+
+Target = Annotated[str, AfterValidator(check_target), Field(examples=["dns:///host:50051"])]
 """Settings field type of a callee's target."""
 
 ListenAddress = Annotated[str, AfterValidator(check_listen_address)]
 """Settings field type of the address a server listens on."""
+
+PostgresUrl = Annotated[
+    SecretStr,
+    AfterValidator(check_postgres_url),
+    Field(examples=["postgresql://diglot:password@host:5432/diglot_store"]),
+]
+"""Settings field type of a database: a service's own store, unless an example of the field's own says otherwise."""

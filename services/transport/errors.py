@@ -4,6 +4,7 @@
     ├── PassedOn                 a callee's failure, handed to our own caller unchanged
     └── TransportError
         ├── NoCaller             an identity was needed outside a call
+        ├── SettingsRefused      variables of the environment are missing or malformed
         ├── AddressInvalid       a target or listen address is malformed
         ├── AddressInUse         another process listens there
         ├── ClaimRefused         a call came without a claim, or with one that does not hold
@@ -86,6 +87,10 @@ class TransportError(Exception):
 
 class NoCaller(TransportError):
     """An identity was needed, but this code runs neither in a served call nor inside `acting_as`."""
+
+
+class SettingsRefused(TransportError):
+    """Variables of the environment are missing or malformed; the text names each with an example."""
 
 
 class AddressInvalid(TransportError, ValueError):

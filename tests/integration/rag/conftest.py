@@ -26,7 +26,7 @@ def run_rag(store_url: str) -> AbstractAsyncContextManager[rag_service_pb2_grpc.
 
     @asynccontextmanager
     async def run() -> AsyncIterator[rag_service_pb2_grpc.RagServiceAsyncStub]:
-        settings = RagSettings(store_url=SecretStr(store_url), transport=TRANSPORT)
+        settings = RagSettings(DIGLOT_STORE_URL=store_url, transport=TRANSPORT)
         async with (
             open_rag(settings) as definition,
             serving(definition, listen="127.0.0.1:0", settings=TRANSPORT) as target,

@@ -9,7 +9,6 @@ import grpc
 import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from pydantic import SecretStr
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
@@ -39,7 +38,7 @@ def own_server() -> Iterator[EmbeddedPostgres]:
 
 async def test_a_store_that_is_down_is_told_with_its_reason_and_comes_back(own_server: EmbeddedPostgres) -> None:
     search = rag_service_pb2.SearchChunksRequest(question="anything")
-    settings = RagSettings(store_url=SecretStr(own_server.url("postgres")), store_wait_seconds=0.3, transport=TRANSPORT)
+    settings = RagSettings(DIGLOT_STORE_URL=own_server.url("postgres"), store_wait_seconds=0.3, transport=TRANSPORT)
     async with (
         open_rag(settings) as definition,
         serving(definition, listen="127.0.0.1:0", settings=TRANSPORT) as target,

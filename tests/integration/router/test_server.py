@@ -73,5 +73,5 @@ async def test_a_malformed_target_stops_the_start_and_is_named() -> None:
     _, told = await process.communicate()
 
     assert process.returncode != 0
-    assert b"rag_target" in told
+    assert b"ROUTER_RAG_TARGET: " in told
     assert b"dns:///rag:50051" in told

@@ -1,12 +1,12 @@
 """Settings: where they come from, and what a wrong one says."""
 
-import re
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from services.ingest.settings import IngestSettings
+from services.transport.errors import SettingsRefused
+from services.transport.settings import read_settings
 
 SET = {
     "DIGLOT_INTERNAL_KEY": "k" * 32,
@@ -35,11 +35,11 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("DIGLOT_STORE_URL", "", "DIGLOT_STORE_URL is not set.*for example DIGLOT_STORE_URL=postgresql://"),
-        ("DIGLOT_STORE_URL", "mysql://secret@host", "DIGLOT_STORE_URL is no PostgreSQL address"),
-        ("INGEST_RAG_TARGET", "no target", "rag_target.*use dns:///rag:50051"),
-        ("INGEST_CHUNK_TOKENS", "300", "chunk_tokens"),
-        ("INGEST_LISTEN", "nowhere", "listen"),
+        ("DIGLOT_STORE_URL", "", "DIGLOT_STORE_URL: is not set.*for example DIGLOT_STORE_URL=postgresql://"),
+        ("DIGLOT_STORE_URL", "mysql://secret@host", "DIGLOT_STORE_URL: is no PostgreSQL address"),
+        ("INGEST_RAG_TARGET", "no target", "INGEST_RAG_TARGET.*use dns:///rag:50051"),
+        ("INGEST_CHUNK_TOKENS", "300", "INGEST_CHUNK_TOKENS"),
+        ("INGEST_LISTEN", "nowhere", "INGEST_LISTEN"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_is_named(
@@ -47,9 +47,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
 ) -> None:
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(ValidationError) as caught:
-        IngestSettings()
+    with pytest.raises(SettingsRefused, match=told) as caught:
+        read_settings(IngestSettings)
 
-    message = " ".join(str(caught.value).split())
-    assert re.search(told, message)
-    assert "secret" not in message
+    assert "secret" not in str(caught.value)

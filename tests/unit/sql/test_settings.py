@@ -1,10 +1,11 @@
 """Settings name the variable at fault and give an example, and keep passwords out of it."""
 
 import pytest
-from pydantic import ValidationError
 
 from services.sql.answering import AutoApprovePolicy
 from services.sql.settings import SqlSettings
+from services.transport.errors import SettingsRefused
+from services.transport.settings import read_settings
 
 TARGET = "postgresql://reader:target-secret@db:5432/shop"
 STORE = "postgresql://diglot:store-secret@db:5432/diglot_store"
@@ -42,8 +43,8 @@ def test_a_missing_or_foreign_address_refuses_the_start_with_an_example(
     else:
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(ValidationError) as caught:
-        SqlSettings()
+    with pytest.raises(SettingsRefused) as caught:
+        read_settings(SqlSettings)
 
     assert f"{name}=postgresql://" in str(caught.value)
     assert "secret" not in str(caught.value)
