@@ -78,7 +78,7 @@ def plan(settings: LocalSettings, run: RunFolder, addresses: Addresses) -> list[
                 **defaults.get(name, {}),
                 **_inherited(name),
                 **own[name],
-                "ENVIRONMENT": "local",
+                "ENVIRONMENT": os.environ.get("ENVIRONMENT") or "local",
                 "DIGLOT_INTERNAL_KEY": addresses.internal_key,
             },
         )

@@ -34,7 +34,15 @@ def test_the_store_is_known_to_its_three_owners_each_by_its_own_role() -> None:
     assert stores == {**ADDRESSES.store_urls, "router": None, "gateway": None}
 
 
-def test_everybody_is_told_the_key_and_the_environment() -> None:
+def test_the_environment_a_person_names_reaches_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    assert {values["ENVIRONMENT"] for values in environments().values()} == {"production"}
+
+
+def test_everybody_is_told_the_key_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+
     for values in environments().values():
         assert values["DIGLOT_INTERNAL_KEY"] == "k" * 48
         assert values["ENVIRONMENT"] == "local"
