@@ -14,6 +14,7 @@ from services.sql.grounding.lexicon import (
 )
 from services.sql.grounding.mentions import Mention, ValueLink
 from services.sql.grounding.wording import (
+    BEFORE_REQUESTS,
     FUNCTION_WORDS,
     IMPERATIVES,
     LIGHT_WORDS,
@@ -21,6 +22,7 @@ from services.sql.grounding.wording import (
     MULTIPLIERS,
     NUMBER_WORDS,
     PHRASES,
+    REQUEST_VERBS,
 )
 from services.sql.grounding.words import Token, split_question, stem, value_stems
 
@@ -309,8 +311,16 @@ def _with_loose_words(tokens: Sequence[Token], mentions: list[Mention], taken: s
     """Content words that nothing stands for become mentions of their own: coverage is measured by them."""
     loose = []
     for index, token in enumerate(tokens):
-        if index in taken or token.kind != "word" or token.lower in FUNCTION_WORDS or len(token.text) == 1:
+        if index in taken or token.kind != "word" or len(token.text) == 1:
             continue
-        light = token.stem in LIGHT_WORDS
+        says_something = token.stem in REQUEST_VERBS and not _is_request(tokens, index)
+        if token.lower in FUNCTION_WORDS and not says_something:
+            continue
+        light = token.stem in LIGHT_WORDS and not says_something
         loose.append(Mention("word", token.text, index, index, content=0 if light else 1, quality=0.0))
     return sorted([*mentions, *loose], key=lambda mention: mention.first)
+
+
+def _is_request(tokens: Sequence[Token], at: int) -> bool:
+    """Whether the verb there is said to whoever answers: it opens the question or a further request."""
+    return at == 0 or tokens[at - 1].kind != "word" or tokens[at - 1].lower in BEFORE_REQUESTS

@@ -44,6 +44,12 @@ person individual someone anyone everybody
 )
 
 
+# Verbs that ask for an answer when they are said to the one who answers ("Return all names"), and that say something
+# about the data anywhere else ("Which products were returned?").
+REQUEST_VERBS = frozenset(stem(word) for word in ("return", "report", "present", "display"))
+BEFORE_REQUESTS = frozenset("please kindly and then also just only you".split())
+
+
 @dataclass(frozen=True)
 class Cue:
     """What a phrase asks for. `data` is the operator, function or direction; `hints` name attributes it is about."""

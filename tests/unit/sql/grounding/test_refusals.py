@@ -16,6 +16,8 @@ from tests.unit.sql.grounding.schemas import draft
         "What is the phone number of Alice Hansen?",
         "Why did sales drop last month?",
         "Which suppliers deliver late?",
+        "Which products were returned?",
+        "How many days do I have to return a product?",
         "hello",
         "?",
     ],
@@ -52,3 +54,8 @@ def test_more_unlinked_words_make_it_less_sure() -> None:
 
     assert isinstance(plain, SqlDraft)
     assert isinstance(vague, NoDraft) or vague.confidence < plain.confidence
+
+
+@pytest.mark.parametrize("question", ["Return all products", "List the products and return their names"])
+def test_a_verb_said_to_the_one_who_answers_is_no_condition(question: str) -> None:
+    assert isinstance(draft(question), SqlDraft)
