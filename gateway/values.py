@@ -1,7 +1,7 @@
 """Values on their way into JSON: numbers up to 15 significant digits are numbers, longer ones strings.
 
 15 digits is what every reader of JSON keeps. NaN and infinities are strings, bytes are base64, dates ISO 8601 text,
-json columns the JSON they are.
+json columns the JSON they are, or their text where an answer cannot hold that (see `json_or_text`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import json
 import math
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from google.protobuf import struct_pb2, timestamp_pb2
@@ -18,6 +18,8 @@ from google.protobuf import struct_pb2, timestamp_pb2
 from protos.sql.v1 import sql_query_pb2
 
 SAFE_DIGITS = 15
+MAX_EXPONENT = 400  # past the range of floating point, and well within what decimals reckon exactly
+MAX_JSON_DEPTH = 24  # a message may be nested 100 deep, and a level of JSON takes three of them
 
 
 def typed_value(value: sql_query_pb2.Value) -> Any:
@@ -37,17 +39,42 @@ def typed_value(value: sql_query_pb2.Value) -> Any:
         case "bytes_value":
             return base64.b64encode(value.bytes_value).decode("ascii")
         case "json_value":
-            return json.loads(value.json_value, parse_int=number_or_text, parse_float=number_or_text)
+            return json_or_text(value.json_value)
         case "list_value":
             return [typed_value(element) for element in value.list_value.values]
         case _:
             return None
 
 
+def json_or_text(text: str) -> Any:
+    """The JSON a text stands for; the text itself where an answer cannot hold that.
+
+    PostgreSQL keeps what is deeper than readers and messages take, and halves of surrogate pairs, which no UTF-8 has.
+    """
+    try:
+        parsed = json.loads(text, parse_int=number_or_text, parse_float=number_or_text)
+        if "\\ud" in text.lower():
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (RecursionError, UnicodeEncodeError):
+        return text
+    return text if _is_deeper(parsed, MAX_JSON_DEPTH) else parsed
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether arrays and objects are nested in more than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)
+
+
 def number_or_text(text: str) -> int | float | str:
     """The number a text stands for; the text itself where a JSON number would lose digits or cannot hold it."""
-    number = Decimal(text)
-    if not number.is_finite():
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that decimals cannot have
+        return text
+    if not number.is_finite() or abs(number.adjusted()) > MAX_EXPONENT:
         return text
     if number == number.to_integral_value():
         return int(number) if abs(number) < 10**SAFE_DIGITS else text

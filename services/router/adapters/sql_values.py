@@ -8,16 +8,18 @@ from __future__ import annotations
 import base64
 import json
 import math
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from protos.sql.v1 import sql_query_pb2
 from services.router.models import JsonValue
 
 SAFE_DIGITS = 15
+MAX_EXPONENT = 400  # past the range of floating point, and well within what decimals reckon exactly
+MAX_JSON_DEPTH = 24  # a message may be nested 100 deep, and a level of JSON takes three of them
 
 
 def to_json(value: sql_query_pb2.Value) -> JsonValue:
-    """A typed value of sql.v1 as JSON; bytes as base64, json columns as the JSON they are."""
+    """A typed value of sql.v1 as JSON; bytes as base64, json columns as the JSON they are where a reply can hold it."""
     match value.WhichOneof("kind"):
         case "bool_value":
             return value.bool_value
@@ -33,18 +35,42 @@ def to_json(value: sql_query_pb2.Value) -> JsonValue:
         case "bytes_value":
             return base64.b64encode(value.bytes_value).decode("ascii")
         case "json_value":
-            parsed: JsonValue = json.loads(value.json_value, parse_int=_number, parse_float=_number)
-            return parsed
+            return _json_or_text(value.json_value)
         case "list_value":
             return [to_json(element) for element in value.list_value.values]
         case _:
             return None
 
 
+def _json_or_text(text: str) -> JsonValue:
+    """The JSON a text stands for; the text itself where a reply cannot hold that.
+
+    PostgreSQL keeps what is nested deeper than messages may be, and halves of surrogate pairs, which no UTF-8 has.
+    """
+    try:
+        parsed: JsonValue = json.loads(text, parse_int=_number, parse_float=_number)
+        if "\\ud" in text.lower():
+            json.dumps(parsed, ensure_ascii=False).encode()
+    except (RecursionError, UnicodeEncodeError):
+        return text
+    return text if _is_deeper(parsed, MAX_JSON_DEPTH) else parsed
+
+
+def _is_deeper(value: JsonValue, levels: int) -> bool:
+    """Whether arrays and objects are nested in more than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)
+
+
 def _number(text: str) -> int | float | str:
     """The number a text stands for; the text itself for NaN, infinities, and where a JSON number would lose digits."""
-    number = Decimal(text)
-    if not number.is_finite():
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that decimals cannot have
+        return text
+    if not number.is_finite() or abs(number.adjusted()) > MAX_EXPONENT:
         return text
     if number == number.to_integral_value():
         return int(number) if abs(number) < 10**SAFE_DIGITS else text

@@ -11,6 +11,13 @@ from services.router.models import Decision, Reply, Route, SqlAnswer, Status
 from services.router.service import to_proto_reply
 
 Value = sql_query_pb2.Value
+HUGE_EXPONENTS = ["1e999999999999999999999999", "15e1000000", "1.5e-2000000"]
+
+
+def nested(levels: int) -> str:
+    return '{"a": ' * levels + "1" + "}" * levels
+
+
 CASES: list[tuple[Value, Any]] = [
     (Value(null_value=struct_pb2.NULL_VALUE), None),
     (Value(bool_value=False), False),
@@ -31,6 +38,14 @@ CASES: list[tuple[Value, Any]] = [
         Value(json_value='{"a": [1, 2.5, 12345678901234567890], "b": null}'),
         {"a": [1, 2.5, "12345678901234567890"], "b": None},
     ),
+    (Value(json_value='["\\ud83d\\ude00"]'), ["😀"]),
+    (Value(json_value=r'{"half": "\ud800"}'), r'{"half": "\ud800"}'),
+    (Value(json_value=r'{"\uDFFF": 1}'), r'{"\uDFFF": 1}'),
+    (Value(json_value="[1e999999999999999999999999, 15e1000000, 1.5e-2000000]"), HUGE_EXPONENTS),
+    (Value(json_value=nested(24)), json.loads(nested(24))),
+    (Value(json_value=nested(25)), nested(25)),
+    (Value(json_value="[" * 25 + "]" * 25), "[" * 25 + "]" * 25),
+    (Value(json_value=nested(100_000)), nested(100_000)),
     (Value(list_value=sql_query_pb2.ValueList(values=[Value(integer_value=1), Value(text_value="x")])), [1, "x"]),
 ]
 
@@ -45,7 +60,8 @@ def test_a_value_is_the_same_json_by_either_way(value: Value, expected: Any) -> 
 @pytest.mark.parametrize(("value", "expected"), CASES)
 def test_a_value_survives_the_routers_reply(value: Value, expected: Any) -> None:
     sql = SqlAnswer(answered=True, explanation="", query="queries/q", rows=((to_json(value),),))
-    message = to_proto_reply(Reply(Status.SUCCESS, Decision(Route.SQL, 1.0, "because"), "", sql=sql))
+    sent = to_proto_reply(Reply(Status.SUCCESS, Decision(Route.SQL, 1.0, "because"), "", sql=sql))
+    message = type(sent).FromString(sent.SerializeToString())
 
     received = plain_value(message.sql.rows[0].values[0])
 
