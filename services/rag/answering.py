@@ -37,7 +37,7 @@ class Answering:
         sentences: list[str] = []
         citations: list[Citation] = []
         spent = WriterUsage()
-        reading = Reading(asked, findings.embedding, passages, findings.counts)
+        reading = Reading(tenant, asked, findings.embedding, passages, findings.counts)
         async for part in self._writer.write(reading):
             if isinstance(part, WriterUsage):
                 spent = part

@@ -186,6 +186,8 @@ class WriterUsage:
 class Reading:
     """What a writer gets to answer from."""
 
+    tenant: str
+    """Whose passages these are. What a writer remembers of them serves this tenant alone."""
     question: str
     question_embedding: Embedding
     passages: tuple[FoundChunk, ...]

@@ -42,7 +42,8 @@ class ExtractiveWriter:
     def __init__(self, embedder: Embedder, *, min_certainty: float) -> None:
         self._embedder = embedder
         self._min_certainty = min_certainty
-        self._remembered: OrderedDict[bytes, Embedding] = OrderedDict()
+        # By tenant too: whether a sentence had to be embedded is told in the usage, and takes time.
+        self._remembered: OrderedDict[tuple[str, bytes], Embedding] = OrderedDict()
 
     async def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
         asked = take_apart(reading.question)
@@ -56,7 +57,7 @@ class ExtractiveWriter:
 
     async def _rank(self, candidates: Sequence[Candidate], reading: Reading) -> tuple[list[_Ranked], int]:
         texts = [_text(candidate, reading.passages) for candidate in candidates]
-        embeddings, embedded_texts = await self._embed([_plain(text) for text in texts])
+        embeddings, embedded_texts = await self._embed(reading.tenant, [_plain(text) for text in texts])
         ranked = []
         for candidate, text, embedding in zip(candidates, texts, embeddings, strict=True):
             similarity = sum(map(mul, reading.question_embedding, embedding))
@@ -80,9 +81,9 @@ class ExtractiveWriter:
         order = {passage: place for place, passage in enumerate(dict.fromkeys(c.candidate.passage for c in chosen))}
         return sorted(chosen, key=lambda each: (order[each.candidate.passage], each.candidate.sentence.start))
 
-    async def _embed(self, texts: Sequence[str]) -> tuple[list[Embedding], int]:
+    async def _embed(self, tenant: str, texts: Sequence[str]) -> tuple[list[Embedding], int]:
         """The embeddings of sentences, and how many of them had to be made."""
-        keys = [sha256(text.encode()).digest() for text in texts]
+        keys = [(tenant, sha256(text.encode()).digest()) for text in texts]
         unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._remembered}
         made = await self._embedder.embed_queries(list(unknown.values())) if unknown else []
         known = {key: self._remembered[key] for key in keys if key in self._remembered}

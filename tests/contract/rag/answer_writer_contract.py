@@ -14,9 +14,9 @@ def passage(text: str, *, filename: str = "notes.txt", similarity: float = 0.6, 
     return FoundChunk("documents/" + "a" * 64, filename, Chunk(index, text, 0, len(text)), similarity)
 
 
-async def read(question: str, *passages: FoundChunk) -> Reading:
+async def read(question: str, *passages: FoundChunk, tenant: str = "acme") -> Reading:
     [embedding] = await FakeEmbedder(max_tokens=256).embed_queries([question])
-    return Reading(question, embedding, passages, TermCounts(len(passages)))
+    return Reading(tenant, question, embedding, passages, TermCounts(len(passages)))
 
 
 async def write(writer: AnswerWriter, reading: Reading) -> tuple[list[DraftSentence], list[WriterUsage]]:
@@ -52,6 +52,14 @@ class AnswerWriterContract:
             _, usages = await write(writer, await read(question, passage(FERRY)))
 
             assert len(usages) == 1
+
+    async def test_what_one_tenant_was_told_cannot_be_seen_in_the_usage_of_another(self, writer: AnswerWriter) -> None:
+        question = "How many passengers does the ferry carry?"
+        _, first = await write(writer, await read(question, passage(FERRY)))
+
+        _, foreign = await write(writer, await read(question, passage(FERRY), tenant="rival"))
+
+        assert foreign == first
 
     async def test_passages_that_hold_no_answer_give_no_sentence(self, writer: AnswerWriter) -> None:
         reading = await read("Who composed that famous symphony?", passage(FERRY, similarity=0.05))
