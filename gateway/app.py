@@ -14,6 +14,7 @@ from gateway.callees import Callees
 from gateway.identity import IdentityMiddleware
 from gateway.limits import BodyLimitMiddleware
 from gateway.openapi import openapi_of
+from gateway.origins import OriginMiddleware
 from gateway.problems import add_problem_handlers
 from gateway.request_scope import REQUEST_ID_HEADER, RequestScopeMiddleware
 from gateway.settings import GatewaySettings
@@ -23,8 +24,8 @@ RESOURCES = (docs, health, system_info, uploads, documents, jobs, queries, sql_q
 DESCRIPTION = "One question, answered from documents and a PostgreSQL database, with proof."
 
 
-def create_app(callees: Callees, settings: GatewaySettings) -> FastAPI:
-    """The app over open channels; it opens and closes nothing itself."""
+def create_app(callees: Callees, settings: GatewaySettings, *, own_machine_alone: bool = False) -> FastAPI:
+    """The app over open channels; it opens and closes nothing itself. `own_machine_alone`: see `OriginMiddleware`."""
     app = FastAPI(
         title="Diglot",
         version=VERSION,
@@ -32,7 +33,7 @@ def create_app(callees: Callees, settings: GatewaySettings) -> FastAPI:
         docs_url=None,  # docs.py serves it without a content delivery network
         redoc_url=None,
         redirect_slashes=False,
-        middleware=_middleware(settings),
+        middleware=_middleware(settings, own_machine_alone),
     )
     app.state.callees = callees
     app.state.settings = settings
@@ -44,10 +45,11 @@ def create_app(callees: Callees, settings: GatewaySettings) -> FastAPI:
     return app
 
 
-def _middleware(settings: GatewaySettings) -> list[Middleware]:
+def _middleware(settings: GatewaySettings, own_machine_alone: bool) -> list[Middleware]:
     """Outermost first."""
     stack = [
         Middleware(RequestScopeMiddleware),
+        Middleware(OriginMiddleware, settings=settings, own_machine_alone=own_machine_alone),
         Middleware(IdentityMiddleware, settings=settings),
         Middleware(BodyLimitMiddleware, settings=settings),
     ]

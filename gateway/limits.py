@@ -1,4 +1,4 @@
-"""How large a body may be, checked before anything reads it."""
+"""How large a body may be and how long it may take to arrive, checked before anything reads it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ DRAIN_SECONDS = 10.0
 
 
 class BodyLimitMiddleware:
-    """Refuses a body by its Content-Length, or, where none is told, as soon as it has grown too large."""
+    """Refuses a body by its Content-Length, or, where none is told, as soon as it has grown too large;
+    and one that has not come whole in its time."""
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self._app = app
@@ -39,12 +40,20 @@ class BodyLimitMiddleware:
             )
             await response(scope, receive, send)
             return
-        received = 0
+        received, is_whole = 0, False
+        ends_at = asyncio.get_running_loop().time() + self._seconds(scope["path"])
 
         async def counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_whole
+            if is_whole:  # what comes now is the word that the client has gone, whenever that is
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    message = await receive()
+            except TimeoutError:
+                raise _too_slow() from None
             if message["type"] == "http.request":
+                is_whole = not message.get("more_body", False)
                 received += len(message.get("body", b""))
                 if received > limit:
                     raise refusal
@@ -57,6 +66,9 @@ class BodyLimitMiddleware:
             return self._settings.max_file_bytes + MULTIPART_OVERHEAD_BYTES
         return self._settings.max_body_bytes
 
+    def _seconds(self, path: str) -> float:
+        return self._settings.file_timeout_seconds if path == UPLOAD_PATH else self._settings.body_timeout_seconds
+
     def _refusal(self, path: str) -> ProblemRaised:
         if path == UPLOAD_PATH:
             return file_too_large(self._settings.max_file_bytes)
@@ -67,6 +79,11 @@ class BodyLimitMiddleware:
 def file_too_large(max_file_bytes: int) -> ProblemRaised:
     """The refusal of a file above the limit."""
     return ProblemRaised(413, "FILE_TOO_LARGE", f"The file is larger than {max_file_bytes} bytes.", field="file")
+
+
+def _too_slow() -> ProblemRaised:
+    detail = "The body did not arrive whole in time."
+    return ProblemRaised(408, "BODY_TIMEOUT", detail, field="body", headers={"Connection": "close"})
 
 
 async def _drain(receive: Receive) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import uvicorn
 
+from gateway.origins import serves_own_machine_alone
 from gateway.settings import GatewaySettings
 from gateway.wiring import open_gateway
 from services.transport.settings import settings_or_exit
@@ -17,7 +18,7 @@ STOP_GRACE_SECONDS = 5
 async def serve(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT; running requests get some seconds to end."""
     host, _, port = settings.listen.rpartition(":")
-    async with open_gateway(settings) as app:
+    async with open_gateway(settings, own_machine_alone=serves_own_machine_alone(settings)) as app:
         config = uvicorn.Config(
             app,
             host=host.strip("[]"),

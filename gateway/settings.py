@@ -51,6 +51,8 @@ class GatewaySettings(BaseSettings):
     )
     max_file_bytes: int = Field(50 * 1024 * 1024, gt=0, le=60 * 1024 * 1024, description="Below gRPC's message limit.")
     max_body_bytes: int = Field(1024 * 1024, gt=0, description="Of every body that is not a file.")
+    body_timeout_seconds: float = Field(30, gt=0, description="For a body that is not a file to arrive whole.")
+    file_timeout_seconds: float = Field(600, gt=0, description="For a file to arrive whole.")
     health_timeout_seconds: float = Field(3, gt=0, le=10)
     stats_timeout_seconds: float = Field(3, gt=0, le=30)
     upload_timeout_seconds: float = Field(120, gt=0, le=890)

@@ -14,8 +14,11 @@ from services.transport.channels import open_channel
 
 
 @asynccontextmanager
-async def open_gateway(settings: GatewaySettings) -> AsyncIterator[FastAPI]:
-    """The app with its four channels, which close with it. Services that are down are no hindrance."""
+async def open_gateway(settings: GatewaySettings, *, own_machine_alone: bool = False) -> AsyncIterator[FastAPI]:
+    """The app with its four channels, which close with it. Services that are down are no hindrance.
+
+    `own_machine_alone` refuses requests sent to a name of another machine, see `gateway.origins`.
+    """
     targets = {
         Service.ROUTER: settings.router_target,
         Service.RAG: settings.rag_target,
@@ -27,4 +30,4 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[FastAPI]:
             service: await stack.enter_async_context(open_channel(target, settings.transport))
             for service, target in targets.items()
         }
-        yield create_app(Callees(channels), settings)
+        yield create_app(Callees(channels), settings, own_machine_alone=own_machine_alone)

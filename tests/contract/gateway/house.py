@@ -60,7 +60,7 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(**settings: Any) -> AsyncIterator[House]:
+async def open_house(*, own_machine_alone: bool = False, **settings: Any) -> AsyncIterator[House]:
     """The whole house; `settings` are further ones of the gateway."""
     rag, ingest = FakeRag({"handbook.md": HOURS}), FakeIngest(max_bytes=MAX_FILE_BYTES)
     sql = FakeSql({"customers": CUSTOMERS, "total sales": SALES})
@@ -87,7 +87,7 @@ async def open_house(**settings: Any) -> AsyncIterator[House]:
             transport=transport,
             **{"max_file_bytes": MAX_FILE_BYTES, "environment": "test", **settings},
         )
-        app = await stack.enter_async_context(open_gateway(gateway_settings))
+        app = await stack.enter_async_context(open_gateway(gateway_settings, own_machine_alone=own_machine_alone))
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
         )

@@ -46,6 +46,7 @@ async def gateway() -> AsyncIterator[Running]:
             "DIGLOT_INTERNAL_KEY": INTERNAL_KEY,
             "GATEWAY_LISTEN": f"127.0.0.1:{port}",
             "GATEWAY_INGEST_TARGET": ingest,
+            "GATEWAY_BODY_TIMEOUT_SECONDS": "1",
             **{f"GATEWAY_{name}_TARGET": "127.0.0.1:1" for name in ("ROUTER", "RAG", "SQL")},
         }
         process = await asyncio.create_subprocess_exec(
@@ -94,7 +95,7 @@ async def test_a_60_megabyte_file_is_refused_and_the_client_can_read_why(gateway
 async def test_a_client_that_asks_first_is_refused_before_it_sends(gateway: Running) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(
-        b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         b"Content-Length: 60000000\r\nExpect: 100-continue\r\n\r\n"
     )
 
@@ -117,7 +118,7 @@ async def test_a_file_of_40_megabytes_is_taken(gateway: Running) -> None:
 async def test_a_request_cut_off_by_its_client_harms_nobody(gateway: Running) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(
-        b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         b"Content-Length: 5000\r\n\r\n--b\r\nhalf"
     )
     await writer.drain()
@@ -126,3 +127,28 @@ async def test_a_request_cut_off_by_its_client_harms_nobody(gateway: Running) ->
 
     async with httpx.AsyncClient(base_url=gateway.url) as client:
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_a_body_that_never_ends_is_given_up_and_its_connection_closed(gateway: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(
+        b"POST /query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"que\r\n'
+    )
+
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+
+    writer.close()
+    await writer.wait_closed()
+    assert b" 408 " in answer.partition(b"\r\n")[0]
+    assert b"BODY_TIMEOUT" in answer
+
+
+async def test_a_name_that_somebody_made_point_here_is_refused(gateway: Running) -> None:
+    async with httpx.AsyncClient(base_url=gateway.url) as client:
+        rebound = await client.get("/documents", headers={"Host": f"evil.example:{gateway.port}"})
+        own = await client.get("/documents", headers={"Host": f"localhost:{gateway.port}"})
+
+    problem(rebound, 403, "HOST_NOT_ALLOWED")
+    assert own.status_code == 200
