@@ -5,25 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import grpc
 
 from services.transport.errors import TRANSPORT_DOMAIN, RemoteFailure, TransportError, transport_failure
 from services.transport.invoke_threads import InvokeThreads
-
-if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
+from services.transport.lambda_clients import MAX_CONCURRENT_INVOKES, SHARED_CLIENTS, LambdaClients
 
 logger = logging.getLogger(__name__)
 
-_MAX_CONCURRENT_INVOKES = 32
-_CONNECT_TIMEOUT_SECONDS = 3
-# A client's read timeout is fixed when it is made; calls share a few clients, each made when first needed. The read
-# must outlast the call: the caller stops waiting at its deadline by itself, the timeout only frees the thread.
-_READ_TIMEOUTS_SECONDS = (35, 125, 905)
 _THROTTLED_RETRY_SECONDS = 1.0
 
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "Throttling", "EC2ThrottledException"})
@@ -71,13 +63,12 @@ class Invoker(Protocol):
 
 
 class BotoInvoker:
-    """Invokes through boto3, which is imported at the first call. Region, endpoint and credentials come from where
-    boto3 looks for them (AWS_ENDPOINT_URL_LAMBDA among others)."""
+    """Invokes through boto3, by the clients that all invokers of this process share."""
 
-    def __init__(self) -> None:
-        self._threads = InvokeThreads(_MAX_CONCURRENT_INVOKES)
-        self._clients: dict[int, LambdaClient] = {}
-        self._making_client = threading.Lock()
+    def __init__(self, clients: LambdaClients = SHARED_CLIENTS) -> None:
+        self._threads = InvokeThreads(MAX_CONCURRENT_INVOKES)
+        self._clients = clients
+        clients.enter(self)
 
     async def invoke(self, function: str, payload: bytes, timeout_seconds: float) -> InvokeReply:
         reply: InvokeReply = await self._threads.run(lambda: self._invoke(function, payload, timeout_seconds))
@@ -85,15 +76,13 @@ class BotoInvoker:
 
     async def close(self) -> None:
         self._threads.stop()
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            client.close()
+        self._clients.leave(self)
 
     def _invoke(self, function: str, payload: bytes, timeout_seconds: float) -> InvokeReply:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            response = self._client(timeout_seconds).invoke(FunctionName=function, Payload=payload)
+            response = self._clients.client(timeout_seconds).invoke(FunctionName=function, Payload=payload)
             return InvokeReply(response["Payload"].read(), failed="FunctionError" in response)
         except ClientError as error:
             failure = _read_client_error(error.response)
@@ -103,33 +92,6 @@ class BotoInvoker:
             failure = _read_boto_error(cause)
         logger.warning("invoke.failed", extra={"function": function, "cause": cause, "reason": failure.reason})
         raise InvokeFailed(failure)
-
-    def _client(self, timeout_seconds: float) -> LambdaClient:
-        last = _READ_TIMEOUTS_SECONDS[-1]
-        read_timeout = next((bound for bound in _READ_TIMEOUTS_SECONDS if bound > timeout_seconds), last)
-        client = self._clients.get(read_timeout)
-        if client is not None:
-            return client
-        with self._making_client:
-            client = self._clients.get(read_timeout)
-            if client is None:
-                import boto3
-                from botocore.config import Config
-
-                config = Config(
-                    connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-                    read_timeout=read_timeout,
-                    max_pool_connections=_MAX_CONCURRENT_INVOKES,
-                    tcp_keepalive=True,
-                    parameter_validation=False,  # ours are always a name and bytes
-                    # Otherwise botocore composes a long description of itself, twice for each call.
-                    user_agent="diglot",
-                    # A repeated invoke would run the work twice; retries.py knows which methods may be repeated.
-                    retries={"total_max_attempts": 1, "mode": "standard"},
-                )
-                client = boto3.session.Session().client("lambda", config=config)
-                self._clients[read_timeout] = client
-        return client
 
 
 def read_function_error(payload: bytes) -> RemoteFailure:
