@@ -130,3 +130,5 @@ class QueryStoreUnavailable(SqlError):
 
 class ConfigurationRefused(SqlError):
     """The service is configured so that it must not start."""
+
+    for_operators = True  # a log of a failed start tells the text

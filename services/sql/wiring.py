@@ -142,7 +142,7 @@ async def _check_target(settings: SqlSettings, target_pool: Pool, store_pool: St
     if powers:
         logger.warning("target.role_may_write", extra={"powers": powers})
         if settings.is_production:
-            _refuse(
+            raise ConfigurationRefused(
                 "the role in DATABASE_URL can do more than read: it "
                 + ", ".join(powers[:5])
                 + ". Give it a role with CONNECT, USAGE and SELECT only"
@@ -151,13 +151,7 @@ async def _check_target(settings: SqlSettings, target_pool: Pool, store_pool: St
 
 def _refuse_one_database(is_one: bool) -> None:
     if is_one:
-        _refuse(
+        raise ConfigurationRefused(
             "DATABASE_URL and DIGLOT_STORE_URL name the same database; the service keeps its own data in another one"
             " than the one it asks, for example DIGLOT_STORE_URL=postgresql://diglot:password@host:5432/diglot_store"
         )
-
-
-def _refuse(reason: str) -> None:
-    # Logged here, because a logged exception shows its type alone.
-    logger.critical("start.refused", extra={"told": reason})
-    raise ConfigurationRefused(reason)

@@ -13,6 +13,8 @@ No message holds the address itself: it carries a password.
 class StorageError(Exception):
     """Something is wrong with the store as a whole, not with one statement."""
 
+    for_operators = True  # a log of a failed start tells the text
+
 
 class StorageUnreachable(StorageError):
     """No connection came about within the time allowed."""
@@ -28,3 +30,5 @@ class MigrationRefused(StorageError):
 
 class MigrationFailed(MigrationRefused):
     """A statement of a migration failed and the migration was rolled back."""
+
+    for_operators = False  # the database's words may quote a row

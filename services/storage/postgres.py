@@ -71,7 +71,7 @@ async def open_store(
         conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         raise StorageUrlInvalid(
-            "the store's address is no PostgreSQL URL like postgresql://user:password@host/database"
+            "DIGLOT_STORE_URL cannot be read; a right one looks like postgresql://user:password@host:5432/database"
         ) from None
     steps = read_migrations(migrations)
 
@@ -106,7 +106,9 @@ async def _connect(url: str, *, wait_seconds: float) -> AsyncConnection[TupleRow
             return await AsyncConnection.connect(url, connect_timeout=5, autocommit=True)
         except psycopg.OperationalError as error:
             if time.monotonic() + pause_seconds > give_up:
-                raise StorageUnreachable("the store cannot be reached, or refuses the login") from error
+                raise StorageUnreachable(
+                    "the store cannot be reached, or refuses the login; check DIGLOT_STORE_URL and that it runs"
+                ) from error
         await asyncio.sleep(pause_seconds)
         pause_seconds = min(2 * pause_seconds, 0.5)
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -96,9 +97,13 @@ class SettingsRefused(TransportError):
 class AddressInvalid(TransportError, ValueError):
     """A target or listen address is malformed; the text shows a right one."""
 
+    for_operators = True
+
 
 class AddressInUse(TransportError):
     """Another process listens on the address."""
+
+    for_operators = True
 
 
 class ClaimRefused(TransportError):
@@ -161,6 +166,17 @@ def streaming_unsupported() -> RemoteFailure:
     """What a method with a stream of requests meets on a transport that carries one document."""
     message = "A stream of requests cannot be sent to a function."
     return transport_failure(grpc.StatusCode.UNIMPLEMENTED, "STREAMING_UNSUPPORTED", message)
+
+
+def why_not_started(error: Exception) -> dict[str, Any]:
+    """What a log tells of an error that ends a start, as keyword arguments of a logger's method.
+
+    An error that says of itself, by `for_operators`, that its text is for whoever starts the process is told in its
+    own words. Any other may quote a secret: only its kind and its frames are told.
+    """
+    if getattr(error, "for_operators", False):
+        return {"extra": {"error": type(error).__qualname__, "told": str(error)}}
+    return {"exc_info": error}
 
 
 def describe_error(error: Exception, failure: Failure, domain: str) -> RemoteFailure:

@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from services.transport.addresses import UNIX_PREFIX, check_listen_address, socket_path
 from services.transport.channels import MESSAGE_OPTIONS
-from services.transport.errors import AddressInUse, AddressInvalid, Failure
+from services.transport.errors import AddressInUse, AddressInvalid, Failure, why_not_started
 from services.transport.health import HealthServicer
 from services.transport.identity import ClaimVerifier
 from services.transport.incoming import ServedCalls
@@ -131,9 +131,7 @@ def run_server(open_service: OpenService, *, listen: str, settings: TransportSet
     try:
         asyncio.run(_run(open_service, listen, settings))
     except Exception as error:
-        # The transport's own errors are written for the person who starts the process; others may quote anything.
-        told = {"told": str(error)} if isinstance(error, AddressInUse | AddressInvalid) else {}
-        logger.critical("server.failed", exc_info=error, extra=told)
+        logger.critical("server.failed", **why_not_started(error))
         sys.exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -49,4 +50,25 @@ def test_a_malformed_setting_is_named_and_no_secret_is_told() -> None:
     assert ended.returncode == 1
     assert "DIGLOT_INTERNAL_KEY: has fewer than 32 characters" in line
     assert "DIGLOT_STORE_URL: is no PostgreSQL address" in line
+    assert "hunter" not in line
+
+
+@pytest.mark.parametrize(
+    ("database_url", "told"),
+    [
+        ("postgresql://reader:hunter2@db:5432/one", "DATABASE_URL and DIGLOT_STORE_URL name the same database"),
+        ("postgresql://reader:hunter2@db:5432/one?nonsense=1", "DATABASE_URL or DIGLOT_STORE_URL cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_two_addresses_together_is_told_in_one_line(database_url: str, told: str) -> None:
+    store_url = "postgresql://diglot:hunter3@db:5432/one"
+    ended = start(
+        "services.sql.server", DIGLOT_INTERNAL_KEY="k" * 32, DATABASE_URL=database_url, DIGLOT_STORE_URL=store_url
+    )
+
+    (line,) = ended.stderr.splitlines()
+    event = json.loads(line)
+    assert ended.returncode == 1
+    assert (event["event"], event["error"]) == ("server.failed", "ConfigurationRefused")
+    assert event["told"].startswith(told)
     assert "hunter" not in line

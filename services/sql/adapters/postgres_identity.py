@@ -6,6 +6,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from services.sql.adapters.postgres_target import Pool
+from services.sql.errors import ConfigurationRefused
 
 _LOCAL = {"", "localhost", "127.0.0.1", "::1"}
 
@@ -38,7 +39,7 @@ SELECT power FROM (
 def names_one_database(first: str, second: str) -> bool:
     """Whether two addresses look alike in host, port and database, without asking anybody.
 
-    Raises: ValueError: one of them cannot be read; the message holds neither.
+    Raises: ConfigurationRefused: one of them cannot be read; the message holds neither.
     """
     return _place_in(first) == _place_in(second)
 
@@ -54,7 +55,10 @@ def _place_in(url: str) -> tuple[str, str, str]:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        raise ValueError("not a PostgreSQL address") from None
+        raise ConfigurationRefused(
+            "DATABASE_URL or DIGLOT_STORE_URL cannot be read; a right one looks like"
+            " postgresql://user:password@host:5432/database"
+        ) from None
     host = str(parts.get("host") or parts.get("hostaddr") or "").lower()
     database = str(parts.get("dbname") or parts.get("user") or "")
     return "localhost" if host in _LOCAL else host, str(parts.get("port") or "5432"), database

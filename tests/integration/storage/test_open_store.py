@@ -141,7 +141,7 @@ async def test_a_refused_login_is_told_as_unreachable(store_url: str, migrations
 
 @pytest.mark.parametrize("url", ["not a url", "postgresql://host/db?nonsense=1", "http://example.com/db"])
 async def test_an_address_that_is_no_postgresql_url_is_refused(url: str, migrations: Path) -> None:
-    with pytest.raises(StorageUrlInvalid, match="postgresql://user:password@host/database"):
+    with pytest.raises(StorageUrlInvalid, match=r"DIGLOT_STORE_URL .*postgresql://user:password@host:5432/database"):
         async with open_store(url, schema="notebook", migrations=migrations):
             pass
 

@@ -16,6 +16,7 @@ from services.transport.errors import (
     find_failure,
     read_failure,
     status_details,
+    why_not_started,
 )
 
 
@@ -98,3 +99,15 @@ def test_a_status_without_error_info_is_the_transports_own(details: bytes) -> No
 
 def test_a_code_the_transport_has_no_text_for_is_its_own_reason() -> None:
     assert read_failure(error_with((), grpc.StatusCode.DATA_LOSS)).reason == "DATA_LOSS"
+
+
+def test_a_failed_start_is_told_in_words_only_by_errors_written_for_operators() -> None:
+    class StoreMissing(Exception):
+        for_operators = True
+
+    driver_error = ConnectionError("password=hunter2")
+
+    assert why_not_started(StoreMissing("set X=1")) == {
+        "extra": {"error": StoreMissing.__qualname__, "told": "set X=1"}
+    }
+    assert why_not_started(driver_error) == {"exc_info": driver_error}
