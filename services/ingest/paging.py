@@ -1,7 +1,6 @@
 """Page tokens: where a newest-first list goes on, opaque to callers."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -46,7 +45,7 @@ def _read_token(list_name: str, token: str) -> tuple[datetime, str]:
         place = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
         name, time, identifier = place
         moment = datetime.fromisoformat(time)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):  # binascii.Error is a ValueError
         raise PageTokenInvalid from None
     if name != list_name or not isinstance(identifier, str) or not _ID.fullmatch(identifier) or moment.tzinfo is None:
         raise PageTokenInvalid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from datetime import datetime
@@ -33,7 +32,7 @@ def read_page_token(token: str, owner: Owner, state: QueryState | None) -> Query
             raise PageTokenInvalid
         create_time, query_id = json.loads(place)
         return QueryPosition(datetime.fromisoformat(create_time), str(query_id))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):  # binascii.Error is a ValueError
         raise PageTokenInvalid from None
 
 

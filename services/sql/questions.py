@@ -12,7 +12,8 @@ MAX_QUESTION_CHARACTERS = 4_000
 MAX_PARTS = 8
 
 _QUERY_NAME = re.compile(r"queries/([0-9a-z]{1,64})")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Control characters but tab, line feed and carriage return.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def read_question(text: str, *, field: str = "question") -> str:

@@ -104,6 +104,7 @@ def token_of(*place: object) -> str:
         token_of(),
         base64.urlsafe_b64encode(b'{"a": 1}').decode(),
         base64.urlsafe_b64encode(b"7").decode(),
+        base64.urlsafe_b64encode(b"[" * 100_000).decode(),
     ],
 )
 async def test_a_token_not_from_this_list_is_refused(token: str) -> None:

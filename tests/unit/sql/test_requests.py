@@ -19,7 +19,7 @@ def test_a_question_is_trimmed() -> None:
     assert read_question("a\tb\nc") == "a\tb\nc"
 
 
-@pytest.mark.parametrize("text", ["", "  \n ", "x" * 4_001, "a\0b", "bell\a", "\x7f"])
+@pytest.mark.parametrize("text", ["", "  \n ", "x" * 4_001, "a\0b", "bell\a", "\x7f", "next\x85line"])
 def test_a_blank_long_or_unreadable_question_is_refused(text: str) -> None:
     with pytest.raises(QuestionInvalid) as caught:
         read_question(text)
