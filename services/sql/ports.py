@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from services.sql.models import (
@@ -150,12 +150,4 @@ class QueryStore(Protocol):
 
     async def is_reachable(self) -> bool:
         """Whether the store answers now; never raises."""
-        ...
-
-
-class Clock(Protocol):
-    """Tells the time; tests set it."""
-
-    def __call__(self) -> datetime:
-        """Now, in UTC."""
         ...

@@ -1,6 +1,7 @@
 """Answers made of quoted sentences: no model, no account, and not a word that no document holds."""
 
 import re
+from array import array
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ class ExtractiveWriter:
         self._embedder = embedder
         self._min_certainty = min_certainty
         # By tenant too: whether a sentence had to be embedded is told in the usage, and takes time.
-        self._remembered: OrderedDict[tuple[str, bytes], Embedding] = OrderedDict()
+        # As single-precision numbers, which is what models give: a list of Python's own takes eight times the room.
+        self._remembered: OrderedDict[tuple[str, bytes], array[float]] = OrderedDict()
 
     async def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
         asked = take_apart(reading.question)
@@ -87,7 +89,7 @@ class ExtractiveWriter:
         unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._remembered}
         made = await self._embedder.embed_queries(list(unknown.values())) if unknown else []
         known = {key: self._remembered[key] for key in keys if key in self._remembered}
-        known.update(zip(unknown, made, strict=True))
+        known.update((key, array("f", embedding)) for key, embedding in zip(unknown, made, strict=True))
         for key, embedding in known.items():
             self._remembered[key] = embedding
             self._remembered.move_to_end(key)

@@ -48,7 +48,6 @@ class MiniLmEmbedder:
         self._loading = threading.Lock()
         self._tokenizer: tokenizers.Tokenizer | None = None
         self._session: onnxruntime.InferenceSession | None = None
-        self._failed = False
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="embed-queries")
         self._passage_thread = ThreadPoolExecutor(1, thread_name_prefix="embed-passages")
 
@@ -70,7 +69,7 @@ class MiniLmEmbedder:
         self._passage_thread.shutdown(wait=False, cancel_futures=True)
 
     async def check(self) -> bool:
-        return self._session is not None and not self._failed
+        return self._session is not None
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         def count() -> list[int]:
@@ -171,9 +170,7 @@ class MiniLmEmbedder:
                 str(_packaged(*_WEIGHTS)), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            self._failed = True
             raise EmbedderUnavailable("The embedding model cannot be loaded.") from error
-        self._failed = False
         self._tokenizer, self._session = tokenizer, session
         elapsed_ms = round((time.perf_counter() - started) * 1000)
         logger.info("embedder.loaded", extra={"model": MODEL.name, "elapsed_ms": elapsed_ms})

@@ -92,14 +92,6 @@ class TableEntry:
         return tuple(parts[:2]) if parts else tuple(names[:1])
 
 
-@dataclass(frozen=True)
-class Hit:
-    """One word of the schema that a question's word may mean; quality 0 to 1."""
-
-    quality: float
-    word: str
-
-
 @dataclass
 class Lexicon:
     """The linking index of one schema. Built once per schema, then read only."""

@@ -13,9 +13,6 @@ from services.sql.grounding.words import stem
 BOUNDARIES = ("relative", "negation", "compare", "between", "like", "order", "superlative", "null")
 
 
-PAIRING = frozenset({"and", "their", "its", "with", "along"})
-
-
 def read_outputs(reading: Reading) -> None:
     """Collect what is shown, in the order of the question."""
     items = reading.items
