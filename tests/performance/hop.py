@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import statistics
 import time
@@ -29,6 +28,7 @@ from services.transport.telemetry import configure_logging
 from tests.echo import echo_service_pb2_grpc
 from tests.echo.echo_service_pb2 import EchoRequest, EchoResponse
 from tests.lambda_cluster import Function, LambdaCluster
+from tests.logging_state import logging_as_it_was
 
 WARM_UP_CALLS, GRPC_CALLS, LAMBDA_CALLS = 50, 2_000, 800
 KEY = "the internal key of the measurements"
@@ -78,18 +78,9 @@ async def _compare(ours: Call, *bare: Call, calls: int) -> list[float]:
 @contextmanager
 def _logging_into_nowhere() -> Iterator[None]:
     """Log as a server does, and put everything back afterwards."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    gathered = {name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")}
-    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere), logging_as_it_was():
         configure_logging("echo", buffered=True)
-        try:
-            yield
-        finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-            for name, value in gathered.items():
-                setattr(logging, name, value)
+        yield
 
 
 async def _measure_grpc(settings: TransportSettings) -> dict[str, float]:

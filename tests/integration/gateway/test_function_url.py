@@ -24,6 +24,7 @@ from tests.fakes.ingest_servicer import FakeIngest
 from tests.fakes.rag_servicer import FakeRag
 from tests.fakes.servicers import INTERNAL_KEY, served, transport_settings
 from tests.fakes.sql_servicer import FakeSql
+from tests.logging_state import logging_as_it_was
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Backends:
 
 @pytest.fixture(scope="module")
 def function() -> Iterator[ModuleType]:
-    with Backends() as targets, pytest.MonkeyPatch.context() as patch:
+    with Backends() as targets, pytest.MonkeyPatch.context() as patch, logging_as_it_was():
         for name, target in targets.items():
             patch.setenv(f"GATEWAY_{name}_TARGET", target)
         patch.setenv("DIGLOT_INTERNAL_KEY", INTERNAL_KEY)

@@ -58,7 +58,7 @@ async def test_a_store_that_is_down_is_told_with_its_reason_and_comes_back(own_s
 
             own_server.stop(timeout_seconds=5)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await rag.SearchChunks(search)
+                await rag.SearchChunks(search, timeout=2)  # too short for the pause that rag asks for and a retry
             embedded = await rag.EmbedTexts(rag_service_pb2.EmbedTextsRequest(texts=["still here"]))
             own_server.start()
             await rag.SearchChunks(search)

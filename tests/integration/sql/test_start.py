@@ -16,6 +16,8 @@ from services.transport.identity import acting_as
 from tests.integration.sql.databases import own_database
 from tests.integration.sql.running_service import ADA, failure_of, running, settings_for
 
+# The service asks for a pause of two seconds, and no caller waits past its own deadline.
+_NO_TIME_TO_RETRY_SECONDS = 2.0
 NOWHERE = "postgresql://reader:secret@127.0.0.1:1/shop"
 
 
@@ -75,13 +77,19 @@ async def test_a_role_with_one_right_to_write_is_found(store_url: str, postgres_
 
 @pytest.mark.timeout(60)
 async def test_a_database_that_is_down_is_told_and_the_rest_keeps_working(store_url: str, tmp_path: Path) -> None:
-    settings = settings_for(NOWHERE, store_url, checkout_wait_seconds=0.5)
+    settings = settings_for(NOWHERE, store_url, checkout_wait_seconds=0.2)
     async with open_sql(settings) as definition:
         health = {name: await check() for name, check in definition.checks.items()}
     async with running(settings, tmp_path) as sql:
         with acting_as(ADA):
-            generate = await failure_of(sql.GenerateSql(sql_service_pb2.GenerateSqlRequest(question="How many?")))
-            sync = await failure_of(sql.SyncSchema(sql_service_pb2.SyncSchemaRequest()))
+            generate = await failure_of(
+                sql.GenerateSql(
+                    sql_service_pb2.GenerateSqlRequest(question="How many?"), timeout=_NO_TIME_TO_RETRY_SECONDS
+                )
+            )
+            sync = await failure_of(
+                sql.SyncSchema(sql_service_pb2.SyncSchemaRequest(), timeout=_NO_TIME_TO_RETRY_SECONDS)
+            )
             stats = await sql.GetStats(sql_service_pb2.GetStatsRequest())
             listed = await sql.ListQueries(sql_service_pb2.ListQueriesRequest())
 

@@ -15,6 +15,7 @@ from services.transport.telemetry import (
     make_request,
     new_request,
 )
+from tests.logging_state import logging_as_it_was
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -105,14 +106,8 @@ def test_an_exception_shows_types_and_frames_but_no_messages() -> None:
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    gathered = {name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing")}
-    yield root
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, value in gathered.items():
-        setattr(logging, name, value)
+    with logging_as_it_was() as root:
+        yield root
 
 
 def test_configuring_twice_logs_once(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
