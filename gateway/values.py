@@ -7,19 +7,14 @@ json columns the JSON they are, or their text where an answer cannot hold that (
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from google.protobuf import struct_pb2, timestamp_pb2
 
 from protos.sql.v1 import sql_query_pb2
-
-SAFE_DIGITS = 15
-MAX_EXPONENT = 400  # past the range of floating point, and well within what decimals reckon exactly
-MAX_JSON_DEPTH = 24  # a message may be nested 100 deep, and a level of JSON takes three of them
+from services.transport.json_values import SAFE_DIGITS, json_or_text, number_or_text
 
 
 def typed_value(value: sql_query_pb2.Value) -> Any:
@@ -44,43 +39,6 @@ def typed_value(value: sql_query_pb2.Value) -> Any:
             return [typed_value(element) for element in value.list_value.values]
         case _:
             return None
-
-
-def json_or_text(text: str) -> Any:
-    """The JSON a text stands for; the text itself where an answer cannot hold that.
-
-    PostgreSQL keeps what is deeper than readers and messages take, and halves of surrogate pairs, which no UTF-8 has.
-    """
-    try:
-        parsed = json.loads(text, parse_int=number_or_text, parse_float=number_or_text)
-        if "\\ud" in text.lower():
-            json.dumps(parsed, ensure_ascii=False).encode()
-    except (RecursionError, UnicodeEncodeError):
-        return text
-    return text if _is_deeper(parsed, MAX_JSON_DEPTH) else parsed
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether arrays and objects are nested in more than so many levels."""
-    if not isinstance(value, dict | list):
-        return False
-    parts = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)
-
-
-def number_or_text(text: str) -> int | float | str:
-    """The number a text stands for; the text itself where a JSON number would lose digits or cannot hold it."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:  # an exponent that decimals cannot have
-        return text
-    if not number.is_finite() or abs(number.adjusted()) > MAX_EXPONENT:
-        return text
-    if number == number.to_integral_value():
-        return int(number) if abs(number) < 10**SAFE_DIGITS else text
-    _, digits, exponent = number.normalize().as_tuple()
-    assert isinstance(exponent, int)
-    return float(number) if len(digits) <= SAFE_DIGITS and -300 < exponent + len(digits) < 300 else text
 
 
 def plain_value(value: struct_pb2.Value) -> Any:
