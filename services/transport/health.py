@@ -56,7 +56,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             if status != last:
                 last = status
                 yield health_pb2.HealthCheckResponse(status=status)
-            if status == health_pb2.HealthCheckResponse.NOT_SERVING and self._stopping:
+            if self._stopping and status != health_pb2.HealthCheckResponse.SERVING:
                 return
             await asyncio.sleep(_WATCH_INTERVAL_SECONDS)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ from services.ingest.models import FileKey
 
 Result = TypeVar("Result")
 
+_LONGEST_FOLDER_NAME = 255  # bytes, on every file system in use; quoting makes nine of a Chinese character
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -66,6 +68,8 @@ class LocalFiles:
     def _folder(self, key: FileKey) -> Path:
         # Tenants are anybody's words: quoted, they hold no separator, and a leading dot is quoted too.
         tenant = quote(key.tenant, safe="").replace(".", "%2E")
+        if len(tenant) > _LONGEST_FOLDER_NAME:
+            tenant = f"={hashlib.sha256(tenant.encode()).hexdigest()}"  # quoted names hold no "="
         return self._root / tenant / key.extension / key.document_id
 
     def _original(self, key: FileKey) -> Path:

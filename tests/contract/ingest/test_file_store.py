@@ -43,6 +43,17 @@ class TestLocalFiles(FileStoreContract):
         assert {path.name for path in tmp_path.iterdir()} == {"files"}
         assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
 
+    @pytest.mark.parametrize("tenant", ["株" * 200, "x" * 256, "=" * 200])
+    async def test_a_tenant_with_a_long_name_has_a_folder_of_its_own(self, tmp_path: Path, tenant: str) -> None:
+        files, neighbour = LocalFiles(tmp_path), f"{tenant}2"
+        await files.save_original(FileKey(tenant, "txt", "c" * 64), b"bytes")
+        await files.save_original(FileKey(neighbour, "txt", "c" * 64), b"other bytes")
+
+        async with files.fetched(FileKey(tenant, "txt", "c" * 64)) as path:
+            assert path is not None
+            assert path.read_bytes() == b"bytes"
+        assert len(list(tmp_path.iterdir())) == 2
+
     async def test_delete_leaves_no_empty_folders(self, tmp_path: Path) -> None:
         files = LocalFiles(tmp_path)
         await files.save_original(KEY, b"bytes")

@@ -77,12 +77,16 @@ async def test_a_watcher_hears_of_changes_and_of_the_end(monkeypatch: pytest.Mon
     assert rest == [NOT_SERVING]
 
 
-async def test_a_watcher_of_an_unknown_name_is_told_so() -> None:
+async def test_a_watcher_of_an_unknown_name_is_told_so_and_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "_WATCH_INTERVAL_SECONDS", 0.001)
     servicer = HealthServicer("a.B", {})
     watch = servicer.Watch(health_pb2.HealthCheckRequest(service="nobody"), LambdaContext((), None))
 
     assert (await anext(watch)).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-    await watch.aclose()  # type: ignore[attr-defined]
+    servicer.stop()
+    assert [response.status async for response in watch] == []
 
 
 async def test_a_function_cannot_be_watched() -> None:
