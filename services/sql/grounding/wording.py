@@ -383,8 +383,3 @@ UNITS = {
     "inch": ("height", "length"),
     "cm": ("height", "length"),
 }
-
-
-def is_function_word(lower: str) -> bool:
-    """Whether a word says nothing by itself about what is asked."""
-    return lower in FUNCTION_WORDS

@@ -146,9 +146,12 @@ async def test_closing_ends_a_check_under_way() -> None:
     await parts.knowledge.current()
     parts.ticker.seconds += 61
     await parts.knowledge.current()
+    [check] = asyncio.all_tasks() - {asyncio.current_task()}
 
     await parts.knowledge.aclose()
     await parts.knowledge.aclose()
+
+    assert check.cancelled()
 
 
 def test_digests_see_structure_and_values_and_nothing_else() -> None:
