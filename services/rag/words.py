@@ -77,8 +77,8 @@ def _stemmer() -> "snowballstemmer.stemmer":
 
 @lru_cache(maxsize=65_536)
 def term_of(surface: str) -> str:
-    """The search term of one word; empty when it is a stop word."""
-    folded = _without_marks(surface[:_LONGEST_TERM].casefold())[:_LONGEST_TERM].replace("’", "'")
+    """The search term of one word of at most _LONGEST_TERM characters; empty when it is a stop word."""
+    folded = _without_marks(surface.casefold())[:_LONGEST_TERM].replace("’", "'")
     if folded in STOP_WORDS:
         return ""
     if folded[0].isdigit():
@@ -100,7 +100,8 @@ def words_of(text: str) -> Iterator[Word]:
                 pair = surface[place : place + 2]
                 yield Word(pair, pair, match.start() + place)
         else:
-            yield Word(term_of(surface), surface, match.start())
+            # Cut first: the remembered words of documents shall not be as long as anybody cares to write them.
+            yield Word(term_of(surface[:_LONGEST_TERM]), surface, match.start())
 
 
 def terms_of(text: str) -> Counter[str]:
