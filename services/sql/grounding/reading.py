@@ -22,6 +22,7 @@ from services.sql.grounding.logical_form import (
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import is_explaining
 from services.sql.grounding.reading_comparisons import read_comparisons
+from services.sql.grounding.reading_contrasts import read_contrasts, refuse_choices_within_groups
 from services.sql.grounding.reading_groups import has_aggregate, read_groups, read_order
 from services.sql.grounding.reading_links import link_loose_tables
 from services.sql.grounding.reading_measures import is_money_word, money_measure
@@ -59,7 +60,9 @@ def read_question(
     _settle_subject(reading)
     read_periods(reading)
     read_groups(reading)
+    read_contrasts(reading)
     read_outputs(reading)
+    refuse_choices_within_groups(reading)
     link_loose_tables(reading)
     _read_share(reading)
     finish_outputs(reading)

@@ -39,9 +39,12 @@ separate against share arrange possible exact represent consist refer correspond
 total together wish want need know contain include come consider across available certain specific back around
 associate relate participate take make do does become enter order sort rank group breakdown split compare done put
 generate bring contribute create new money figure set keep kept say said ask question answer help think mean people
-person individual someone anyone everybody
+person individual someone anyone everybody versus vs comparison
 """.split()
 )
+
+# Words that set one side against another; each side is to be seen.
+CONTRASTS = frozenset({"compare", "compares", "compared", "comparing", "comparison", "versus", "vs"})
 
 
 # Verbs that ask for an answer when they are said to the one who answers ("Return all names"), and that say something

@@ -130,3 +130,33 @@ def test_a_ratio_keeps_the_conditions_of_its_sides_apart() -> None:
 
     assert "COUNT(*) FILTER (WHERE orders.status = 'delivered')" in statement
     assert "NULLIF(COUNT(*) FILTER (WHERE orders.status = 'cancelled'), 0)" in statement
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Compare the revenue of Germany with France",
+        "How much did customers from Germany spend compared to France?",
+        "Revenue of Germany vs France",
+    ],
+)
+def test_each_side_of_a_contrast_has_a_row(question: str) -> None:
+    assert sql_for(question) == (
+        f"SELECT customers.country, SUM(orders.total_amount) AS total_amount {CUSTOMERS_OF_ORDERS} "
+        "WHERE customers.country IN ('Germany', 'France') GROUP BY customers.country"
+    )
+
+
+def test_a_sum_over_several_values_stays_one_row_without_a_contrast() -> None:
+    assert "GROUP BY" not in sql_for("What is the revenue from customers in Germany and France?")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "List the 5 most expensive products and the price of each",
+        "Show each product with the highest price",
+    ],
+)
+def test_each_beside_a_choice_that_names_no_other_rows_changes_nothing(question: str) -> None:
+    assert " LIMIT " in sql_for(question)

@@ -59,3 +59,29 @@ def test_more_unlinked_words_make_it_less_sure() -> None:
 @pytest.mark.parametrize("question", ["Return all products", "List the products and return their names"])
 def test_a_verb_said_to_the_one_who_answers_is_no_condition(question: str) -> None:
     assert isinstance(draft(question), SqlDraft)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the cheapest product in each category?",
+        "For each category, what is the most expensive product?",
+        "The top 3 products per category",
+        "The latest order of each customer",
+        "Which customer in each country spent the most?",
+    ],
+)
+def test_a_choice_within_each_group_is_refused_rather_than_made_once(question: str) -> None:
+    assert isinstance(draft(question), NoDraft)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How much did Enterprise customers spend compared to Consumer customers?",
+        "How many orders did Germany make compared with last year?",
+        "How many orders in 2025 versus 2024?",
+    ],
+)
+def test_a_contrast_of_which_one_side_is_not_told_is_refused(question: str) -> None:
+    assert isinstance(draft(question), NoDraft)
