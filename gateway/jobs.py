@@ -65,7 +65,7 @@ async def list_jobs(callees: Asked, page_size: PageSize = 50, page_token: PageTo
     """The ingest jobs, newest first."""
     request = ingest_service_pb2.ListJobsRequest(page_size=page_size, page_token=page_token)
     reply = await reply_of(Service.INGEST, callees.ingest.ListJobs(request), {"": "page_token"})
-    return JobList(jobs=[_job(job) for job in reply.jobs], next_page_token=reply.next_page_token or None)
+    return JobList(jobs=[job_answer(job) for job in reply.jobs], next_page_token=reply.next_page_token or None)
 
 
 @router.get(
@@ -81,10 +81,11 @@ async def get_job(job_id: JobId, callees: Asked) -> Job:
         raise ProblemRaised(404, "JOB_NOT_FOUND", "There is no such job.", field="job_id")
     request = ingest_service_pb2.GetJobRequest(name=f"jobs/{job_id}")
     call = callees.ingest.GetJob(request)
-    return _job(await reply_of(Service.INGEST, call, {"name": "job_id", "": "job_id"}, unknown="JOB_NOT_FOUND"))
+    return job_answer(await reply_of(Service.INGEST, call, {"name": "job_id", "": "job_id"}, unknown="JOB_NOT_FOUND"))
 
 
-def _job(job: document_pb2.IngestJob) -> Job:
+def job_answer(job: document_pb2.IngestJob) -> Job:
+    """A job as the REST surface shows it."""
     fields: dict[str, Any] = {
         "job_id": bare_id(job.name),
         "document_id": bare_id(job.document),

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Literal
 
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from grpc import StatusCode
 from pydantic import Field
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from gateway.answer_building import bare_id
 from gateway.answers import Answer
-from gateway.callees import Service, reply_of
+from gateway.callees import CalleeFailed, Callees, Service, reply_of
 from gateway.context import Asked, Settings, Stopwatch
+from gateway.jobs import Job, job_answer
 from gateway.limits import UPLOAD_PATH, file_too_large
 from gateway.problems import ProblemRaised, problem_docs
-from protos.ingest.v1 import ingest_service_pb2
+from protos.ingest.v1 import document_pb2, ingest_service_pb2
+from services.transport.errors import TRANSPORT_DOMAIN
 
 router = APIRouter(tags=["documents"])
 
 _MAX_PARTS = 20
+_JOBS_SEARCHED = 200
+_GIVEN_UP = (document_pb2.IngestJob.FAILED, document_pb2.IngestJob.CANCELLED)
 _DIRECTORIES = re.compile(r".*[/\\]", re.DOTALL)
 _MEDIA_TYPES = (
     "text/plain",
@@ -52,6 +59,13 @@ _FILE_BODY = {
         },
     }
 }
+_TAKES_LONGER: dict[int | str, dict[str, object]] = {
+    202: {
+        "model": Job,
+        "description": "The file is stored and takes longer than this call waits; the job goes on and tells its end.",
+        "headers": {"Location": {"description": "Path of the job.", "required": True, "schema": {"type": "string"}}},
+    }
+}
 
 
 class Uploaded(Answer):
@@ -73,18 +87,28 @@ class Uploaded(Answer):
     status_code=201,
     summary="Upload a file",
     response_model=Uploaded,
-    responses=problem_docs(400, 413, 415, 422, 429, 503, 504),
+    responses={**_TAKES_LONGER, **problem_docs(400, 413, 415, 422, 429, 503, 504)},
     openapi_extra=_FILE_BODY,
 )
-async def upload(request: Request, callees: Asked, settings: Settings) -> Uploaded:
-    """Store a file, and wait until it is parsed and searchable. The same bytes again cost nothing."""
+async def upload(request: Request, callees: Asked, settings: Settings) -> Uploaded | JSONResponse:
+    """Store a file, and wait until it is parsed and searchable. The same bytes again cost nothing.
+
+    A file that takes longer than the wait is answered with 202 and its job, which goes on.
+    """
     stopwatch = Stopwatch()
     filename, content = await _read_file(request, settings.max_file_bytes)
     call = callees.ingest.IngestDocument(
         ingest_service_pb2.IngestDocumentRequest(filename=filename, content=content),
         timeout=settings.upload_timeout_seconds,
     )
-    reply = await reply_of(Service.INGEST, call, {"filename": "file", "content": "file", "": "file"})
+    try:
+        reply = await reply_of(Service.INGEST, call, {"filename": "file", "content": "file", "": "file"})
+    except CalleeFailed as error:
+        job = await _job_under_way(callees, content) if _ran_out_of_time(error) else None
+        if job is None:
+            raise
+        headers = {"Location": f"/jobs/{job.job_id}"}
+        return JSONResponse(job.model_dump(exclude_unset=True), status_code=202, headers=headers)
     document = reply.document
     return Uploaded(
         status="success",
@@ -97,6 +121,23 @@ async def upload(request: Request, callees: Asked, settings: Settings) -> Upload
         cache_hit=reply.cache_hit,
         processing_time_ms=stopwatch.elapsed_ms,
     )
+
+
+def _ran_out_of_time(error: CalleeFailed) -> bool:
+    """Whether the wait ended, and not the work: what the service itself calls too long is another failure."""
+    return error.failure.domain == TRANSPORT_DOMAIN and error.failure.code is StatusCode.DEADLINE_EXCEEDED
+
+
+async def _job_under_way(callees: Callees, content: bytes) -> Job | None:
+    """The newest job of these bytes that has not failed; None when none is found, or jobs cannot be read."""
+    document = f"documents/{hashlib.sha256(content).hexdigest()}"
+    request = ingest_service_pb2.ListJobsRequest(page_size=_JOBS_SEARCHED)
+    try:
+        reply = await reply_of(Service.INGEST, callees.ingest.ListJobs(request))
+    except CalleeFailed:
+        return None
+    found = (job for job in reply.jobs if job.document == document and job.state not in _GIVEN_UP)
+    return next((job_answer(job) for job in found), None)
 
 
 async def _read_file(request: Request, max_file_bytes: int) -> tuple[str, bytes]:

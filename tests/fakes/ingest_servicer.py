@@ -14,11 +14,12 @@ from tests.fakes.servicers import Faults, check_name, document_name, failure, pa
 
 
 class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
-    """Text files by their hash, each READY at once; `max_bytes` is the limit."""
+    """Text files by their hash, each READY at once; `max_bytes` is the limit, `under_way` holds jobs not done yet."""
 
     def __init__(self, *, max_bytes: int = 1_000_000) -> None:
         self.max_bytes = max_bytes
         self.documents: dict[str, document_pb2.Document] = {}
+        self.under_way: list[document_pb2.IngestJob] = []
         self.faults = Faults()
 
     async def IngestDocument(
@@ -89,12 +90,12 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         check_name(request.name, "jobs/j[0-9]+", "ingest.diglot")
         if request.name != "jobs/j1":
             raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", domain="ingest.diglot"))
-        return _job()
+        return ingest_job()
 
     async def ListJobs(
         self, request: ingest_service_pb2.ListJobsRequest, context: object
     ) -> ingest_service_pb2.ListJobsResponse:
-        page, token = page_of([_job()], request.page_size, request.page_token, "ingest.diglot")
+        page, token = page_of([*self.under_way, ingest_job()], request.page_size, request.page_token, "ingest.diglot")
         return ingest_service_pb2.ListJobsResponse(jobs=page, next_page_token=token)
 
     async def GetStats(
@@ -124,10 +125,13 @@ def _refusal(reason: str, field_name: str) -> PassedOn:
     )
 
 
-def _job() -> document_pb2.IngestJob:
-    job = document_pb2.IngestJob(
-        name="jobs/j1", document=document_name("x"), filename="x.txt", state=document_pb2.IngestJob.READY
-    )
+def ingest_job(
+    job_id: str = "j1",
+    content: str | bytes = "x",
+    state: document_pb2.IngestJob.State.ValueType = document_pb2.IngestJob.READY,
+) -> document_pb2.IngestJob:
+    """The job of a file with this content."""
+    job = document_pb2.IngestJob(name=f"jobs/{job_id}", document=document_name(content), filename="x.txt", state=state)
     job.create_time.FromSeconds(1_763_700_000)
     job.update_time.FromSeconds(1_763_700_001)
     return job

@@ -1,9 +1,13 @@
 import hashlib
 from collections.abc import AsyncIterator
 
+import grpc
 import pytest
 
+from protos.ingest.v1 import document_pb2
 from tests.contract.gateway.house import MAX_FILE_BYTES, House, open_house, problem
+from tests.fakes.ingest_servicer import ingest_job
+from tests.fakes.servicers import failure
 
 TEXT = b"Remote work: core working hours from 10 AM to 3 PM. 15 days per year of vacation."
 
@@ -34,6 +38,38 @@ async def test_the_same_bytes_again_are_a_cache_hit(house: House) -> None:
     assert again["cache_hit"] is True
     assert again["document_id"] == first["document_id"]
     assert again["filename"] == "copy.txt"
+
+
+async def test_a_file_that_takes_longer_than_the_wait_is_answered_by_its_job() -> None:
+    async with open_house(upload_timeout_seconds=0.2) as house:
+        house.ingest.faults.stall_seconds = 1
+        house.ingest.under_way = [
+            ingest_job("j4", TEXT, document_pb2.IngestJob.FAILED),
+            ingest_job("j3", "another file", document_pb2.IngestJob.INDEXING),
+            ingest_job("j2", TEXT, document_pb2.IngestJob.INDEXING),
+        ]
+
+        response = await house.upload(TEXT)
+
+        assert response.status_code == 202, response.text
+        assert response.headers["location"] == "/jobs/j2"
+        assert response.json()["job_id"] == "j2"
+        assert response.json()["document_id"] == hashlib.sha256(TEXT).hexdigest()
+        assert response.json()["state"] == "INDEXING"
+
+
+async def test_a_wait_that_ends_before_there_is_a_job_is_a_timeout() -> None:
+    async with open_house(upload_timeout_seconds=0.2) as house:
+        house.ingest.faults.stall_seconds = 1
+
+        problem(await house.upload(TEXT), 504, "INGEST_SERVICE_TIMEOUT")
+
+
+async def test_parsing_that_takes_too_long_is_no_job_to_wait_for(house: House) -> None:
+    house.ingest.faults.failure = failure(grpc.StatusCode.DEADLINE_EXCEEDED, "PARSING_TIMEOUT", domain="ingest.diglot")
+    house.ingest.under_way = [ingest_job("j2", TEXT, document_pb2.IngestJob.PARSING)]
+
+    problem(await house.upload(TEXT), 504, "PARSING_TIMEOUT")
 
 
 async def test_directories_in_a_file_name_are_dropped(house: House) -> None:
