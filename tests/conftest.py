@@ -1,5 +1,11 @@
 """Fixtures that every tier may use."""
 
+import os
+
+# Tests start PostgreSQL from this very process, by fork and exec. gRPC's own handling of forks, meant for children that
+# go on calling, now and then kills such a child before it becomes another program. Set before gRPC is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 from tests.postgres import make_folder, postgres_server, shop_owner_url, shop_url, store_url
 
 __all__ = ["make_folder", "postgres_server", "shop_owner_url", "shop_url", "store_url"]
