@@ -28,20 +28,28 @@ def openapi_of(app: FastAPI, settings: GatewaySettings) -> dict[str, Any]:
     schemas["FieldProblem"] = FieldProblem.model_json_schema(ref_template=_REF)
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
-    if settings.identity == "api_key":
-        _add_keys(document)
+    _add_what_surrounds(document, settings)
     app.openapi_schema = document
     return document
 
 
-def _add_keys(document: dict[str, Any]) -> None:
-    document["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    }
+def _add_what_surrounds(document: dict[str, Any], settings: GatewaySettings) -> None:
+    """The refusals made around every route: who asks, from where, and how long a body may take."""
     content = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
+    wants_key = settings.identity == "api_key"
+    if wants_key:
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            if path not in OPEN_PATHS:
+            responses = operation["responses"]
+            if wants_key and path not in OPEN_PATHS:
                 operation["security"] = [{"bearer": []}, {"header": []}]
-                operation["responses"]["401"] = {"description": "The key is missing or unknown.", "content": content}
+                responses["401"] = {"description": "The key is missing or unknown.", "content": content}
+            if not wants_key:
+                detail = "Sent by a foreign web page, or to a name that is not this machine's."
+                responses["403"] = {"description": detail, "content": content}
+            if "requestBody" in operation:
+                responses["408"] = {"description": "The body did not arrive in time.", "content": content}

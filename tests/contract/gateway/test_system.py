@@ -215,6 +215,15 @@ async def test_every_error_in_openapi_is_a_problem(house: House) -> None:
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
+async def test_openapi_tells_the_refusals_made_around_every_route(house: House) -> None:
+    paths = (await house.client.get("/openapi.json")).json()["paths"]
+
+    assert all("403" in operation["responses"] for path in paths.values() for operation in path.values())
+    assert {path for path, each in paths.items() if "408" in each.get("post", {}).get("responses", {})} == {
+        path for path, each in paths.items() if "post" in each
+    }
+
+
 async def test_a_sane_request_id_is_kept_and_another_is_replaced(house: House) -> None:
     kept = await house.client.get("/health", headers={"X-Request-ID": "order-66"})
     replaced = await house.client.get("/health", headers={"X-Request-ID": "no good\tid"})
