@@ -58,6 +58,7 @@ class Ingesting:
     outlive_calls: bool = True
     poll_seconds: float = 0.25
     _bringing: dict[tuple[str, str], tuple[str, asyncio.Task[bool]]] = field(default_factory=dict)
+    _closed: bool = False
 
     async def ingest(
         self, *, tenant: str, subject: str, filename: str, content: bytes, request_id: str = ""
@@ -89,6 +90,7 @@ class Ingesting:
 
     async def close(self) -> None:
         """Stop all work; what is not done is given back for another process to take up."""
+        self._closed = True
         await stopped(*(task for _, task in self._bringing.values()))
 
     async def _checked(self, tenant: str, subject: str, filename: str, content: bytes) -> Upload:
@@ -119,6 +121,9 @@ class Ingesting:
             try:
                 worked = await asyncio.shield(task)
             except asyncio.CancelledError:
+                me = asyncio.current_task()
+                if task.cancelled() and me is not None and not me.cancelling() and not self._closed:
+                    continue  # another call began the work and took it with it when it ended; this one goes on
                 if mine and not self.outlive_calls:
                     await stopped(task)
                 raise
