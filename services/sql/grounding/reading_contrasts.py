@@ -37,7 +37,8 @@ def refuse_choices_within_groups(reading: Reading) -> None:
         return
     for index, item in enumerate(reading.items[:-1]):
         if item.is_cue("group") and _names_groups(reading, index + 1):
-            raise Unreadable(f"It asks for a choice “{item.text} {reading.items[index + 1].text}”, not for one of all.")
+            text = f"{item.text} {reading.items[index + 1].text}"
+            raise Unreadable(f"It asks for a choice “{text}”; only one among all rows can be made.")
 
 
 def _names_groups(reading: Reading, index: int) -> bool:

@@ -287,7 +287,9 @@ def _column(reading: Reading, index: int) -> None:
         item.used = True  # "how many kinds of genres" names it twice
         return
     named_before = any(one.kind == "table" and reading.subject in one.tables for one in reading.items[:index])
-    beside_rows = not reading.outputs and named_before and _is_paired(reading, index) and not _orders_before(reading)
+    beside_rows = (
+        not reading.outputs and named_before and _is_paired(reading, index) and not _orders_before(reading, index)
+    )
     if beside_rows and reading.graph.path((reading.subject,), entry.table, to_one=True) is not None:
         names = [name.ref for name in reading.lexicon.tables[reading.subject].named()]
         names = names or [(reading.subject, column) for column in reading.graph.keys.get(reading.subject, ())]
@@ -315,9 +317,17 @@ def _column(reading: Reading, index: int) -> None:
         reading.outputs[-1:] = [ColumnOf(part.ref) for part in parts]
 
 
-def _orders_before(reading: Reading) -> bool:
-    """Whether a superlative has taken "their" column already: "the customers with their latest order"."""
-    return any(isinstance(order.operand, ColumnOf) for order in reading.order) and reading.limit is not None
+def _orders_before(reading: Reading, index: int) -> bool:
+    """Whether a superlative has taken "their" column already: "the customers with their latest order".
+
+    One that stands before the rows chooses among them: of "the cheapest product and its price" both are shown.
+    """
+    if reading.limit is None or not any(isinstance(order.operand, ColumnOf) for order in reading.order):
+        return False
+    named = max(
+        at for at, one in enumerate(reading.items[:index]) if one.kind == "table" and reading.subject in one.tables
+    )
+    return any(one.is_cue("superlative") for one in reading.items[named:index])
 
 
 def _shows_rows(reading: Reading, index: int) -> bool:

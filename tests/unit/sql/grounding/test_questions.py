@@ -160,3 +160,11 @@ def test_a_sum_over_several_values_stays_one_row_without_a_contrast() -> None:
 )
 def test_each_beside_a_choice_that_names_no_other_rows_changes_nothing(question: str) -> None:
     assert " LIMIT " in sql_for(question)
+
+
+@pytest.mark.parametrize(("shown", "column"), [("category", "category"), ("price", "unit_price")])
+def test_what_a_superlative_chose_is_named_beside_its_attribute(shown: str, column: str) -> None:
+    assert sql_for(f"What is the most expensive product and its {shown}?") == (
+        f"SELECT products.name, products.{column} FROM public.products "
+        "ORDER BY products.unit_price DESC NULLS LAST LIMIT 1"
+    )
