@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Literal
 
 from fastapi import APIRouter, Request
@@ -28,7 +27,6 @@ router = APIRouter(tags=["documents"])
 _MAX_PARTS = 20
 _JOBS_SEARCHED = 200
 _GIVEN_UP = (document_pb2.IngestJob.FAILED, document_pb2.IngestJob.CANCELLED)
-_DIRECTORIES = re.compile(r".*[/\\]", re.DOTALL)
 _MEDIA_TYPES = (
     "text/plain",
     "text/markdown",
@@ -112,7 +110,7 @@ async def upload(request: Request, callees: Asked, settings: Settings) -> Upload
     document = reply.document
     return Uploaded(
         status="success",
-        filename=_DIRECTORIES.sub("", filename),
+        filename=filename,
         document_id=bare_id(document.name),
         chunks_created=document.chunk_count,
         total_tokens=document.token_count,

@@ -22,12 +22,14 @@ CONTENT_TYPES = {
 
 
 def clean_filename(raw: str) -> str:
-    """The name without directories, in NFC, trimmed.
+    """The name in NFC, trimmed.
 
-    Raises: FilenameInvalid: nothing is left, more than MAX_FILENAME_CHARACTERS are, or one of them is a control
-        character (or one that turns the direction of writing, by which `gnp.exe` can pass for `exe.png`).
+    Raises: FilenameInvalid: it is empty, a path, longer than MAX_FILENAME_CHARACTERS, or holds a control character
+        (or one that turns the direction of writing, by which `gnp.exe` can pass for `exe.png`).
     """
-    name = unicodedata.normalize("NFC", raw.replace("\\", "/").rsplit("/", 1)[-1]).strip()
+    name = unicodedata.normalize("NFC", raw).strip()
+    if "/" in name or "\\" in name:
+        raise FilenameInvalid("the file name is a path; send the name alone, without folders")
     if name in ("", ".", ".."):
         raise FilenameInvalid("the file name is empty")
     if len(name) > MAX_FILENAME_CHARACTERS:

@@ -31,6 +31,7 @@ from services.transport.errors import (
     status_details,
     streaming_unsupported,
     transport_failure,
+    why_not_started,
 )
 from services.transport.health import HealthServicer
 from services.transport.identity import ClaimVerifier
@@ -229,7 +230,7 @@ def lambda_handler(
     try:
         definition = runner.run(lifetime.enter_async_context(open_service()))
     except Exception as error:
-        logger.critical("function.init_failed", exc_info=error)
+        logger.critical("function.init_failed", **why_not_started(error))
         runner.close()
         # Lambda's runtime prints what is raised, message and all, and returns it to the caller.
         raise ServiceNotOpened(f"{service_name} could not be opened") from None

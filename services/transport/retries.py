@@ -2,6 +2,7 @@
 
 A service that is itself serving a call never retries: three attempts at each of three hops would be twenty-seven. The
 budget keeps retries below a tenth of the traffic when a callee is down for long (as gRPC's own retry throttling does).
+A callee that asks for a pause of a second or more is not asked again: that wait is the client's to decide on.
 """
 
 from __future__ import annotations
@@ -120,6 +121,9 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
     async def _start_over(self) -> None:
         for attempt in range(1, MAX_ATTEMPTS):
             wait = await self._wait_seconds(attempt)
+            # Whoever asks for a pause this long is down, not busy: better to say so than to let a person wait.
+            if wait >= _MAX_BACKOFF_SECONDS:
+                break
             if self._cancelled or time.monotonic() + wait >= self._ends_at or not self._budget.take():
                 break
             await asyncio.sleep(wait)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import grpc
 from google.protobuf import empty_pb2
 
@@ -26,8 +24,14 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         self, request: ingest_service_pb2.IngestDocumentRequest, context: object
     ) -> ingest_service_pb2.IngestDocumentResponse:
         await self.faults.strike("IngestDocument")
-        filename = re.sub(r".*[/\\]", "", request.filename, flags=re.DOTALL)
-        if not filename or len(filename) > 255 or any(ord(character) < 32 for character in filename):
+        filename = request.filename
+        if (
+            not filename
+            or "/" in filename
+            or "\\" in filename
+            or len(filename) > 255
+            or any(ord(character) < 32 for character in filename)
+        ):
             raise _refusal("FILENAME_INVALID", "filename")
         if not request.content:
             raise _refusal("FILE_EMPTY", "content")

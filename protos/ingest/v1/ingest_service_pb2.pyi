@@ -35,7 +35,7 @@ class IngestDocumentRequest(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     filename: _builtins.str
-    """Name of the file, 1 to 255 characters. Directories before the last `/` or `\\` are dropped."""
+    """Name of the file, 1 to 255 characters, without folders: `/` and `\\` are refused."""
     content: _builtins.bytes
     """The bytes of the file."""
     request_id: _builtins.str

@@ -83,7 +83,7 @@ class IngestServiceServicer:
         Idempotent by content: the same bytes again are neither parsed nor embedded; the new name joins the document.
         A known name with other bytes moves the name to them; a document left without a name is deleted.
         When the call ends early (deadline, lost caller), the work goes on and GetJob tells how it ends.
-        INVALID_ARGUMENT / FILENAME_INVALID when the name is empty, longer than 255 characters, or holds control characters.
+        INVALID_ARGUMENT / FILENAME_INVALID when the name is empty, a path, longer than 255 characters, or holds control characters.
         INVALID_ARGUMENT / FILE_EMPTY when there are no bytes.
         INVALID_ARGUMENT / FILE_TYPE_UNSUPPORTED when the extension is not among those served.
         INVALID_ARGUMENT / FILE_TYPE_MISMATCH when the content is not what the extension says.

@@ -72,8 +72,10 @@ async def test_parsing_that_takes_too_long_is_no_job_to_wait_for(house: House) -
     problem(await house.upload(TEXT), 504, "PARSING_TIMEOUT")
 
 
-async def test_directories_in_a_file_name_are_dropped(house: House) -> None:
-    assert (await house.upload(TEXT, "../../etc/policy.txt")).json()["filename"] == "policy.txt"
+async def test_a_path_for_a_file_name_is_refused_by_its_field(house: House) -> None:
+    refused = problem(await house.upload(TEXT, "../../etc/policy.txt"), 400, "FILENAME_INVALID")
+
+    assert refused["errors"][0]["field"] == "file"
 
 
 @pytest.mark.parametrize(

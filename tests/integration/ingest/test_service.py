@@ -126,10 +126,10 @@ async def test_two_processes_with_the_same_bytes_do_the_work_once(start_ingest: 
     assert set(rag.embedded.values()) == {1}
 
 
-async def test_path_like_names_are_stored_under_the_hash_alone(ingest: Running) -> None:
-    reply = await ingested(ingest, POLICY, "../../etc/passwd.txt")
+async def test_odd_names_are_stored_under_the_hash_alone(ingest: Running) -> None:
+    reply = await ingested(ingest, POLICY, "..%2f..%2fetc%2fpasswd.txt")
 
-    assert list(reply.document.filenames) == ["passwd.txt"]
+    assert list(reply.document.filenames) == ["..%2f..%2fetc%2fpasswd.txt"]
     assert all("passwd" not in stored for stored in ingest.stored_files())
 
 

@@ -12,10 +12,6 @@ from services.ingest.filenames import clean_filename, served_extension
     ("raw", "clean"),
     [
         ("notes.txt", "notes.txt"),
-        ("../../etc/passwd.txt", "passwd.txt"),
-        ("C:\\Users\\ann\\notes.txt", "notes.txt"),
-        ("/absolute/notes.txt", "notes.txt"),
-        ("a\\b/c.txt", "c.txt"),
         ("  spaced name.txt ", "spaced name.txt"),
         ("re\u0301sume\u0301.md", "r\u00e9sum\u00e9.md"),
         ("..%2f..%2fetc%2fpasswd.txt", "..%2f..%2fetc%2fpasswd.txt"),
@@ -23,7 +19,7 @@ from services.ingest.filenames import clean_filename, served_extension
         ("x" * 251 + ".txt", "x" * 251 + ".txt"),
     ],
 )
-def test_directories_are_dropped_and_the_rest_is_kept(raw: str, clean: str) -> None:
+def test_a_name_is_kept_trimmed_and_composed(raw: str, clean: str) -> None:
     assert clean_filename(raw) == clean
 
 
@@ -32,6 +28,10 @@ def test_directories_are_dropped_and_the_rest_is_kept(raw: str, clean: str) -> N
     [
         "",
         " ",
+        "../../etc/passwd.txt",
+        "C:\\Users\\ann\\notes.txt",
+        "/absolute/notes.txt",
+        "a\\b/c.txt",
         "/",
         "a/",
         "..",

@@ -114,8 +114,9 @@ async def test_timeouts_fall_with_each_attempt() -> None:
     assert first - 0.02 >= second >= third + 0.02
 
 
-async def test_a_callee_that_asks_for_more_time_than_there_is_gets_no_second_attempt() -> None:
-    attempts = Attempts(FakeCall(UNAVAILABLE, retry_after_seconds=60))
+@pytest.mark.parametrize("retry_after_seconds", [1, 60])
+async def test_a_callee_that_asks_for_a_long_pause_gets_no_second_attempt(retry_after_seconds: float) -> None:
+    attempts = Attempts(FakeCall(UNAVAILABLE, retry_after_seconds=retry_after_seconds))
     started_at = time.monotonic()
 
     with pytest.raises(grpc.aio.AioRpcError):
@@ -151,7 +152,7 @@ async def test_two_who_wait_share_the_attempts() -> None:
 
 
 async def test_cancelling_between_attempts_ends_the_call() -> None:
-    attempts = Attempts(FakeCall(UNAVAILABLE, retry_after_seconds=3))
+    attempts = Attempts(FakeCall(UNAVAILABLE, retry_after_seconds=0.9))
     call = RetriedCall(attempts, 5, RetryBudget())
     finished: list[object] = []
     call.add_done_callback(finished.append)
