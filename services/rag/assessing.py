@@ -43,11 +43,11 @@ class Assessing:
         return whole, rest
 
     async def _assess(self, tenant: str, text: str, embedding: Embedding) -> Assessment:
-        retrieved = await self._searching.retrieve(tenant, text, embedding, depth=_SEARCH_DEPTH)
+        asked = take_apart(text)
+        retrieved = await self._searching.retrieve(tenant, asked.terms, embedding, depth=_SEARCH_DEPTH)
         passages = [scored.found for scored in fuse(retrieved)[:_PASSAGES_READ]]
         if not passages:
             return Assessment(0.0, "No documents are indexed.", "")
-        asked = take_apart(text)
         candidates = weigh(asked, passages, retrieved.counts)
         if not candidates:
             return Assessment(0.0, f"{_shown(passages[0])} holds no sentence that could be quoted.", "")

@@ -46,18 +46,17 @@ class Searching:
     async def find(self, tenant: str, question: str, *, limit: int, documents: tuple[str, ...] = ()) -> Findings:
         """Search for a question that was read already."""
         [embedding] = await self._embedder.embed_queries([question])
-        retrieved = await self.retrieve(
-            tenant, question, embedding, depth=max(limit, _FUSION_DEPTH), documents=documents
-        )
+        # Not every word: "explain" asks the one who searches and is not looked for.
+        terms = take_apart(question).terms
+        depth = max(limit, _FUSION_DEPTH)
+        retrieved = await self.retrieve(tenant, terms, embedding, depth=depth, documents=documents)
         return Findings(fuse(retrieved)[:limit], embedding, retrieved.counts)
 
     async def retrieve(
-        self, tenant: str, question: str, embedding: Embedding, *, depth: int, documents: tuple[str, ...] = ()
+        self, tenant: str, terms: tuple[str, ...], embedding: Embedding, *, depth: int, documents: tuple[str, ...] = ()
     ) -> Retrieved:
-        """What both legs find for an embedded question."""
-        # Not every word: "explain" asks the one who searches and is not looked for.
-        query = IndexQuery(tenant, embedding, take_apart(question).terms, depth, documents)
-        return await self._index.search(query)
+        """What both legs find for a question's terms and its embedding."""
+        return await self._index.search(IndexQuery(tenant, embedding, terms, depth, documents))
 
 
 def fuse(retrieved: Retrieved) -> tuple[ScoredChunk, ...]:

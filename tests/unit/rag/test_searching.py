@@ -1,11 +1,23 @@
 """What a search looks for, and in which order it gives what it found."""
 
 from services.rag.indexing import Indexing
-from services.rag.models import Chunk, ChunkId, FoundChunk, Retrieved, TermCounts
+from services.rag.models import Chunk, ChunkId, FoundChunk, IndexQuery, Retrieved, TermCounts
 from services.rag.searching import Searching, fuse
 from tests.fakes.rag import FakeChunkIndex, FakeEmbedder
 
 GUIDE = "documents/" + "a" * 64
+
+
+class WatchedIndex(FakeChunkIndex):
+    """Keeps what its searches gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.retrieved: list[Retrieved] = []
+
+    async def search(self, query: IndexQuery) -> Retrieved:
+        self.retrieved.append(await super().search(query))
+        return self.retrieved[-1]
 
 
 def found(index: int, similarity: float) -> FoundChunk:
@@ -25,13 +37,12 @@ def test_of_chunks_that_swap_their_ranks_the_nearer_in_meaning_comes_first() -> 
 
 
 async def test_the_word_that_asks_is_not_looked_for() -> None:
-    index, embedder = FakeChunkIndex(), FakeEmbedder()
+    index, embedder = WatchedIndex(), FakeEmbedder()
     texts = ("This page explains itself.", "Ferries sail at nine.")
     chunks = [Chunk(place, text, 0, len(text), None) for place, text in enumerate(texts)]
     await Indexing(index, embedder).index("red", GUIDE, "guide.md", chunks, len(chunks))
-    searching = Searching(index, embedder)
-    [embedding] = await embedder.embed_queries(["explain the ferries"])
 
-    retrieved = await searching.retrieve("red", "explain the ferries", embedding, depth=5)
+    await Searching(index, embedder).find("red", "explain the ferries", limit=5)
 
+    [retrieved] = index.retrieved
     assert retrieved.by_words == (ChunkId(GUIDE, 1),)
