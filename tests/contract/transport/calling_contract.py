@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -12,9 +11,15 @@ import pytest
 
 from services.transport.deadlines import enter_served_call, swap_served_call
 from services.transport.errors import NoCaller
-from services.transport.identity import acting_as
 from services.transport.telemetry import new_request
-from tests.contract.transport.transport_contract import CALLER, KEY, Carrier, failure_of, unique
+from tests.contract.transport.transport_contract import (
+    KEY,
+    CalledContract,
+    CarriedContract,
+    Carrier,
+    failure_of,
+    unique,
+)
 from tests.echo.echo_service_pb2 import EchoRequest
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -56,12 +61,8 @@ def _bad_claims() -> dict[str, str]:
     }
 
 
-class IdentityContract:
+class IdentityContract(CarriedContract):
     """Who may call."""
-
-    @pytest.fixture
-    async def carrier(self) -> Any:
-        raise AssertionError("each transport gives its own")
 
     async def test_a_call_without_a_claim_is_refused(self, carrier: Carrier) -> None:
         failure = await failure_of(carrier.bare_stub.Echo(EchoRequest()))
@@ -94,17 +95,8 @@ class IdentityContract:
             carrier.stub.Echo(EchoRequest())
 
 
-class TelemetryContract:
+class TelemetryContract(CalledContract):
     """What ties the hops of one request together."""
-
-    @pytest.fixture
-    async def carrier(self) -> Any:
-        raise AssertionError("each transport gives its own")
-
-    @pytest.fixture(autouse=True)
-    def _caller(self) -> Iterator[None]:
-        with acting_as(CALLER):
-            yield
 
     async def test_request_id_and_trace_are_carried(self, carrier: Carrier) -> None:
         with new_request("request-7", f"00-{TRACE_ID}-00f067aa0ba902b7-01") as request:
@@ -121,17 +113,8 @@ class TelemetryContract:
         assert response.metadata["traceparent"].startswith("00-")
 
 
-class RetryContract:
+class RetryContract(CalledContract):
     """Who tries again, and when."""
-
-    @pytest.fixture
-    async def carrier(self) -> Any:
-        raise AssertionError("each transport gives its own")
-
-    @pytest.fixture(autouse=True)
-    def _caller(self) -> Iterator[None]:
-        with acting_as(CALLER):
-            yield
 
     async def test_an_idempotent_method_is_tried_again_when_unavailable(self, carrier: Carrier) -> None:
         response = await carrier.stub.Echo(EchoRequest(text=unique("flaky"), fail_times=2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -11,8 +10,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.transport.errors import FieldViolation, RemoteFailure, read_failure
-from services.transport.identity import acting_as
-from tests.contract.transport.transport_contract import CALLER, Carrier, failure_of, metadata_of
+from tests.contract.transport.transport_contract import (
+    CalledContract,
+    CarriedContract,
+    Carrier,
+    failure_of,
+    metadata_of,
+)
 from tests.echo.echo_service_pb2 import EchoRequest, EchoResponse
 from tests.echo.servicer import PASSED_ON, SECRET_TEXT
 
@@ -41,17 +45,8 @@ FAILED_CALLS = {
 }
 
 
-class FailureContract:
+class FailureContract(CalledContract):
     """How failures arrive."""
-
-    @pytest.fixture
-    async def carrier(self) -> Any:
-        raise AssertionError("each transport gives its own")
-
-    @pytest.fixture(autouse=True)
-    def _caller(self) -> Iterator[None]:
-        with acting_as(CALLER):
-            yield
 
     @pytest.mark.parametrize("name", FAILED_CALLS)
     async def test_a_domain_error_arrives_with_its_details(self, carrier: Carrier, name: str) -> None:
@@ -111,12 +106,8 @@ class FailureContract:
 HealthStatus = health_pb2.HealthCheckResponse
 
 
-class HealthContract:
+class HealthContract(CarriedContract):
     """grpc.health.v1, which anybody may ask."""
-
-    @pytest.fixture
-    async def carrier(self) -> Any:
-        raise AssertionError("each transport gives its own")
 
     @pytest.mark.parametrize(
         ("name", "status"),

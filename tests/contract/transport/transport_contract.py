@@ -59,17 +59,25 @@ def metadata_of(pairs: Any) -> dict[str, Any]:
     return dict(pairs)
 
 
-class TransportContract:
-    """Calls that succeed, what they carry, and how they end early."""
+class CarriedContract:
+    """What every suite of a transport needs: the transport."""
 
     @pytest.fixture
     async def carrier(self) -> Any:
         raise AssertionError("each transport gives its own")
 
+
+class CalledContract(CarriedContract):
+    """The same, for calls that somebody makes."""
+
     @pytest.fixture(autouse=True)
     def _caller(self) -> Iterator[None]:
         with acting_as(CALLER):
             yield
+
+
+class TransportContract(CalledContract):
+    """Calls that succeed, what they carry, and how they end early."""
 
     async def test_a_unary_call_is_answered(self, carrier: Carrier) -> None:
         response = await carrier.stub.Echo(EchoRequest(text="hello – 你好"))
