@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GROUPS := gateway router rag sql ingest local dev
+GROUPS := gateway router rag sql ingest local local-model dev deploy policy
 PROTOS := $(sort $(wildcard protos/*/v1/*.proto)) tests/echo/echo_service.proto
 # The second path is where the googleapis package keeps google/api/*.proto.
 PROTO_PATHS = -I . -I $$($(BIN)/python -c 'import pathlib, google.api; print(pathlib.Path(google.api.__path__[0]).parents[1])')

@@ -6,6 +6,7 @@ import os
 # go on calling, now and then kills such a child before it becomes another program. Set before gRPC is imported.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
+from tests.aws_server import aws_account, aws_endpoint
 from tests.postgres import make_folder, postgres_server, shop_owner_url, shop_url, store_url
 
-__all__ = ["make_folder", "postgres_server", "shop_owner_url", "shop_url", "store_url"]
+__all__ = ["aws_account", "aws_endpoint", "make_folder", "postgres_server", "shop_owner_url", "shop_url", "store_url"]

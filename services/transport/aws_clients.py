@@ -1,0 +1,75 @@
+"""boto3 clients as the rest of the house uses them: made late, bounded in time, called from threads.
+
+The lambda client has rules of its own, see lambda_clients.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+Result = TypeVar("Result")
+
+_CONNECT_TIMEOUT_SECONDS = 2
+_MAX_ATTEMPTS = 3
+
+
+class AwsClient:
+    """One boto3 client whose calls do not hold up the event loop.
+
+    `run` calls a method of it in one of a few threads, so that a slow peer holds up at most that many calls, and hands
+    on what it returns or raises: botocore's ClientError and BotoCoreError are for adapters to translate.
+    """
+
+    def __init__(self, client: BaseClient, *, max_concurrent_calls: int) -> None:
+        self._client = client
+        self._threads = ThreadPoolExecutor(max_concurrent_calls, thread_name_prefix="aws")
+
+    async def run(self, call: Callable[[Any], Result]) -> Result:
+        """What `call` makes of the client, as in `run(lambda s3: s3.head_bucket(Bucket=name))`.
+
+        A caller that is cancelled stops waiting; the call itself goes on to its end.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, call, self._client)
+
+    def close(self) -> None:
+        """Release the client's connections; calls under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+
+def make_aws_client(
+    kind: str,
+    *,
+    read_timeout_seconds: float = 10,
+    max_concurrent_calls: int = 8,
+    addressing_style: Literal["auto", "path", "virtual"] = "auto",
+) -> AwsClient:
+    """A client of an AWS service ("s3", "dynamodb", …), at most three tries a call, with growing pauses.
+
+    Region, endpoint and credentials come from where boto3 looks for them (AWS_ENDPOINT_URL_S3 among others) at this
+    moment. Importing boto3 is the larger part of a cold start, so it happens here. `addressing_style` is S3's.
+
+    Raises: botocore.exceptions.BotoCoreError: no region is set, for one.
+    """
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=read_timeout_seconds,
+        max_pool_connections=max_concurrent_calls,
+        tcp_keepalive=True,
+        retries={"total_max_attempts": _MAX_ATTEMPTS, "mode": "standard"},
+        s3={"addressing_style": addressing_style},
+        signature_version="s3v4" if kind == "s3" else None,
+        user_agent_extra="diglot",
+    )
+    make_client: Callable[..., BaseClient] = boto3.session.Session().client
+    return AwsClient(make_client(kind, config=config), max_concurrent_calls=max_concurrent_calls)
