@@ -1,4 +1,4 @@
-"""Who asks: nobody in particular, or the holder of an API key."""
+"""Who asks: nobody in particular, the holder of an API key, or whom a signed token names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.docs import DOCS_PATH, SCRIPT_PATH, STYLE_PATH
 from gateway.problems import problem_response
 from gateway.settings import ApiKey, GatewaySettings
+from gateway.tokens import TokenRefused, caller_of_token
 from services.transport.identity import Caller, acting_as
 
 LOCAL_CALLER = Caller("default", "local", frozenset({"user", "admin"}))
@@ -22,19 +23,40 @@ OPEN_CALLER = Caller("default", "gateway", frozenset())
 _CHALLENGE = 'Bearer realm="diglot"'
 
 
-def caller_for(headers: Mapping[str, str], settings: GatewaySettings) -> Caller | None:
-    """Whom a request speaks for; None when it brings no key or an unknown one."""
-    if settings.identity == "none":
-        return LOCAL_CALLER
-    key = _key_in(headers)
-    return _holder(key, settings.api_keys) if key else None
+class StrangerRefused(Exception):
+    """Nobody is known by what a request brings; the text tells its sender what to bring instead."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
-def _key_in(headers: Mapping[str, str]) -> str:
+def caller_for(headers: Mapping[str, str], settings: GatewaySettings) -> Caller:
+    """Whom a request speaks for. Raises StrangerRefused."""
+    match settings.identity:
+        case "none":
+            return LOCAL_CALLER
+        case "api_key":
+            key = _bearer_in(headers) or headers.get("x-api-key", "").strip()
+            holder = _holder(key, settings.api_keys) if key else None
+            if holder is None:
+                raise StrangerRefused(
+                    "API_KEY_INVALID", "Send an API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
+                )
+            return holder
+        case "jwt":
+            token = _bearer_in(headers)
+            if not token:
+                raise StrangerRefused("TOKEN_INVALID", "Send a token as `Authorization: Bearer <token>`.")
+            try:
+                return caller_of_token(token, settings)
+            except TokenRefused as error:
+                raise StrangerRefused("TOKEN_INVALID", str(error)) from None
+
+
+def _bearer_in(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return headers.get("x-api-key", "").strip()
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _holder(key: str, keys: Mapping[str, ApiKey]) -> Caller | None:
@@ -58,15 +80,15 @@ class IdentityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        caller = caller_for(Headers(scope=scope), self._settings)
-        if caller is None and scope["path"] in OPEN_PATHS:
+        try:
+            caller = caller_for(Headers(scope=scope), self._settings)
+        except StrangerRefused as error:
+            if scope["path"] not in OPEN_PATHS:
+                refusal = problem_response(
+                    scope["path"], 401, error.reason, str(error), headers={"WWW-Authenticate": _CHALLENGE}
+                )
+                await refusal(scope, receive, send)
+                return
             caller = OPEN_CALLER
-        if caller is None:
-            detail = "Send an API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
-            refusal = problem_response(
-                scope["path"], 401, "API_KEY_INVALID", detail, headers={"WWW-Authenticate": _CHALLENGE}
-            )
-            await refusal(scope, receive, send)
-            return
         with acting_as(caller):
             await self._app(scope, receive, send)

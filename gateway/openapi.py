@@ -12,6 +12,15 @@ from gateway.problems import FieldProblem, Problem
 from gateway.settings import GatewaySettings
 
 _REF = "#/components/schemas/{model}"
+# How a caller proves who it is, by the setting `identity`.
+_SCHEMES: dict[str, dict[str, dict[str, str]]] = {
+    "none": {},
+    "api_key": {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    },
+    "jwt": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+}
 
 
 def openapi_of(app: FastAPI, settings: GatewaySettings) -> dict[str, Any]:
@@ -36,19 +45,16 @@ def openapi_of(app: FastAPI, settings: GatewaySettings) -> dict[str, Any]:
 def _add_what_surrounds(document: dict[str, Any], settings: GatewaySettings) -> None:
     """The refusals made around every route: who asks, from where, and how long a body may take."""
     content = {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}}
-    wants_key = settings.identity == "api_key"
-    if wants_key:
-        document["components"]["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer"},
-            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-        }
+    schemes = _SCHEMES[settings.identity]
+    if schemes:
+        document["components"]["securitySchemes"] = schemes
     for path, operations in document["paths"].items():
         for operation in operations.values():
             responses = operation["responses"]
-            if wants_key and path not in OPEN_PATHS:
-                operation["security"] = [{"bearer": []}, {"header": []}]
-                responses["401"] = {"description": "The key is missing or unknown.", "content": content}
-            if not wants_key:
+            if schemes and path not in OPEN_PATHS:
+                operation["security"] = [{name: []} for name in schemes]
+                responses["401"] = {"description": "The key or token is missing or unknown.", "content": content}
+            if not schemes:
                 detail = "Sent by a foreign web page, or to a name that is not this machine's."
                 responses["403"] = {"description": detail, "content": content}
             if "requestBody" in operation:

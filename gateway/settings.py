@@ -1,4 +1,4 @@
-"""Settings of the gateway, read from GATEWAY_…, and from ENVIRONMENT, ALLOW_ANONYMOUS and ALLOWED_ORIGINS."""
+"""Settings of the gateway, read from GATEWAY_…, JWT_…, ENVIRONMENT, ALLOW_ANONYMOUS and ALLOWED_ORIGINS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.transport.addresses import Target, check_listen_address
@@ -15,6 +15,7 @@ from services.transport.settings import TransportSettings
 _API_KEYS_EXAMPLE = (
     '\'{"<sha-256 of the key, in hexadecimal>": {"tenant": "acme", "subject": "ada", "roles": ["user"]}}\''
 )
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,10 +42,19 @@ class GatewaySettings(BaseSettings):
     sql_target: Target
     ingest_target: Target
     environment: str = Field("development", validation_alias="ENVIRONMENT", min_length=1, max_length=50)
-    identity: Literal["none", "api_key"] = "none"
+    identity: Literal["none", "api_key", "jwt"] = "none"
     api_keys: Annotated[dict[str, ApiKey], NoDecode] = Field(
         default_factory=dict, description="SHA-256 of each key → whom it stands for.", examples=[_API_KEYS_EXAMPLE]
     )
+    jwt_secret_key: SecretStr | None = Field(
+        None,
+        validation_alias="JWT_SECRET_KEY",
+        min_length=32,
+        description="Verifies users' tokens (HS256). At least 32 characters.",
+        examples=["$(openssl rand -hex 32)"],
+    )
+    jwt_audience: str = Field("diglot", validation_alias="JWT_AUDIENCE", min_length=1, description="`aud` of a token.")
+    jwt_issuer: str = Field("diglot", validation_alias="JWT_ISSUER", min_length=1, description="`iss` of a token.")
     allow_anonymous: bool = Field(False, validation_alias="ALLOW_ANONYMOUS")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), validation_alias="ALLOWED_ORIGINS", examples=["https://app.example.com,https://admin.example.com"]
@@ -70,6 +80,14 @@ class GatewaySettings(BaseSettings):
     def _parts_of_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin, which is scheme, host and perhaps port, with no path")
+        return origins
+
     @field_validator("api_keys", mode="before")
     @classmethod
     def _parsed(cls, value: object) -> object:
@@ -91,6 +109,15 @@ class GatewaySettings(BaseSettings):
     def _identity_fits(self) -> GatewaySettings:
         if self.identity == "api_key" and not self.api_keys:
             raise ValueError(f"GATEWAY_IDENTITY=api_key needs keys, for example GATEWAY_API_KEYS={_API_KEYS_EXAMPLE}")
+        if self.identity == "jwt" and self.jwt_secret_key is None:
+            raise ValueError(
+                "GATEWAY_IDENTITY=jwt needs JWT_SECRET_KEY, for example JWT_SECRET_KEY=$(openssl rand -hex 32)"
+            )
+        if self.identity == "none" and self.jwt_secret_key is not None:
+            raise ValueError(
+                "JWT_SECRET_KEY is set and GATEWAY_IDENTITY=none lets everybody in: "
+                "set GATEWAY_IDENTITY=jwt, or leave JWT_SECRET_KEY out"
+            )
         if self.identity == "none" and self.environment.lower() == "production" and not self.allow_anonymous:
             raise ValueError(
                 "ENVIRONMENT=production with GATEWAY_IDENTITY=none lets everybody in: set GATEWAY_IDENTITY=api_key and "

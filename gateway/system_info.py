@@ -49,7 +49,7 @@ class Limits(Answer):
 class Features(Answer):
     """What this installation does."""
 
-    identity: Literal["none", "api_key"]
+    identity: Literal["none", "api_key", "jwt"]
     auto_approve_sql: Literal["never", "allowed"] | None
 
 

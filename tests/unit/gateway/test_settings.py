@@ -16,7 +16,14 @@ KEY = '{"' + "0" * 64 + '": {"tenant": "acme", "subject": "ada"}}'
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ENVIRONMENT", "ALLOW_ANONYMOUS", "ALLOWED_ORIGINS", "GATEWAY_IDENTITY", "GATEWAY_API_KEYS"):
+    for name in (
+        "ENVIRONMENT",
+        "ALLOW_ANONYMOUS",
+        "ALLOWED_ORIGINS",
+        "GATEWAY_IDENTITY",
+        "GATEWAY_API_KEYS",
+        "JWT_SECRET_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in TARGETS.items():
         monkeypatch.setenv(name, value)
@@ -64,6 +71,11 @@ def test_production_with_keys_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("GATEWAY_API_KEYS", '{"plain-key": {}}', "^GATEWAY_API_KEYS: Field required.*GATEWAY_API_KEYS='"),
         ("GATEWAY_API_KEYS", "plain-key", "^GATEWAY_API_KEYS: is no JSON object.*GATEWAY_API_KEYS='"),
+        ("GATEWAY_IDENTITY", "jwt", "needs JWT_SECRET_KEY, for example JWT_SECRET_KEY="),
+        ("JWT_SECRET_KEY", "short", "^JWT_SECRET_KEY: has fewer than 32 characters.*JWT_SECRET_KEY="),
+        ("JWT_SECRET_KEY", "k" * 32, "JWT_SECRET_KEY is set and GATEWAY_IDENTITY=none lets everybody in"),
+        ("ALLOWED_ORIGINS", "*", "^ALLOWED_ORIGINS: '\\*' is no origin.*ALLOWED_ORIGINS=https://"),
+        ("ALLOWED_ORIGINS", "https://a.example/app", "^ALLOWED_ORIGINS: 'https://a.example/app' is no origin"),
         ("GATEWAY_RAG_TARGET", "not a target", "^GATEWAY_RAG_TARGET: 'not a target' is no target"),
         ("GATEWAY_LISTEN", "unix:/tmp/x.sock", "GATEWAY_LISTEN=127.0.0.1:8000"),
         ("GATEWAY_LISTEN", "nowhere", "^GATEWAY_LISTEN: .*address"),
