@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GROUPS := gateway router rag sql ingest local local-model dev deploy policy
+GROUPS := gateway router rag sql ingest local local-model dev deploy policy images compose
 PROTOS := $(sort $(wildcard protos/*/v1/*.proto)) tests/echo/echo_service.proto
 # The second path is where the googleapis package keeps google/api/*.proto.
 PROTO_PATHS = -I . -I $$($(BIN)/python -c 'import pathlib, google.api; print(pathlib.Path(google.api.__path__[0]).parents[1])')
 
-.PHONY: help run setup test unit contract integration e2e eval bench lint types check protos protos-check lock clean
+.PHONY: help run setup test unit contract integration e2e eval bench lint lint-deploy types check protos protos-check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,23 @@ lint: setup ## style, imports, protos
 	$(BIN)/buf lint build/protos.binpb --path protos --config buf.yaml
 	$(BIN)/buf format --diff --exit-code --path protos .
 
+# Linters of what is deployed, each set in an environment of its own: they pin each other's dependencies.
+.venv-deploy/.installed .venv-policy/.installed: .venv-%/.installed: requirements/%.txt
+	@test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/$*.txt
+	@touch $@
+
+TEMPLATES := $(wildcard deploy/aws/*.yaml)
+DOCKERFILES := $(wildcard deploy/images/Dockerfile*)
+
+lint-deploy: .venv-deploy/.installed .venv-policy/.installed ## templates, images and parameters, without an account
+	.venv-deploy/bin/yamllint --strict -c .yamllint.yaml $(TEMPLATES)
+	.venv-deploy/bin/cfn-lint $(TEMPLATES)
+	for template in $(TEMPLATES); do \
+		SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .venv-deploy/bin/sam validate --lint --template $$template || exit 1; done
+	.venv-policy/bin/checkov --quiet --compact --config-file .checkov.yaml
+	$(if $(DOCKERFILES),.venv-deploy/bin/hadolint $(DOCKERFILES))
+
 types: setup ## mypy, strict
 	$(BIN)/mypy
 
@@ -65,4 +82,4 @@ lock: setup ## rewrite requirements/*.txt from pyproject.toml
 		--no-header --no-annotate --no-emit-index-url --group $$group --output-file requirements/$$group.txt || exit 1; done
 
 clean: ## remove what the targets above made, except data
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-deploy .venv-policy build .mypy_cache .ruff_cache .pytest_cache
