@@ -8,6 +8,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 from tests.aws_server import aws_account, aws_endpoint
 from tests.openai_server import openai_server
+from tests.pinecone_server import pinecone_server
 from tests.postgres import make_folder, postgres_server, shop_owner_url, shop_url, store_url
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "aws_endpoint",
     "make_folder",
     "openai_server",
+    "pinecone_server",
     "postgres_server",
     "shop_owner_url",
     "shop_url",
