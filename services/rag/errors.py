@@ -9,9 +9,11 @@ RagError
 │   └── TextsInvalid            texts that cannot be embedded as they are
 ├── EmbeddingModelMismatch      the index was built with another model or dimension
 ├── TextTooLong                 a text holds more tokens than the model reads
+├── ModelRefused                a provider of models turns this service down; its operator has to act
 └── Unavailable                 a part that rag needs cannot be reached; trying again may help
     ├── ChunkStoreUnavailable
-    └── EmbedderUnavailable
+    ├── EmbedderUnavailable
+    └── AnswerModelUnavailable
 """
 
 
@@ -68,8 +70,20 @@ class TextTooLong(RagError):
         self.max_tokens = max_tokens
 
 
+class ModelRefused(RagError):
+    """A provider of models turns this service down: its key, its account, a model's name or a setting is wrong.
+
+    Trying again does not help. The text is for whoever runs the service; it holds nothing secret.
+    """
+
+
 class Unavailable(RagError):
     """A part that rag needs cannot be reached; trying again may help."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        """What the part itself asks for; None when it does not say."""
 
 
 class ChunkStoreUnavailable(Unavailable):
@@ -78,3 +92,7 @@ class ChunkStoreUnavailable(Unavailable):
 
 class EmbedderUnavailable(Unavailable):
     """The embedding model cannot be loaded or reached."""
+
+
+class AnswerModelUnavailable(Unavailable):
+    """The model that writes answers cannot be reached, is too busy, or broke off in the middle."""

@@ -12,10 +12,12 @@ from services.rag.answering import Answering
 from services.rag.assessing import Assessing
 from services.rag.embedding import TextEmbedding
 from services.rag.errors import (
+    AnswerModelUnavailable,
     ChunkInvalid,
     ChunkStoreUnavailable,
     EmbedderUnavailable,
     EmbeddingModelMismatch,
+    ModelRefused,
     NameInvalid,
     QuestionInvalid,
     TextsInvalid,
@@ -37,6 +39,9 @@ FAILURES: Mapping[type[Exception], Failure] = {
     EmbeddingModelMismatch: Failure(StatusCode.FAILED_PRECONDITION, "EMBEDDING_MODEL_MISMATCH"),
     ChunkStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "CHUNK_STORE_UNAVAILABLE", retry_after_seconds=2),
     EmbedderUnavailable: Failure(StatusCode.UNAVAILABLE, "EMBEDDER_UNAVAILABLE", retry_after_seconds=5),
+    AnswerModelUnavailable: Failure(StatusCode.UNAVAILABLE, "ANSWER_MODEL_UNAVAILABLE", retry_after_seconds=5),
+    # A fault of this service's own set-up: no client can mend it, and an alarm on internal errors should see it.
+    ModelRefused: Failure(StatusCode.INTERNAL, "MODEL_REFUSED"),
 }
 
 

@@ -6,6 +6,8 @@ Chunks of documents: their embeddings, search over them, and answers that quote 
 Every call needs the caller's internal claim in the metadata key `diglot-claim`; without a valid one it ends with
 UNAUTHENTICATED / CLAIM_MISSING or CLAIM_INVALID. A call sees and changes only the chunks of the claim's tenant.
 Errors carry google.rpc.ErrorInfo with domain "rag.diglot". Any call can end with INTERNAL / UNEXPECTED.
+MODEL_REFUSED is a fault of the service's set-up (a wrong key, an account without quota, an unknown model): trying
+again does not help, its operator has to act.
 """
 
 from collections import abc as _abc

@@ -86,6 +86,7 @@ class RagServiceServicer:
         INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +108,7 @@ class RagServiceServicer:
         INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,7 +119,9 @@ class RagServiceServicer:
         Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
         INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
-        UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
+        be reached, or breaks off; no other writer steps in for a model that is away.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +134,7 @@ class RagServiceServicer:
         there are more than 8 parts.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,6 +144,7 @@ class RagServiceServicer:
         """Embeds texts with the model of the index.
         INVALID_ARGUMENT / TEXTS_INVALID when there are none or more than 256, or one is blank or longer than the model's limit.
         UNAVAILABLE / EMBEDDER_UNAVAILABLE when the model cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of the model turns this service down.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -6,6 +6,8 @@ Chunks of documents: their embeddings, search over them, and answers that quote 
 Every call needs the caller's internal claim in the metadata key `diglot-claim`; without a valid one it ends with
 UNAUTHENTICATED / CLAIM_MISSING or CLAIM_INVALID. A call sees and changes only the chunks of the claim's tenant.
 Errors carry google.rpc.ErrorInfo with domain "rag.diglot". Any call can end with INTERNAL / UNEXPECTED.
+MODEL_REFUSED is a fault of the service's set-up (a wrong key, an account without quota, an unknown model): trying
+again does not help, its operator has to act.
 """
 
 from collections import abc as _abc
@@ -48,6 +50,7 @@ class RagServiceStub:
     INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     DeleteDocumentChunks: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.DeleteDocumentChunksRequest, _rag_service_pb2.DeleteDocumentChunksResponse]
     """Removes every chunk of a document. An unknown document removes none and is no error.
@@ -61,13 +64,16 @@ class RagServiceStub:
     INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     AnswerQuestion: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.AnswerQuestionResponse]
     """Answers a question from the documents alone. Every sentence of the answer is backed by a citation.
     Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
     INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
-    UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
+    be reached, or breaks off; no other writer steps in for a model that is away.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     AssessQuestion: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.AssessQuestionRequest, _rag_service_pb2.AssessQuestionResponse]
     """Says how well the documents can answer a question and each of its parts. It answers nothing: it is the evidence
@@ -76,11 +82,13 @@ class RagServiceStub:
     there are more than 8 parts.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.EmbedTextsRequest, _rag_service_pb2.EmbedTextsResponse]
     """Embeds texts with the model of the index.
     INVALID_ARGUMENT / TEXTS_INVALID when there are none or more than 256, or one is blank or longer than the model's limit.
     UNAVAILABLE / EMBEDDER_UNAVAILABLE when the model cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of the model turns this service down.
     """
     GetStats: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.GetStatsRequest, _rag_service_pb2.GetStatsResponse]
     """Counts what the tenant has indexed and what the process has done since it started.
@@ -102,6 +110,7 @@ class RagServiceAsyncStub(RagServiceStub):
     INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     DeleteDocumentChunks: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.DeleteDocumentChunksRequest, _rag_service_pb2.DeleteDocumentChunksResponse]  # type: ignore[assignment]
     """Removes every chunk of a document. An unknown document removes none and is no error.
@@ -115,13 +124,16 @@ class RagServiceAsyncStub(RagServiceStub):
     INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     AnswerQuestion: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.AnswerQuestionResponse]  # type: ignore[assignment]
     """Answers a question from the documents alone. Every sentence of the answer is backed by a citation.
     Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
     INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
-    UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
+    be reached, or breaks off; no other writer steps in for a model that is away.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     AssessQuestion: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.AssessQuestionRequest, _rag_service_pb2.AssessQuestionResponse]  # type: ignore[assignment]
     """Says how well the documents can answer a question and each of its parts. It answers nothing: it is the evidence
@@ -130,11 +142,13 @@ class RagServiceAsyncStub(RagServiceStub):
     there are more than 8 parts.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.EmbedTextsRequest, _rag_service_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts with the model of the index.
     INVALID_ARGUMENT / TEXTS_INVALID when there are none or more than 256, or one is blank or longer than the model's limit.
     UNAVAILABLE / EMBEDDER_UNAVAILABLE when the model cannot be reached.
+    INTERNAL / MODEL_REFUSED when the provider of the model turns this service down.
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.GetStatsRequest, _rag_service_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counts what the tenant has indexed and what the process has done since it started.
@@ -159,6 +173,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
 
     @_abc_1.abstractmethod
@@ -184,6 +199,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
 
     @_abc_1.abstractmethod
@@ -196,7 +212,9 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
         INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
-        UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
+        be reached, or breaks off; no other writer steps in for a model that is away.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
 
     @_abc_1.abstractmethod
@@ -211,6 +229,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         there are more than 8 parts.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
         """
 
     @_abc_1.abstractmethod
@@ -222,6 +241,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         """Embeds texts with the model of the index.
         INVALID_ARGUMENT / TEXTS_INVALID when there are none or more than 256, or one is blank or longer than the model's limit.
         UNAVAILABLE / EMBEDDER_UNAVAILABLE when the model cannot be reached.
+        INTERNAL / MODEL_REFUSED when the provider of the model turns this service down.
         """
 
     @_abc_1.abstractmethod
