@@ -15,6 +15,8 @@
     ├── StatementTimeout         the run took longer than allowed
     ├── DatabaseUnavailable      the user's database cannot be reached
     ├── QueryStoreUnavailable    our own store cannot be reached
+    ├── ModelUnavailable         the language model gives no reply; never reaches a caller
+    ├── ExamplesUnavailable      approved examples cannot be reached; never reaches a caller
     └── ConfigurationRefused     the service must not start like this; never reaches a caller
 
 str(error) is shown to users: it never holds rows, addresses, or a driver's own text.
@@ -126,6 +128,14 @@ class QueryStoreUnavailable(SqlError):
 
     def __init__(self) -> None:
         super().__init__("the query store cannot be reached")
+
+
+class ModelUnavailable(SqlError):
+    """The language model cannot be reached, refuses our key, or gives nothing in time."""
+
+
+class ExamplesUnavailable(SqlError):
+    """The store of approved examples, or the model that embeds questions for it, cannot be reached."""
 
 
 class ConfigurationRefused(SqlError):

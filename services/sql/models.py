@@ -147,6 +147,14 @@ class Assessment:
     tables: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Example:
+    """A question, and the query that a person approved for it and that ran."""
+
+    question: str
+    sql: str
+
+
 class QueryState(StrEnum):
     """Where a query stands. REJECTED, EXPIRED, EXECUTED and FAILED are final."""
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from services.sql.models import (
     Assessment,
+    Example,
     NoDraft,
     Owner,
     QueryPage,
@@ -38,6 +39,32 @@ class SqlGenerator(Protocol):
     async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
         """How well the schema answers each text, in the order given; reasons of at most 300 characters."""
         ...
+
+
+class ExampleStore(Protocol):
+    """Approved examples of many tenants for one database, found by what their questions mean.
+
+    Every method raises ExamplesUnavailable. An example that was just added may be found a little later.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Name of the technology, for statistics."""
+        ...
+
+    async def add(self, tenant: str, example: Example) -> None:
+        """Keep it; the same question again replaces its query."""
+        ...
+
+    async def similar(self, tenant: str, question: str, *, limit: int) -> list[Example]:
+        """The tenant's examples whose questions mean most nearly the same, nearest first."""
+        ...
+
+
+class QuestionEmbedder(Protocol):
+    """Turns questions into vectors of length 1. Raises ExamplesUnavailable when its model cannot be reached."""
+
+    async def embed(self, question: str) -> Sequence[float]: ...
 
 
 class TargetDatabase(Protocol):

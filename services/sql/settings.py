@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
@@ -61,6 +61,41 @@ class SqlSettings(BaseSettings):
     )
     sample_seconds: float = Field(default=30, ge=0, le=600, description="Longest that sampling all tables may take.")
     sample_table_seconds: float = Field(default=3, gt=0, le=60, description="Longest that sampling one table may take.")
+
+    generator: Literal["grounded", "vanna"] | None = Field(
+        default=None, description="What writes queries; unset: vanna where there is an OPENAI_API_KEY, else grounded."
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias="OPENAI_API_KEY", description="Key of the model's API.", examples=["sk-..."]
+    )
+    openai_base_url: HttpUrl | None = Field(
+        default=None,
+        validation_alias="OPENAI_BASE_URL",
+        description="Another API that speaks as OpenAI's does.",
+        examples=["https://api.openai.com/v1"],
+    )
+    model: str = Field(default="gpt-4o-mini", min_length=1, description="The model that writes queries.")
+    model_seconds: float = Field(default=20, gt=0, le=600, description="Longest that one reply of the model may take.")
+    max_concurrent_replies: int = Field(default=4, ge=1, le=64, description="Most replies waited for at a time.")
+    prompt_values: bool = Field(
+        default=True, description="Whether the model is told the values of columns that have few; never any row."
+    )
+
+    @field_validator("openai_api_key", "openai_base_url", "generator", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @model_validator(mode="after")
+    def _model_has_key(self) -> SqlSettings:
+        if self.generator == "vanna" and self.openai_api_key is None:
+            raise ValueError("SQL_GENERATOR=vanna needs OPENAI_API_KEY, for example OPENAI_API_KEY=sk-...")
+        return self
+
+    @property
+    def chosen_generator(self) -> Literal["grounded", "vanna"]:
+        """What writes queries."""
+        return self.generator or ("vanna" if self.openai_api_key is not None else "grounded")
 
     @property
     def is_production(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protos.sql.v1.sql_service_pb2_grpc import add_SqlServiceServicer_to_server
 from services.sql.adapters.postgres_identity import database_key, names_one_database, place_of, powers_of_role
@@ -20,12 +22,17 @@ from services.sql.errors import ConfigurationRefused
 from services.sql.generating import Generating
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.knowledge import SchemaKnowledge
+from services.sql.ports import SqlGenerator
 from services.sql.query_guard import QueryGuard
 from services.sql.service import FAILURES, SqlServicer
 from services.sql.settings import SqlSettings
 from services.sql.statistics import Statistics
 from services.storage.postgres import open_store
+from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
+
+if TYPE_CHECKING:
+    from services.sql.adapters.vanna_model import VannaModel
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +40,7 @@ MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
 SERVICE_NAME = "diglot.sql.v1.SqlService"
 
 MAX_RESULT_ROWS = 1_000
+PROMPT_TOKENS = 24_000  # more than the tables, with room for rules
 MAX_RESULT_BYTES = 4_000_000
 _STRUCTURE_SECONDS = 15.0
 # A run lives at most for its statement time and little more; whoever is EXECUTING much longer is dead.
@@ -90,7 +98,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
         )
         guard = QueryGuard(max_rows=MAX_RESULT_ROWS)
         generating = Generating(
-            generator=GroundedGenerator(),
+            generator=await stack.enter_async_context(_open_generator(settings, guard)),
             guard=guard,
             knowledge=knowledge,
             store=store,
@@ -117,6 +125,49 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             add_to=lambda server: add_SqlServiceServicer_to_server(servicer, server),
             checks={"": is_serving, "database": target.is_reachable, "query_store": store.is_reachable},
         )
+
+
+@asynccontextmanager
+async def _open_generator(settings: SqlSettings, guard: QueryGuard) -> AsyncIterator[SqlGenerator]:
+    grounded = GroundedGenerator()
+    match settings.chosen_generator:
+        case "grounded":
+            yield grounded
+        case "vanna":
+            if importlib.util.find_spec("vanna") is None:
+                raise ConfigurationRefused(
+                    "SQL_GENERATOR=vanna needs packages that are not installed: "
+                    "pip install -r requirements/sql.txt, or set SQL_GENERATOR=grounded"
+                )
+            from services.sql.adapters.vanna_generator import PromptLimits, VannaGenerator
+
+            generator = VannaGenerator(
+                lambda: _load_model(settings),
+                grounded=grounded,
+                guard=guard,
+                examples=None,
+                tenant_of=lambda: current_caller().tenant,
+                limits=PromptLimits(reply_seconds=settings.model_seconds, with_values=settings.prompt_values),
+                max_concurrent_replies=settings.max_concurrent_replies,
+            )
+            try:
+                yield generator
+            finally:
+                generator.close()
+
+
+def _load_model(settings: SqlSettings) -> VannaModel:
+    import openai
+
+    from services.sql.adapters.vanna_model import VannaModel
+
+    client = openai.OpenAI(
+        api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "",
+        base_url=str(settings.openai_base_url) if settings.openai_base_url else None,
+        timeout=settings.model_seconds,
+        max_retries=1,
+    )
+    return VannaModel(client, model=settings.model, max_prompt_tokens=PROMPT_TOKENS)
 
 
 def run_limits(settings: SqlSettings) -> RunLimits:

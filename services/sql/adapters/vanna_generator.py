@@ -1,0 +1,144 @@
+"""SqlGenerator by a language model through Vanna, with the grounded generator for evidence and for bad days."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.sql.errors import ExamplesUnavailable, ModelUnavailable
+from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
+from services.sql.ports import ExampleStore, SqlGenerator
+from services.sql.prompting.drafts import ModelReply, PromptParts, read_reply
+from services.sql.prompting.schema_text import tell_tables
+from services.sql.query_guard import QueryGuard
+from services.transport.deadlines import call_timeout_seconds
+
+if TYPE_CHECKING:
+    from services.sql.adapters.vanna_model import VannaModel
+
+logger = logging.getLogger(__name__)
+
+_FALLEN_BACK = "The language model is not reachable, so this was written without it. "
+_MAX_REASON_CHARACTERS = 500
+_NO_QUERY = "The language model wrote no query for this question."
+
+
+@dataclass(frozen=True)
+class PromptLimits:
+    """Bounds of one question: tokens of the schema, examples shown, tries after a refusal, seconds of each reply."""
+
+    max_schema_tokens: int = 14_000
+    max_examples: int = 5
+    repair_rounds: int = 2
+    reply_seconds: float = 20
+    with_values: bool = True
+
+
+class VannaGenerator:
+    """Asks the model; what the guard refuses goes back to it with the reason, a few times.
+
+    How well a question fits the database is assessed by the `grounded` generator, because that costs no model call;
+    the same one writes the query when the model cannot be reached, and the explanation says so. `load_model` is called
+    once, at once, in a thread.
+    """
+
+    name = "vanna"
+
+    def __init__(
+        self,
+        load_model: Callable[[], VannaModel],
+        *,
+        grounded: SqlGenerator,
+        guard: QueryGuard,
+        examples: ExampleStore | None,
+        tenant_of: Callable[[], str],
+        limits: PromptLimits,
+        max_concurrent_replies: int,
+    ) -> None:
+        self._grounded = grounded
+        self._guard = guard
+        self._examples = examples
+        self._tenant_of = tenant_of
+        self._limits = limits
+        self._threads = ThreadPoolExecutor(max_concurrent_replies, thread_name_prefix="model")
+        # Importing Vanna takes most of a second: it is done while the service starts and reads the schema.
+        self._model = self._threads.submit(load_model)
+
+    async def generate(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+        parts = await self._parts(question, schema)
+        started_at = time.perf_counter()
+        try:
+            outcome = await self._ask(question, schema, parts)
+        except ModelUnavailable:
+            return await self._fall_back(question, schema)
+        facts = {
+            "input_tokens": parts.input_tokens,
+            "output_tokens": parts.output_tokens,
+            "cached_tokens": parts.cached_tokens,
+            "elapsed_ms": round((time.perf_counter() - started_at) * 1_000, 1),
+        }
+        logger.info("model.used", extra=facts)
+        return outcome
+
+    async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
+        return await self._grounded.assess(questions, schema)
+
+    def close(self) -> None:
+        """Take no more questions; replies under way are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _parts(self, question: str, schema: Schema) -> PromptParts:
+        [fit] = await self._grounded.assess([question], schema)
+        tables = tell_tables(
+            schema,
+            wanted=fit.tables,
+            max_tokens=self._limits.max_schema_tokens,
+            with_values=self._limits.with_values,
+        )
+        return PromptParts(tables, await self._similar(question), self._limits.reply_seconds)
+
+    async def _similar(self, question: str) -> list[dict[str, str]]:
+        if self._examples is None:
+            return []
+        try:
+            found = await self._examples.similar(self._tenant_of(), question, limit=self._limits.max_examples)
+        except ExamplesUnavailable:
+            logger.warning("examples.unavailable")
+            return []
+        # The nearest last, next to the question.
+        return [{"question": example.question, "sql": example.sql} for example in reversed(found)]
+
+    async def _ask(self, question: str, schema: Schema, parts: PromptParts) -> SqlDraft | NoDraft:
+        loop = asyncio.get_running_loop()
+        model = await asyncio.shield(asyncio.wrap_future(self._model))
+        for tries_left in range(self._limits.repair_rounds, -1, -1):
+            parts.timeout_seconds = call_timeout_seconds(self._limits.reply_seconds, self._limits.reply_seconds)
+            if parts.timeout_seconds <= 0:
+                raise ModelUnavailable("no time is left for the language model")
+            text = await loop.run_in_executor(self._threads, model.write, question, parts)
+            reply = read_reply(text)
+            if reply is None or not reply.sql:
+                return _refusal(reply)
+            verdict = self._guard.check(reply.sql, schema)
+            if verdict.allowed:
+                explanation = reply.explanation or f"Reads {', '.join(verdict.tables)}."
+                return SqlDraft(reply.sql, explanation, reply.confidence, verdict.tables)
+            codes = [refusal.code.value for refusal in verdict.refusals]
+            logger.info("draft.refused", extra={"generator": self.name, "refusals": codes, "tries_left": tries_left})
+            parts.objection, parts.former_sql = str(verdict.refusals[0]), reply.sql
+        return NoDraft("The language model wrote only queries that are not safe to run.")
+
+    async def _fall_back(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+        outcome = await self._grounded.generate(question, schema)
+        if isinstance(outcome, NoDraft):
+            return NoDraft((_FALLEN_BACK + outcome.reason)[:_MAX_REASON_CHARACTERS], outcome.unmatched_words)
+        return SqlDraft(outcome.sql, _FALLEN_BACK + outcome.explanation, outcome.confidence, outcome.tables)
+
+
+def _refusal(reply: ModelReply | None) -> NoDraft:
+    return NoDraft(((reply.refusal if reply else "") or _NO_QUERY)[:_MAX_REASON_CHARACTERS])

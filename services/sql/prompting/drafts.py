@@ -1,0 +1,68 @@
+"""What a model is given, what it is asked to reply, and how its reply is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+REPLY_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "sql": {"type": ["string", "null"], "description": "One PostgreSQL SELECT; null when there is none."},
+        "explanation": {"type": "string", "description": "What it does, in one or two plain sentences."},
+        "refusal": {"type": ["string", "null"], "description": "Why the schema cannot answer; null when it can."},
+        "confidence": {"type": "number", "description": "0 to 1."},
+    },
+    "required": ["sql", "explanation", "refusal", "confidence"],
+    "additionalProperties": False,
+}
+_DOUBTED_CONFIDENCE = 0.5  # of a reply that says nothing about it
+
+
+@dataclass
+class PromptParts:
+    """What one question's prompt is made of, and what the model spent on it."""
+
+    tables: list[str]
+    examples: list[dict[str, str]]
+    timeout_seconds: float
+    objection: str = ""
+    """Why the former reply was refused, for another try."""
+    former_sql: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class ModelReply:
+    """A model's reply. `sql` is empty when it gave none."""
+
+    sql: str
+    explanation: str
+    refusal: str
+    confidence: float
+
+
+def read_reply(text: str) -> ModelReply | None:
+    """The reply in a model's text; None when it is not one. Nothing in it is trusted: the guard decides."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(told, dict):
+        return None
+    sql, confidence = told.get("sql"), told.get("confidence")
+    if not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
+        confidence = _DOUBTED_CONFIDENCE
+    return ModelReply(
+        sql=sql.strip() if isinstance(sql, str) else "",
+        explanation=_text(told.get("explanation")),
+        refusal=_text(told.get("refusal")),
+        confidence=float(confidence),
+    )
+
+
+def _text(value: object) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
