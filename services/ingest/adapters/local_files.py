@@ -2,22 +2,20 @@
 
 import asyncio
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 from uuid import uuid4
 
+from services.ingest.adapters.tenant_folders import tenant_folder
 from services.ingest.errors import FileStoreUnavailable, StorageFull
 from services.ingest.models import FileKey
 
 Result = TypeVar("Result")
 
-_LONGEST_FOLDER_NAME = 255  # bytes, on every file system in use; quoting makes nine of a Chinese character
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -66,11 +64,7 @@ class LocalFiles:
         return await asyncio.to_thread(writable)
 
     def _folder(self, key: FileKey) -> Path:
-        # Tenants are anybody's words: quoted, they hold no separator, and a leading dot is quoted too.
-        tenant = quote(key.tenant, safe="").replace(".", "%2E")
-        if len(tenant) > _LONGEST_FOLDER_NAME:
-            tenant = f"={hashlib.sha256(tenant.encode()).hexdigest()}"  # quoted names hold no "="
-        return self._root / tenant / key.extension / key.document_id
+        return self._root / tenant_folder(key.tenant) / key.extension / key.document_id
 
     def _original(self, key: FileKey) -> Path:
         return self._folder(key) / f"original.{key.extension}"

@@ -1,0 +1,183 @@
+"""The behaviour of a store of files, on a bucket."""
+
+# ruff: noqa: ASYNC240 -- files of tests are small
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from services.ingest.adapters import s3_files
+from services.ingest.adapters.s3_files import S3Files
+from services.ingest.errors import FileStoreUnavailable
+from services.ingest.models import FileKey
+from services.ingest.ports import FileStore
+from services.transport.aws_clients import AwsClient, make_aws_client
+from tests.aws_server import AwsAccount
+from tests.contract.ingest.file_store_contract import KEY, FileStoreContract
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "rag-cache-123456789012-us-east-1"
+DEFAULT = FileKey("default", "pdf", "a" * 64)
+
+
+@pytest.fixture
+def s3(aws_account: AwsAccount) -> Iterator[S3Client]:
+    """An operator's own client; the bucket keeps versions, as the stack's does."""
+    client: S3Client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def client(s3: S3Client) -> Iterator[AwsClient]:
+    made = make_aws_client("s3")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def files(client: AwsClient) -> FileStore:
+    return S3Files(client, BUCKET)
+
+
+def names(s3: S3Client) -> set[str]:
+    return {found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())}
+
+
+def versions(s3: S3Client) -> list[Any]:
+    page = s3.list_object_versions(Bucket=BUCKET)
+    return [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+
+
+class TestS3Files(FileStoreContract):
+    @pytest.fixture
+    def files(self, client: AwsClient) -> FileStore:
+        return S3Files(client, BUCKET)
+
+    async def test_files_lie_where_the_layout_says(self, files: FileStore, s3: S3Client) -> None:
+        for key in (DEFAULT, FileKey("Müller & Co", "pdf", "a" * 64)):
+            await files.save_original(key, b"%PDF-1.7")
+            await files.save_record(key, "metadata.json", b"{}")
+            await files.save_record(key, "chunks.json", b"[]")
+
+        beside = [f"pdf/{'a' * 64}/{name}" for name in ("original.pdf", "metadata.json", "chunks.json")]
+        assert names(s3) == {*beside, *(f"tenants/M%C3%BCller%20%26%20Co/{name}" for name in beside)}
+
+    async def test_objects_say_what_they_are(self, files: FileStore, s3: S3Client) -> None:
+        await files.save_original(DEFAULT, b"%PDF-1.7")
+        await files.save_record(DEFAULT, "chunks.json", b"[]")
+
+        kinds = {name.rpartition("/")[2]: s3.head_object(Bucket=BUCKET, Key=name)["ContentType"] for name in names(s3)}
+        assert kinds == {"original.pdf": "application/pdf", "chunks.json": "application/json"}
+
+    @pytest.mark.parametrize("tenant", ["株" * 200, "x" * 256, "=" * 200])
+    async def test_a_tenant_with_a_long_name_has_a_folder_of_its_own(self, files: FileStore, tenant: str) -> None:
+        key, neighbour = FileKey(tenant, "txt", "c" * 64), FileKey(f"{tenant}2", "txt", "c" * 64)
+        await files.save_original(key, b"bytes")
+        await files.save_original(neighbour, b"other bytes")
+
+        async with files.fetched(key) as path:
+            assert path is not None
+            assert path.read_bytes() == b"bytes"
+
+    async def test_a_fetched_file_is_gone_afterwards(
+        self, files: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        await files.save_original(DEFAULT, b"bytes")
+
+        async with files.fetched(DEFAULT) as path:
+            assert path is not None
+            assert path.is_relative_to(tmp_path)
+            assert path.exists()
+
+        assert list(tmp_path.iterdir()) == []
+
+    async def test_delete_erases_every_version_and_mark(self, files: FileStore, s3: S3Client) -> None:
+        for content in (b"first", b"second", b"third"):
+            await files.save_original(DEFAULT, content)
+            await files.save_record(DEFAULT, "chunks.json", content)
+        s3.delete_object(Bucket=BUCKET, Key=f"pdf/{'a' * 64}/original.pdf")
+        await files.save_original(KEY, b"another tenant's")
+
+        await files.delete(DEFAULT)
+
+        assert [version["Key"] for version in versions(s3)] == [f"tenants/red/pdf/{'a' * 64}/original.pdf"]
+
+    async def test_delete_erases_more_than_one_call_takes(
+        self, files: FileStore, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(s3_files, "_DELETED_AT_ONCE", 2)
+        for number in range(5):
+            s3.put_object(Bucket=BUCKET, Key=f"pdf/{'a' * 64}/images/{number}.png", Body=b"")
+
+        await files.delete(DEFAULT)
+
+        assert versions(s3) == []
+
+    async def test_delete_takes_no_document_whose_id_begins_alike(self, files: FileStore) -> None:
+        longer = FileKey("default", "pdf", "a" * 64 + "b")
+        await files.save_original(longer, b"bytes")
+
+        await files.delete(DEFAULT)
+
+        async with files.fetched(longer) as path:
+            assert path is not None
+
+
+@pytest.mark.parametrize("work", ["save_original", "fetched", "load_record", "delete"])
+async def test_a_bucket_that_is_missing_is_told_to_operators_and_not_to_users(
+    client: AwsClient, caplog: pytest.LogCaptureFixture, work: str
+) -> None:
+    files = S3Files(client, "rag-cache-nowhere")
+
+    async def fetch() -> None:
+        async with files.fetched(DEFAULT):
+            pass
+
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "save_original": lambda: files.save_original(DEFAULT, b"bytes"),
+        "fetched": fetch,
+        "load_record": lambda: files.load_record(DEFAULT, "chunks.json"),
+        "delete": lambda: files.delete(DEFAULT),
+    }
+    with caplog.at_level(logging.ERROR), pytest.raises(FileStoreUnavailable) as caught:
+        await works[work]()
+
+    assert str(caught.value) == "the file store cannot be reached at the moment"
+    record = caplog.records[-1]
+    assert record.message == "file_store.misconfigured"
+    assert (vars(record)["cause"], vars(record)["bucket"]) == ("the bucket does not exist", "rag-cache-nowhere")
+    assert await files.is_reachable() is False
+
+
+async def test_a_store_that_is_away_is_told_as_unavailable(
+    aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    away = make_aws_client("s3")
+    files = S3Files(away, BUCKET)
+
+    with pytest.raises(FileStoreUnavailable):
+        await files.save_original(DEFAULT, b"bytes")
+    assert await files.is_reachable() is False
+    away.close()
+
+
+async def test_an_error_of_whoever_reads_a_fetched_file_stays_theirs(files: FileStore) -> None:
+    await files.save_original(DEFAULT, b"bytes")
+
+    with pytest.raises(OSError, match="the reader's own"):
+        async with files.fetched(DEFAULT):
+            raise OSError("the reader's own")
