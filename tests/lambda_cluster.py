@@ -49,11 +49,15 @@ class LambdaCluster:
 
     With `warm` (the default) one process of each function is started before the cluster is entered, and a function
     that cannot be initialised raises FunctionNotReady there; without, the first call starts it, and fails.
+    `environment` starts the processes: on this machine, unless it says otherwise.
     """
 
-    def __init__(self, functions: Iterable[Function], *, warm: bool = True) -> None:
+    def __init__(
+        self, functions: Iterable[Function], *, warm: bool = True, environment: type[Environment] = Environment
+    ) -> None:
         self._functions = {function.name: function for function in functions}
         self._warm = warm
+        self._environment = environment
         self._lock = threading.Condition()
         self._idle: dict[str, list[Environment]] = {name: [] for name in self._functions}
         self._busy: dict[str, list[Environment]] = {name: [] for name in self._functions}
@@ -167,7 +171,7 @@ class LambdaCluster:
                     break
                 environment.stop()
             else:
-                environment = Environment(function, self.caller_environment(), self._log_path(function.name))
+                environment = self._environment(function, self.caller_environment(), self._log_path(function.name))
             self._busy[function.name].append(environment)
             return environment
 

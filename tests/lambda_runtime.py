@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 INIT_TIMEOUT_SECONDS = 60.0
@@ -152,15 +152,13 @@ class Environment:
             **function.env,
         }
         with log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", function.handler],
-                cwd=REPOSITORY,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            self._process = self._launch(function, env, log)
         threading.Thread(target=self._watch, daemon=True).start()
+
+    def _launch(self, function: Function, env: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start the process that polls the Runtime API."""
+        arguments = [sys.executable, "-m", "awslambdaric", function.handler]
+        return subprocess.Popen(arguments, cwd=REPOSITORY, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     @property
     def pid(self) -> int:
