@@ -129,7 +129,7 @@ class VannaModel(_import_base()):  # type: ignore[misc]  # Vanna has no types
                     "json_schema": {"name": "query", "schema": REPLY_SCHEMA, "strict": True},
                 },
             )
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, ValueError) as error:  # the SDK lets a body that is no JSON through as ValueError
             status = getattr(error, "status_code", None)
             logger.warning("model.failed", extra={"error_kind": type(error).__name__, "status": status})
             raise ModelUnavailable("the language model gives no reply") from error

@@ -1,0 +1,49 @@
+"""Vanna before a scripted model, put together as the service does it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import openai
+
+from services.sql.adapters.vanna_generator import PromptLimits, VannaGenerator
+from services.sql.grounding.generator import GroundedGenerator
+from services.sql.ports import ExampleStore
+from services.sql.query_guard import QueryGuard
+from tests.openai_server import OpenAiServer
+
+
+def reply(sql: str | None, explanation: str = "", *, refusal: str | None = None) -> dict[str, Any]:
+    """What the model is asked to say."""
+    return {"sql": sql, "explanation": explanation, "refusal": refusal, "confidence": 0.9}
+
+
+@contextmanager
+def vanna_generator(
+    server: OpenAiServer,
+    *,
+    examples: ExampleStore | None = None,
+    limits: PromptLimits | None = None,
+    api_key: str | None = None,
+) -> Iterator[VannaGenerator]:
+    """A generator of tenant "acme"; the SDK does not repeat requests."""
+
+    def load_model() -> object:
+        from services.sql.adapters.vanna_model import VannaModel
+
+        return VannaModel(client, model="gpt-4o-mini", max_prompt_tokens=24_000)
+
+    with openai.OpenAI(api_key=api_key or server.api_key, base_url=server.base_url, max_retries=0) as client:
+        generator = VannaGenerator(
+            load_model,  # type: ignore[arg-type]  # a VannaModel; its module is imported in the thread
+            grounded=GroundedGenerator(),
+            guard=QueryGuard(max_rows=1_000),
+            examples=examples,
+            tenant_of=lambda: "acme",
+            limits=limits or PromptLimits(),
+            max_concurrent_replies=2,
+        )
+        try:
+            yield generator
+        finally:
+            generator.close()

@@ -1,0 +1,201 @@
+"""Vanna before a scripted model that is right, wrong, hostile, slow or away."""
+
+import subprocess
+import sys
+
+import pytest
+
+from services.sql.adapters.vanna_generator import PromptLimits
+from services.sql.models import Example, NoDraft, SqlDraft
+from services.sql.prompting.schema_text import tell_tables
+from tests.contract.sql.vanna_generators import reply, vanna_generator
+from tests.fakes.sql import FakeExamples, shop_schema
+from tests.openai_server import (
+    Fault,
+    OpenAiServer,
+    Reply,
+    access_denied,
+    broken,
+    rate_limited,
+    server_error,
+    slow,
+    truncated_json,
+)
+
+QUESTION = "How many customers do we have?"
+COUNT = "SELECT count(*) AS customer_count FROM customers"
+
+
+def prompts(server: OpenAiServer) -> list[list[dict[str, str]]]:
+    return [asked.body["messages"] for asked in server.asked("/chat/completions")]
+
+
+async def test_the_reply_becomes_a_draft_with_the_tables_it_reads(openai_server: OpenAiServer) -> None:
+    openai_server.answer(reply(COUNT, "Counts the customers."))
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert draft == SqlDraft(COUNT, "Counts the customers.", 0.9, ("public.customers",))
+    [asked] = openai_server.asked("/chat/completions")
+    assert asked.body["temperature"] == 0
+    assert asked.body["response_format"]["json_schema"]["strict"] is True
+
+
+async def test_the_prompt_begins_with_the_same_bytes_for_every_question(openai_server: OpenAiServer) -> None:
+    openai_server.answer_by(lambda _: reply(COUNT))
+
+    with vanna_generator(openai_server) as generator:
+        await generator.generate(QUESTION, shop_schema())
+        await generator.generate("Which order is the largest?", shop_schema())
+
+    first, second = prompts(openai_server)
+    assert first[0] == second[0]
+    assert first[0]["role"] == "system"
+    for table in shop_schema().tables[1:]:  # the first has a name that needs quotes
+        assert f"CREATE TABLE {table.schema}.{table.name} (" in first[0]["content"]
+    assert [message["content"] for message in (first[-1], second[-1])] == [QUESTION, "Which order is the largest?"]
+
+
+async def test_a_question_the_tables_cannot_answer_is_refused_with_the_models_reason(
+    openai_server: OpenAiServer,
+) -> None:
+    openai_server.answer(reply(None, refusal="There is no table of employees."))
+
+    with vanna_generator(openai_server) as generator:
+        outcome = await generator.generate("How many employees do we have?", shop_schema())
+
+    assert outcome == NoDraft("There is no table of employees.")
+
+
+async def test_what_the_guard_refuses_goes_back_with_the_reason(openai_server: OpenAiServer) -> None:
+    openai_server.answer(reply("DELETE FROM customers"), reply("SELECT pg_sleep(9)"), reply(COUNT, "Counts."))
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+    assert draft.sql == COUNT
+    first, second, third = prompts(openai_server)
+    assert len(first) == 2
+    assert second[-2]["content"] == "DELETE FROM customers"
+    assert second[-1]["content"].startswith("That query was refused: ")
+    assert third[-2]["content"] == "SELECT pg_sleep(9)"
+
+
+async def test_a_model_that_writes_nothing_safe_is_not_asked_for_ever(openai_server: OpenAiServer) -> None:
+    openai_server.answer_by(lambda _: reply("DROP TABLE customers"))
+
+    with vanna_generator(openai_server, limits=PromptLimits(repair_rounds=2)) as generator:
+        outcome = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(outcome, NoDraft)
+    assert "not safe" in outcome.reason
+    assert len(prompts(openai_server)) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I would rather talk about the weather.",
+        "```sql\nSELECT 1\n```",
+        "[]",
+        "null",
+        '{"sql": 7, "explanation": [], "refusal": {}, "confidence": "high"}',
+        '{"sql": ""}',
+        "",
+        # Vanna would run this one to look into the data, had it been let.
+        "-- intermediate_sql\nSELECT DISTINCT status FROM orders;",
+    ],
+)
+async def test_a_reply_that_is_none_of_what_was_asked_for_is_a_refusal(openai_server: OpenAiServer, said: str) -> None:
+    openai_server.answer(said)
+
+    with vanna_generator(openai_server) as generator:
+        outcome = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(outcome, NoDraft)
+    assert 0 < len(outcome.reason) <= 500
+
+
+async def test_a_reply_the_model_withheld_is_a_refusal(openai_server: OpenAiServer) -> None:
+    openai_server.answer(Reply(refusal="I cannot help with that."))
+
+    with vanna_generator(openai_server) as generator:
+        assert isinstance(await generator.generate(QUESTION, shop_schema()), NoDraft)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [rate_limited(retry_after_seconds=30), server_error(), access_denied(), broken(), truncated_json(), slow(5)],
+    ids=["rate limited", "server error", "access denied", "broken", "truncated", "slow"],
+)
+async def test_a_model_that_is_away_leaves_the_question_to_the_grounded_generator(
+    openai_server: OpenAiServer, fault: Fault
+) -> None:
+    openai_server.fail(fault)
+
+    with vanna_generator(openai_server, limits=PromptLimits(reply_seconds=0.5)) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+    assert draft.explanation.startswith("The language model is not reachable, so this was written without it. ")
+    assert draft.tables == ("public.customers",)
+
+
+async def test_approved_examples_of_the_tenant_stand_before_the_question(openai_server: OpenAiServer) -> None:
+    examples = FakeExamples()
+    await examples.add("acme", Example("How many clients are there?", COUNT))
+    await examples.add("other", Example("How many customers do we have?", "SELECT 'of another tenant'"))
+    openai_server.answer(reply(COUNT))
+
+    with vanna_generator(openai_server, examples=examples) as generator:
+        await generator.generate(QUESTION, shop_schema())
+
+    [prompt] = prompts(openai_server)
+    assert [message["role"] for message in prompt] == ["system", "user", "assistant", "user"]
+    assert [message["content"] for message in prompt[1:3]] == ["How many clients are there?", COUNT]
+
+
+async def test_examples_that_are_away_are_done_without(openai_server: OpenAiServer) -> None:
+    openai_server.answer(reply(COUNT))
+
+    with vanna_generator(openai_server, examples=FakeExamples(away=True)) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+
+
+async def test_no_value_is_told_where_that_is_switched_off(openai_server: OpenAiServer) -> None:
+    openai_server.answer_by(lambda _: reply(COUNT))
+    with_values = "\n".join(tell_tables(shop_schema(), wanted=(), max_tokens=14_000, with_values=True))
+    assert "one of '" in with_values
+
+    with vanna_generator(openai_server, limits=PromptLimits(with_values=False)) as generator:
+        await generator.generate(QUESTION, shop_schema())
+
+    [prompt] = prompts(openai_server)
+    assert "one of '" not in prompt[0]["content"]
+
+
+def test_neither_vanna_nor_the_sdk_is_imported_before_it_is_chosen() -> None:
+    code = (
+        "import sys, services.sql.wiring\n"
+        "loaded = {name.split('.')[0] for name in sys.modules}\n"
+        "print(sorted(loaded & {'vanna', 'pandas', 'plotly', 'openai', 'pinecone', 'boto3'}))"
+    )
+
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+
+    assert out.stdout.strip() == "[]"
+
+
+def test_plotting_is_not_imported_with_vanna() -> None:
+    code = (
+        "import sys, services.sql.adapters.vanna_model\n"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('plotly', 'flask')))"
+    )
+
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+
+    assert out.stdout.strip() == "[]"
