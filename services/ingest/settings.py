@@ -1,12 +1,38 @@
 """Settings of the ingest service, from the environment."""
 
+import re
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.transport.addresses import ListenAddress, PostgresUrl, Target
 from services.transport.settings import TransportSettings
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET_EXAMPLE = "rag-cache-123456789012-us-east-1"
+_QUEUE_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9_-]+)+")
+
+
+def check_bucket_name(name: str) -> str:
+    """The name itself. Raises ValueError when no bucket can have it."""
+    if not _BUCKET.fullmatch(name):
+        raise ValueError("is no bucket name")
+    return name
+
+
+def check_queue_url(url: str) -> str:
+    """The URL itself. Raises ValueError when no queue has such a one, or a queue of a kind that is not served."""
+    if url.endswith(".fifo"):
+        raise ValueError("names a FIFO queue; a standard one is needed")
+    if not _QUEUE_URL.fullmatch(url):
+        raise ValueError("is no address of a queue")
+    return url
+
+
+BucketName = Annotated[str, AfterValidator(check_bucket_name)]
+QueueUrl = Annotated[str, AfterValidator(check_queue_url)]
 
 
 class IngestSettings(BaseSettings):
@@ -22,7 +48,16 @@ class IngestSettings(BaseSettings):
     data_dir: Path = Field(
         default=Path(".diglot"),
         validation_alias="DIGLOT_DATA_DIR",
-        description="Files lie in its subfolder `files`.",
+        description="Files lie in its subfolder `files`; unused when they are kept in a bucket.",
+    )
+    storage_backend: Literal["local", "s3"] = Field(
+        default="local", validation_alias="STORAGE_BACKEND", description="Where files are kept."
+    )
+    s3_cache_bucket: BucketName | None = Field(
+        default=None,
+        validation_alias="S3_CACHE_BUCKET",
+        description="The bucket they are kept in with STORAGE_BACKEND=s3.",
+        examples=[_BUCKET_EXAMPLE],
     )
 
     max_file_bytes: int = Field(default=50 * 1024 * 1024, ge=1, le=60 * 1024 * 1024, description="Largest file taken.")
@@ -61,3 +96,36 @@ class IngestSettings(BaseSettings):
     )
     index_batch_chunks: int = Field(default=64, ge=1, le=256, description="Chunks sent to the index in one call.")
     index_timeout_seconds: float = Field(default=120, gt=0, le=840, description="Longest that one such call takes.")
+
+    queue_url: QueueUrl | None = Field(
+        default=None,
+        description="SQS queue that tells of waiting jobs; none: workers look for them in the store.",
+        examples=["https://sqs.us-east-1.amazonaws.com/123456789012/diglot-ingest"],
+    )
+    queue_visibility_seconds: int = Field(
+        default=60, ge=3, le=43_200, description="How long a message stays its server's without a sign of life."
+    )
+    sweep_seconds: float = Field(
+        default=60, gt=0, le=3600, description="How often a server that listens to a queue looks into the store too."
+    )
+    hand_over_seconds: float = Field(
+        default=3,
+        ge=0.05,
+        le=60,
+        description="How long before its end a call that nothing outlives gives work back; at most a fifth of it.",
+    )
+
+    @field_validator("storage_backend", "s3_cache_bucket", "queue_url", mode="before")
+    @classmethod
+    def _absent_when_empty(cls, value: object, info: ValidationInfo) -> object:
+        # Templates pass on what is not set as nothing.
+        return cls.model_fields[info.field_name].default if value == "" and info.field_name else value
+
+    @model_validator(mode="after")
+    def _names_a_bucket(self) -> Self:
+        if self.storage_backend == "s3" and self.s3_cache_bucket is None:
+            raise ValueError(
+                f"S3_CACHE_BUCKET: is not set, and STORAGE_BACKEND=s3 keeps files there"
+                f" (for example S3_CACHE_BUCKET={_BUCKET_EXAMPLE})"
+            )
+        return self

@@ -1,12 +1,11 @@
 """The ingest service put together."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
-from services.ingest.adapters.local_files import LocalFiles
 from services.ingest.adapters.parsing.formats import PARSING_VERSION
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.adapters.postgres_documents import PostgresDocuments
@@ -16,6 +15,7 @@ from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
 from services.ingest.chunking import Chunker
 from services.ingest.deleting import Deleting
 from services.ingest.ingesting import Ingesting
+from services.ingest.ports import FileStore
 from services.ingest.reading import Reading
 from services.ingest.service import FAILURES, IngestServicer
 from services.ingest.settings import IngestSettings
@@ -23,6 +23,7 @@ from services.ingest.stopping import stopped
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
 from services.storage.postgres import open_store
+from services.transport.aws_clients import make_aws_client
 from services.transport.channels import open_channel
 from services.transport.identity import Caller, acting_as
 from services.transport.serving import ServiceDefinition
@@ -31,6 +32,7 @@ MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
 SERVICE_NAME = "diglot.ingest.v1.IngestService"
 # Each job renews its lease and tells its progress; calls come on top.
 _MAX_CONNECTIONS = 6
+_S3_READ_TIMEOUT_SECONDS = 30  # for one read of the socket, not for a file
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
         )
         rag = await stack.enter_async_context(open_channel(settings.rag_target, settings.transport))
         jobs, registry = PostgresJobs(pool), PostgresDocuments(pool)
-        files = LocalFiles(settings.data_dir / "files")
+        files = stack.enter_context(_open_files(settings))
         indexer = RagChunkIndexer(
             rag, batch_chunks=settings.index_batch_chunks, timeout_seconds=settings.index_timeout_seconds
         )
@@ -106,6 +108,23 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             add_to=lambda server: add_IngestServiceServicer_to_server(servicer, server),
             checks={"": is_serving, "job_store": jobs.is_reachable, "file_store": files.is_reachable},
         )
+
+
+@contextmanager
+def _open_files(settings: IngestSettings) -> Iterator[FileStore]:
+    match settings.s3_cache_bucket if settings.storage_backend == "s3" else None:
+        case None:
+            from services.ingest.adapters.local_files import LocalFiles
+
+            yield LocalFiles(settings.data_dir / "files")
+        case bucket:
+            from services.ingest.adapters.s3_files import S3Files
+
+            client = make_aws_client("s3", read_timeout_seconds=_S3_READ_TIMEOUT_SECONDS)
+            try:
+                yield S3Files(client, bucket)
+            finally:
+                client.close()
 
 
 def act_for(tenant: str) -> AbstractContextManager[Caller]:

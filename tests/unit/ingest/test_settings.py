@@ -40,6 +40,15 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("INGEST_RAG_TARGET", "no target", "INGEST_RAG_TARGET.*use dns:///rag:50051"),
         ("INGEST_CHUNK_TOKENS", "300", "INGEST_CHUNK_TOKENS"),
         ("INGEST_LISTEN", "nowhere", "INGEST_LISTEN"),
+        ("STORAGE_BACKEND", "ftp", "STORAGE_BACKEND"),
+        (
+            "STORAGE_BACKEND",
+            "s3",
+            "S3_CACHE_BUCKET: is not set.*for example S3_CACHE_BUCKET=rag-cache-123456789012-us-east-1",
+        ),
+        ("S3_CACHE_BUCKET", "s3://bucket", "S3_CACHE_BUCKET: is no bucket name.*rag-cache-123456789012-us-east-1"),
+        ("INGEST_QUEUE_URL", "diglot-ingest", "INGEST_QUEUE_URL: is no address of a queue.*for example .*=https://sqs"),
+        ("INGEST_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/q.fifo", "INGEST_QUEUE_URL: names a FIFO queue"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_is_named(
@@ -51,3 +60,22 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
         read_settings(IngestSettings)
 
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bucket", ["", "rag-cache-123456789012-us-east-1"])
+def test_files_stay_on_this_machine_unless_a_backend_is_chosen(monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
+    for name, value in {"STORAGE_BACKEND": "", "S3_CACHE_BUCKET": bucket, "INGEST_QUEUE_URL": ""}.items():
+        monkeypatch.setenv(name, value)
+
+    settings = read_settings(IngestSettings)
+
+    assert (settings.storage_backend, settings.s3_cache_bucket, settings.queue_url) == ("local", bucket or None, None)
+
+
+def test_a_backend_in_a_bucket_is_taken_with_its_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_BACKEND", "s3")
+    monkeypatch.setenv("S3_CACHE_BUCKET", "rag-cache-123456789012-us-east-1")
+
+    settings = read_settings(IngestSettings)
+
+    assert (settings.storage_backend, settings.s3_cache_bucket) == ("s3", "rag-cache-123456789012-us-east-1")
