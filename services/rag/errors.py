@@ -7,6 +7,7 @@ RagError
 │   ├── NameInvalid             no document name, no file name, or too many names
 │   ├── ChunkInvalid            a chunk that cannot be stored as it is
 │   └── TextsInvalid            texts that cannot be embedded as they are
+├── IndexRefused                the index that the settings name cannot be used; ends the start
 ├── EmbeddingModelMismatch      the index was built with another model or dimension
 ├── TextTooLong                 a text holds more tokens than the model reads
 ├── ModelRefused                a provider of models turns this service down; its operator has to act
@@ -47,6 +48,12 @@ class ChunkInvalid(RequestInvalid):
 
 class TextsInvalid(RequestInvalid):
     """There are no texts or too many, or one is blank or too long for the model."""
+
+
+class IndexRefused(RagError):
+    """The index of chunks that the settings name cannot be used; never reaches a caller, the service does not start."""
+
+    for_operators = True  # a log of a failed start tells the text
 
 
 class EmbeddingModelMismatch(RagError):
