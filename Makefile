@@ -18,8 +18,10 @@ $(VENV)/.installed-%: requirements/%.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
 	@touch $@
 
-# The development set contains the local one, so whoever has it needs no second install.
-LOCAL_READY := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-local)
+# The development set contains the local ones, so whoever has it needs no second install. Vanna is large: it is installed
+# with a model's key, not before.
+LOCAL_SET := $(if $(OPENAI_API_KEY),local-model,local)
+LOCAL_READY := $(if $(wildcard $(VENV)/.installed-dev),$(VENV)/.installed-dev,$(VENV)/.installed-$(LOCAL_SET))
 
 run: $(LOCAL_READY) ## start everything on this machine, no key and no account
 	@exec $(BIN)/python -m deploy.local

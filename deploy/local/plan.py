@@ -12,8 +12,22 @@ _EVERYBODY_NEEDS = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ"),
     *("PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-_SHARED_SETTINGS = ("DIGLOT_CALL_TIMEOUT_SECONDS",)
-_WITHOUT_PREFIX = {"gateway": ("ALLOWED_ORIGINS", "ALLOW_ANONYMOUS")}
+_SHARED_SETTINGS = (
+    *("DIGLOT_CALL_TIMEOUT_SECONDS", "DIGLOT_METRICS"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"),
+    *("OPIK_API_KEY", "OPIK_WORKSPACE", "OPIK_PROJECT_NAME", "OPIK_URL_OVERRIDE"),
+)
+_MODEL = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
+_VECTORS = ("PINECONE_API_KEY", "PINECONE_ENVIRONMENT")
+_CACHES = ("REDIS_URL", "UPSTASH_REDIS_URL", "UPSTASH_REDIS_TOKEN")
+# Settings that go by names of their own, and who reads them. Keys reach nobody else.
+_WITHOUT_PREFIX = {
+    "gateway": ("ALLOWED_ORIGINS", "ALLOW_ANONYMOUS", "JWT_SECRET_KEY", "JWT_AUDIENCE", "JWT_ISSUER"),
+    "rag": (*_MODEL, *_VECTORS, "PINECONE_INDEX_NAME", "PINECONE_HOST", *_CACHES, "CACHE_TTL_EMBEDDINGS"),
+    "sql": (*_MODEL, *_VECTORS, "VANNA_PINECONE_INDEX", "PINECONE_HOST"),
+    "ingest": ("STORAGE_BACKEND", "S3_CACHE_BUCKET", "USE_DOCLING", "USE_DOCKLING"),
+}
+_SECRET_REFERENCES = ("secretsmanager:", "ssm:")
 
 
 @dataclass(frozen=True)
@@ -90,4 +104,8 @@ def _inherited(name: str) -> dict[str, str]:
     """What the person who started us may set: the system's basics, and the service's own settings by prefix."""
     known = {*_EVERYBODY_NEEDS, *_SHARED_SETTINGS, *_WITHOUT_PREFIX.get(name, ())}
     prefix = f"{name.upper()}_"
-    return {key: value for key, value in os.environ.items() if key in known or key.startswith(prefix)}
+    told = {key: value for key, value in os.environ.items() if key in known or key.startswith(prefix)}
+    # Only who speaks to AWS learns the credentials to do so.
+    if told.get("STORAGE_BACKEND") == "s3" or any(value.startswith(_SECRET_REFERENCES) for value in told.values()):
+        told |= {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
+    return told

@@ -75,3 +75,33 @@ def test_a_service_gets_its_own_settings_from_whoever_starts_it_and_no_others(mo
     assert told["sql"]["SQL_LISTEN"] == "unix:/tmp/run/services/sql.sock"
     assert "SQL_AUTO_APPROVE" not in told["rag"]
     assert "not yours" not in str(told)
+
+
+def knowing(value: str) -> list[str]:
+    return [name for name, values in environments().items() if value in values.values()]
+
+
+def test_a_key_reaches_who_uses_it_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-model")
+    monkeypatch.setenv("PINECONE_API_KEY", "pc-vectors")
+    monkeypatch.setenv("UPSTASH_REDIS_TOKEN", "upstash-token")
+    monkeypatch.setenv("JWT_SECRET_KEY", "users' tokens")
+
+    assert knowing("sk-model") == knowing("pc-vectors") == ["rag", "sql"]
+    assert knowing("upstash-token") == ["rag"]
+    assert knowing("users' tokens") == ["gateway"]
+
+
+def test_credentials_of_aws_reach_who_stores_files_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
+
+    assert knowing("aws-secret") == []
+    monkeypatch.setenv("STORAGE_BACKEND", "s3")
+    assert knowing("aws-secret") == ["ingest"]
+
+
+def test_credentials_of_aws_reach_who_has_a_secret_to_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
+    monkeypatch.setenv("JWT_SECRET_KEY", "secretsmanager:diglot#jwt")
+
+    assert knowing("aws-secret") == ["gateway"]
