@@ -58,6 +58,24 @@ def make_aws_client(
 
     Raises: botocore.exceptions.BotoCoreError: no region is set, for one.
     """
+    client = make_boto_client(
+        kind,
+        read_timeout_seconds=read_timeout_seconds,
+        max_concurrent_calls=max_concurrent_calls,
+        addressing_style=addressing_style,
+    )
+    return AwsClient(client, max_concurrent_calls=max_concurrent_calls)
+
+
+def make_boto_client(
+    kind: str,
+    *,
+    read_timeout_seconds: float,
+    max_concurrent_calls: int,
+    max_attempts: int = _MAX_ATTEMPTS,
+    addressing_style: Literal["auto", "path", "virtual"] = "auto",
+) -> Any:
+    """The same without threads of its own, for code that runs before there is an event loop."""
     import boto3
     from botocore.config import Config
 
@@ -66,10 +84,10 @@ def make_aws_client(
         read_timeout=read_timeout_seconds,
         max_pool_connections=max_concurrent_calls,
         tcp_keepalive=True,
-        retries={"total_max_attempts": _MAX_ATTEMPTS, "mode": "standard"},
+        retries={"total_max_attempts": max_attempts, "mode": "standard"},
         s3={"addressing_style": addressing_style},
         signature_version="s3v4" if kind == "s3" else None,
         user_agent_extra="diglot",
     )
     make_client: Callable[..., BaseClient] = boto3.session.Session().client
-    return AwsClient(make_client(kind, config=config), max_concurrent_calls=max_concurrent_calls)
+    return make_client(kind, config=config)

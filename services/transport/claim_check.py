@@ -91,6 +91,12 @@ class LocalClaimChecks:
 
 def open_claim_checks(settings: TransportSettings) -> ClaimCheckStore | None:
     """The store that the settings choose; None: bodies too large for an invoke are refused."""
-    if settings.claim_check_dir is None:
-        return None
-    return LocalClaimChecks(settings.claim_check_dir, ttl_seconds=settings.claim_check_ttl_seconds)
+    ttl_seconds = settings.claim_check_ttl_seconds
+    if settings.claim_check_bucket is not None:
+        # Imported here: only processes with a bucket pay for it.
+        from services.transport.s3_claim_checks import S3ClaimChecks
+
+        return S3ClaimChecks(settings.claim_check_bucket, ttl_seconds=ttl_seconds)
+    if settings.claim_check_dir is not None:
+        return LocalClaimChecks(settings.claim_check_dir, ttl_seconds=ttl_seconds)
+    return None

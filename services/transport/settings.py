@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from services.transport.errors import SettingsRefused
 
@@ -18,10 +21,12 @@ if TYPE_CHECKING:
 
 
 class TransportSettings(BaseSettings):
-    """How this process calls and is called. Each field is read from DIGLOT_<FIELD NAME>."""
+    """How this process calls and is called, and where it tells of it. Read from DIGLOT_<FIELD NAME>, or as told."""
 
     # Values stay out of error texts: the key is a secret even when it is too short.
-    model_config = SettingsConfigDict(env_prefix="DIGLOT_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DIGLOT_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     internal_key: SecretStr = Field(
         default=...,
@@ -40,10 +45,89 @@ class TransportSettings(BaseSettings):
         description="Folder that caller and callee share for bodies too large for an invoke; none: refused.",
         examples=["/var/lib/diglot/claims"],
     )
+    claim_check_bucket: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="The same in S3, for functions on machines of their own: objects under claims/ of this bucket.",
+        examples=["rag-cache-123456789012-us-east-1"],
+    )
     claim_check_ttl_seconds: float = Field(
         default=900, gt=0, description="How long such a body stays readable; longer than any call may take."
     )
+    metrics: Literal["none", "emf"] = Field(
+        default="none", description="emf: one line in CloudWatch's embedded metric format on stdout for each call."
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Takes traces and metrics over OTLP/HTTP, at /v1/traces and /v1/metrics below it.",
+        examples=["http://collector:4318"],
+    )
+    otlp_protocol: Literal["http/protobuf"] = Field(
+        default="http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL", description="The one that is spoken."
+    )
+    otlp_headers: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="OTEL_EXPORTER_OTLP_HEADERS",
+        description="Sent with each export: name=value, parted by commas, values percent-encoded.",
+        examples=["api-key=secret,x-team=search"],
+    )
+    opik_api_key: SecretStr | None = Field(
+        default=None, validation_alias="OPIK_API_KEY", description="Sends traces to Opik.", examples=["key of Opik"]
+    )
+    opik_workspace: str | None = Field(default=None, validation_alias="OPIK_WORKSPACE", examples=["default"])
+    opik_project_name: str | None = Field(default=None, validation_alias="OPIK_PROJECT_NAME", examples=["diglot"])
+    opik_url_override: str | None = Field(
+        default=None,
+        validation_alias="OPIK_URL_OVERRIDE",
+        description="Another Opik than Comet's, which may need no key.",
+        examples=["http://opik:5173/api"],
+    )
 
+    @field_validator(
+        "claim_check_dir",
+        "claim_check_bucket",
+        "otlp_endpoint",
+        "opik_api_key",
+        "opik_workspace",
+        "opik_project_name",
+        "opik_url_override",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        # A compose file or a template hands on a variable that nobody set as an empty one.
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("otlp_endpoint", "opik_url_override")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is not None and not _WEB_ADDRESS.fullmatch(value):
+            raise ValueError("is no http or https address without user, query and fragment")
+        return value
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def _are_headers(cls, value: SecretStr) -> SecretStr:
+        parts = [part for part in value.get_secret_value().split(",") if part.strip()]
+        if not all(_HEADER.fullmatch(part.strip()) for part in parts):
+            raise ValueError("is no list of name=value, parted by commas")
+        return value
+
+    @model_validator(mode="after")
+    def _one_place_for_claim_checks(self) -> TransportSettings:
+        if self.claim_check_dir is not None and self.claim_check_bucket is not None:
+            raise ValueError(
+                "DIGLOT_CLAIM_CHECK_DIR and DIGLOT_CLAIM_CHECK_BUCKET are both set: large bodies lie in one place; "
+                "keep the one that caller and callee both reach, for example "
+                "DIGLOT_CLAIM_CHECK_BUCKET=rag-cache-123456789012-us-east-1"
+            )
+        return self
+
+
+_REFERENCES = ("secretsmanager:", "ssm:")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\s*=\s*[^\s,]+")
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -51,19 +135,20 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 def read_settings(kind: type[Settings], **fixed: Any) -> Settings:
     """The settings of a process, from its environment; `fixed` are those that its entry point decides.
 
+    Values that are references to secrets are resolved, see secret_references.py.
+
     Raises: SettingsRefused: with every variable at fault, each with an example and none with its value.
     """
-    faults: list[str] = []
-    try:
-        transport = TransportSettings()
-    except ValidationError as error:
-        faults += _tell(TransportSettings, error)
-        transport = TransportSettings.model_construct()  # in its place, so that all faults are told at once
-    try:
-        settings = kind(transport=transport, **fixed)
-    except ValidationError as error:
-        faults += _tell(kind, error)
-    if faults:
+    referring = {**_references(TransportSettings, ()), **_references(kind, ("transport", *fixed))}
+    values, unresolved = _resolve(referring) if referring else ({}, {})
+    faults = [*unresolved.values()]
+    transport, told = _build(TransportSettings, values, {})
+    faults += _besides(unresolved, told)
+    # In its place, so that all faults are told at once.
+    transport = transport or TransportSettings.model_construct()
+    settings, told = _build(kind, values, {"transport": transport, **fixed})
+    faults += _besides(unresolved, told)
+    if faults or settings is None:
         raise SettingsRefused("; ".join(faults))
     return settings
 
@@ -74,6 +159,53 @@ def settings_or_exit(kind: type[Settings]) -> Settings:
         return read_settings(kind)
     except SettingsRefused as error:
         sys.exit(f"settings refused: {error}")
+
+
+def _build(
+    kind: type[Settings], values: Mapping[str, str], fixed: Mapping[str, Any]
+) -> tuple[Settings | None, list[str]]:
+    """The settings of one class, or what is wrong with them."""
+    try:
+        return kind(**{**_resolved(kind, values), **fixed}), []
+    except ValidationError as error:
+        return None, _tell(kind, error)
+    except SettingsError as error:  # a value that should be JSON and is none; the text names the field, not the value
+        return None, [f"{kind.__name__}: {error}"]
+
+
+def _references(kind: type[BaseSettings], left_out: tuple[str, ...]) -> dict[str, str]:
+    """The variables of a settings class whose values are references."""
+    told = {name.upper(): (name, value) for name, value in os.environ.items() if value.startswith(_REFERENCES)}
+    if not told:
+        return {}
+    variables = (
+        variable
+        for name, field in kind.model_fields.items()
+        if name not in left_out
+        for variable in _variables(kind, name, field)
+    )
+    return dict(told[variable.upper()] for variable in variables if variable.upper() in told)
+
+
+def _resolve(references: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    # Imported here: only processes whose settings lie elsewhere pay for it.
+    from services.transport.secret_references import resolve_references
+
+    return resolve_references(references)
+
+
+def _resolved(kind: type[BaseSettings], values: Mapping[str, str]) -> dict[str, Any]:
+    """Resolved values as a settings class takes them, read as if they stood in the environment, where they never do."""
+    if not values:
+        return {}
+    source = EnvSettingsSource(kind)
+    source.env_vars = {name.lower(): value for name, value in values.items()}
+    return source()
+
+
+def _besides(unresolved: Mapping[str, str], faults: list[str]) -> list[str]:
+    """Without those of variables that are told already: what was checked of them was the reference."""
+    return [fault for fault in faults if fault.partition(":")[0] not in unresolved]
 
 
 def _tell(kind: type[BaseSettings], error: ValidationError) -> list[str]:
@@ -95,13 +227,22 @@ def _tell_one(kind: type[BaseSettings], fault: ErrorDetails) -> str:
 
 def _find(kind: type[BaseSettings], told: str) -> tuple[str, FieldInfo]:
     """The variable and the field of a place in an error, which is a field's name or its alias."""
-    prefix = kind.model_config["env_prefix"]
     for name, field in kind.model_fields.items():
-        alias = field.validation_alias
-        variable = alias if isinstance(alias, str) else f"{prefix}{name}".upper()
-        if told in (name, alias):
-            return variable, field
+        variables = list(_variables(kind, name, field))
+        if told == name or told in variables:
+            return variables[0], field
     raise LookupError(told)
+
+
+def _variables(kind: type[BaseSettings], name: str, field: FieldInfo) -> Iterator[str]:
+    """The environment variables a field is read from, the one to be named first."""
+    alias = field.validation_alias
+    if isinstance(alias, str):
+        yield alias
+    elif isinstance(alias, AliasChoices):
+        yield from (choice for choice in alias.choices if isinstance(choice, str))
+    else:
+        yield f"{kind.model_config['env_prefix']}{name}".upper()
 
 
 def _example(field: FieldInfo) -> str:

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[3]
         ("services.transport.serving", ("boto3", "botocore", REFLECTION)),
         ("services.transport.lambda_server", ("boto3", "botocore", REFLECTION)),
         ("services.transport.lambda_channel", ("boto3", "botocore")),
+        ("services.transport.s3_claim_checks", ("boto3", "botocore")),
+        ("services.transport.settings", ("boto3", "botocore", "services.transport.secret_references")),
     ],
 )
 def test_importing_a_part_brings_no_other(module: str, unwanted: tuple[str, ...]) -> None:
