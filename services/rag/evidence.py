@@ -162,25 +162,25 @@ def weigh(asked: Asked, passages: Sequence[FoundChunk], counts: TermCounts) -> l
 
 def _sentence_credit(term: str, number: int, view: PassageView) -> float:
     terms = view.sentence_terms
-    here = _held(term, terms[number])
+    here = held_by(term, terms[number])
     if here == 1:
         return 1
-    nearby = [here, _IN_HEADING * _held(term, view.heading_terms[number])]
+    nearby = [here, _IN_HEADING * held_by(term, view.heading_terms[number])]
     if number > 0:
         start, end, _ = view.sentences[number]
         referring = _REFERS_BACK.match(view.text, start, end)
         credit = _IN_SENTENCE_REFERRED_TO if referring or view.asks(number - 1) else _IN_SENTENCE_BEFORE
-        nearby.append(credit * _held(term, terms[number - 1]))
+        nearby.append(credit * held_by(term, terms[number - 1]))
     if number + 1 < len(terms):
-        nearby.append(_IN_SENTENCE_AFTER * _held(term, terms[number + 1]))
+        nearby.append(_IN_SENTENCE_AFTER * held_by(term, terms[number + 1]))
     return max(*nearby, _IN_PASSAGE * _passage_credit(term, view))
 
 
 def _passage_credit(term: str, view: PassageView) -> float:
-    return max(_held(term, view.all_terms), _IN_FILENAME * _held(term, view.filename_terms))
+    return max(held_by(term, view.all_terms), _IN_FILENAME * held_by(term, view.filename_terms))
 
 
-def _held(term: str, terms: frozenset[str]) -> float:
+def held_by(term: str, terms: frozenset[str]) -> float:
     """1 for the term itself, less for a word with the same long beginning: complaint and complain."""
     if term in terms:
         return 1.0

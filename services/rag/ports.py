@@ -70,8 +70,8 @@ class ChunkIndex(Protocol):
 class Embedder(Protocol):
     """Turns texts into embeddings of length 1.
 
-    Every method but `check` raises EmbedderUnavailable when it cannot load or reach its model, and ModelRefused when the
-    model's provider turns the service down.
+    Every method but `check` raises EmbedderUnavailable when it cannot load or reach its model, and ModelRefused when
+    the model's provider turns the service down.
     """
 
     @property
