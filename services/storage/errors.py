@@ -3,6 +3,8 @@
     StorageError
     ├── StorageUnreachable     nobody answers at the address, or the login is refused
     ├── StorageUrlInvalid      the address cannot be read as a PostgreSQL URL
+    ├── TableMissing           a table of DynamoDB has not been made
+    ├── TableUnfit             a table of that name belongs to something else
     └── MigrationRefused       the migrations on disk and those applied do not fit together
         └── MigrationFailed    the database refused a statement of a migration; nothing of it was kept
 
@@ -22,6 +24,14 @@ class StorageUnreachable(StorageError):
 
 class StorageUrlInvalid(StorageError):
     """The address is no PostgreSQL connection URL."""
+
+
+class TableMissing(StorageError):
+    """A table of DynamoDB is not there."""
+
+
+class TableUnfit(StorageError):
+    """A table of DynamoDB has other keys than the service's."""
 
 
 class MigrationRefused(StorageError):

@@ -10,7 +10,7 @@ DOCUMENTS = Table(
         # Documents of any tenant that are to be deleted or renamed in the index, longest waiting first.
         Index("unsettled", "unsettled", "unsettled_since"),
         # Who holds a file, by the SHA-256 of its bytes. Read by operators alone.
-        Index("file-hash", "document_id", "tenant"),
+        Index("file-hash", "document_id", "tenant_key"),
     ),
 )
 JOBS = Table(

@@ -1,0 +1,307 @@
+"""Documents and the names that point to them in DynamoDB, in the table `{prefix}-documents`.
+
+    DOCUMENT#{tenant}#{document_id}   the document with the names that point to it, oldest first
+    NAME#{tenant}#{filename}          which document the name points to
+    TOTAL#{tenant} / {shard}          number and size of the READY documents
+
+A name and its document know each other by a `link`, new each time a name moves. A name points to a document when that
+lists its link; a name item whose document does not is left over from a deletion and points nowhere. Each change reads
+what it is about, works out how it shall be, and writes all of it in one transaction on condition that every item is as
+it was read (`revision`, `link`); if not, it begins again. So one write, of the document alone, drops all its names; the
+name items are cleared away before the document is forgotten.
+
+Lists come from indexes and may lag behind by a moment; what they show is read again, by key and consistently. Times
+are the process's own. Documents with more than about 300 KB of names, a thousand long ones, take no more.
+
+Costs, in write and read units for items below 1 KB: publish 4 to 8, 3 for indexes, 2 reads (14, 5 and 3 where another
+document loses the name); point 1 read, and where the name moves as publish; mark_deleting 4 and 2 for indexes;
+mark_indexed_filename 1 or 2; remove 1 for each name, 2 for indexes; get 1 read; a page half a read and one for each
+document; list_unsettled the same; count 1 read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from services.ingest.errors import StorageFull
+from services.ingest.filenames import CONTENT_TYPES
+from services.ingest.models import Document, DocumentState, DocumentTotals, Job, PageRequest, Pointed
+from services.storage.dynamodb import ConditionFailed, DynamoTable
+from services.storage.dynamodb_items import Item, Key, Value, Write, key_part, time_from, time_text, utc_now
+
+_UNSETTLED = "unsettled"
+_MAX_NAME_BYTES = 300_000  # of an item's 400 KB
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A document as it is kept. `links` holds the link of each of its names, and `dropped` those it has lost by
+    deletion; `revision` is what the item has now, None before it is there."""
+
+    document: Document
+    links: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    revision: str | None = None
+
+
+class DynamoDocuments:
+    """DocumentRegistry in one table of DynamoDB; see the module on costs and clocks."""
+
+    def __init__(self, table: DynamoTable, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._table = table
+        self._now = now
+
+    async def get(self, tenant: str, document_id: str) -> Document | None:
+        record = await self._read(tenant, document_id)
+        return record.document if record is not None else None
+
+    async def publish(self, document: Document, filename: str) -> Pointed | None:
+        async def attempt() -> Pointed | None:
+            known = await self._read(document.tenant, document.document_id)
+            if known is None:
+                facts = replace(
+                    document,
+                    filenames=(),
+                    state=DocumentState.READY,
+                    create_time=self._now(),
+                )
+                return await self._point(None, _Record(facts), filename)
+            if known.document.state is not DocumentState.READY:
+                return None
+            facts = replace(
+                document,
+                filenames=known.document.filenames,
+                state=DocumentState.READY,
+                create_time=known.document.create_time,
+            )
+            return await self._point(known, replace(known, document=facts), filename)
+
+        return await self._table.until_it_holds(attempt)
+
+    async def point(self, tenant: str, filename: str, document_id: str) -> Pointed | None:
+        async def attempt() -> Pointed | None:
+            known = await self._read(tenant, document_id)
+            if known is None or known.document.state is not DocumentState.READY:
+                return None
+            if filename in known.links:
+                return Pointed(known.document)
+            return await self._point(known, known, filename)
+
+        return await self._table.until_it_holds(attempt)
+
+    async def _point(self, known: _Record | None, wanted: _Record, filename: str) -> Pointed:
+        """Write the document as wanted, and the name pointing to it. Raises: ConditionFailed."""
+        wanted = replace(wanted, document=replace(wanted.document, update_time=self._now()))
+        if filename in wanted.links:
+            await self._write([(known, wanted)], [])
+            return Pointed(wanted.document)
+        tenant, link = wanted.document.tenant, uuid4().hex
+        key = _name_key(tenant, filename)
+        name = await self._table.get(key)
+        points = Write(
+            key,
+            {"points_to": wanted.document.document_id, "link": link},
+            condition="#link = :link" if name else "attribute_not_exists(#pk)",
+            values={"link": name["link"]} if name else {},
+        )
+        wanted = _with_names(wanted, {**wanted.links, filename: link})
+        former = await self._read(tenant, name["points_to"]) if name else None
+        if name is None or former is None or former.links.get(filename) != name["link"]:
+            await self._write([(known, wanted)], [points])
+            return Pointed(wanted.document)
+        bereft = _with_names(former, {other: its for other, its in former.links.items() if other != filename})
+        bereft = replace(bereft, document=replace(bereft.document, update_time=self._now()))
+        if not bereft.links:
+            bereft = replace(bereft, document=replace(bereft.document, state=DocumentState.DELETING))
+        await self._write([(known, wanted), (former, bereft)], [points])
+        if not bereft.links:
+            return Pointed(wanted.document, orphan=bereft.document)
+        if bereft.document.index_shows_old_name:
+            return Pointed(wanted.document, renamed=bereft.document)
+        return Pointed(wanted.document)
+
+    async def mark_indexed_filename(self, tenant: str, document_id: str, filename: str) -> None:
+        async def attempt() -> None:
+            if (known := await self._read(tenant, document_id)) is not None:
+                shown = replace(known, document=replace(known.document, indexed_filename=filename))
+                await self._write([(known, shown)], [])
+
+        await self._table.until_it_holds(attempt)
+
+    async def mark_deleting(self, tenant: str, document_id: str) -> Document | None:
+        async def attempt() -> Document | None:
+            known = await self._read(tenant, document_id)
+            return await self._mark_deleting(known, known) if known is not None else None
+
+        return await self._table.until_it_holds(attempt)
+
+    async def condemn(self, job: Job) -> Document:
+        async def attempt() -> Document:
+            known = await self._read(job.tenant, job.document_id)
+            return await self._mark_deleting(known, known or self._condemned(job))
+
+        return await self._table.until_it_holds(attempt)
+
+    async def _mark_deleting(self, known: _Record | None, doomed: _Record) -> Document:
+        document = replace(doomed.document, state=DocumentState.DELETING, filenames=(), update_time=self._now())
+        wanted = replace(doomed, document=document, links={}, dropped={**doomed.dropped, **doomed.links})
+        await self._write([(known, wanted)], [])
+        return document
+
+    def _condemned(self, job: Job) -> _Record:
+        return _Record(
+            Document(
+                tenant=job.tenant,
+                document_id=job.document_id,
+                extension=job.extension,
+                content_type=CONTENT_TYPES[job.extension],
+                size_bytes=0,
+                chunk_count=0,
+                token_count=0,
+                job_id=job.job_id,
+                create_time=self._now(),
+            )
+        )
+
+    async def remove(self, tenant: str, document_id: str) -> None:
+        async def attempt() -> None:
+            known = await self._read(tenant, document_id)
+            if known is None or known.document.state is not DocumentState.DELETING:
+                return
+            # Names first: after the document they would never be found again.
+            for filename, link in known.dropped.items():
+                with suppress(ConditionFailed):  # It is gone already, or points elsewhere by now.
+                    name = _name_key(tenant, filename)
+                    await self._table.write(Write(name, condition="#link = :link", values={"link": link}))
+            revision = {"revision": known.revision}
+            await self._table.write(
+                Write(_document_key(tenant, document_id), condition="#revision = :revision", values=revision)
+            )
+
+        await self._table.until_it_holds(attempt)
+
+    async def list_ready(self, tenant: str, page: PageRequest) -> list[Document]:
+        condition, values = "#ready_tenant = :tenant", {"tenant": key_part(tenant)}
+        if page.before is not None:
+            condition += " AND #newest < :before"
+            values["before"] = f"{time_text(page.before[0])}#{page.before[1]}"
+        entries = self._table.query(condition, values, index="newest", newest_first=True, page_size=page.size)
+        ready = self._table.read_again(entries, limit=page.size, keep=lambda item: "ready_tenant" in item)
+        return [_record(item).document async for item in ready]
+
+    async def list_unsettled(self, *, limit: int) -> list[Document]:
+        entries = self._table.query(
+            "#unsettled = :unsettled", {"unsettled": _UNSETTLED}, index="unsettled", page_size=limit
+        )
+        unsettled = self._table.read_again(entries, limit=limit, keep=lambda item: "unsettled" in item)
+        return [_record(item).document async for item in unsettled]
+
+    async def count(self, tenant: str) -> DocumentTotals:
+        count, size_bytes = 0, 0
+        async for total in self._table.query("#pk = :pk", {"pk": f"TOTAL#{key_part(tenant)}"}):
+            count += total["document_count"]
+            size_bytes += total["size_bytes"]
+        return DocumentTotals(count, size_bytes)
+
+    async def _read(self, tenant: str, document_id: str) -> _Record | None:
+        item = await self._table.get(_document_key(tenant, document_id))
+        return _record(item) if item is not None else None
+
+    async def _write(self, changes: list[tuple[_Record | None, _Record]], others: list[Write]) -> None:
+        """Write documents over what they were, with other writes and the totals. Raises: ConditionFailed."""
+        writes = [_write_over(before, after) for before, after in changes] + others
+        totals: dict[Key, tuple[int, int]] = {}
+        for before, after in changes:
+            key = _total_key(after.document)
+            documents, size_bytes = totals.get(key, (0, 0))
+            for record, sign in ((before, -1), (after, 1)):
+                if record is not None and record.document.state is DocumentState.READY:
+                    documents, size_bytes = documents + sign, size_bytes + sign * record.document.size_bytes
+            totals[key] = (documents, size_bytes)
+        for key, (documents, size_bytes) in totals.items():
+            if (documents, size_bytes) != (0, 0):
+                values = {"documents": documents, "size": size_bytes}
+                writes.append(Write(key, update="ADD #document_count :documents, #size_bytes :size", values=values))
+        if len(writes) == 1:
+            await self._table.write(writes[0])  # at half the price of a transaction
+        else:
+            await self._table.transact(writes)
+
+
+def _with_names(record: _Record, links: Mapping[str, str]) -> _Record:
+    """The same document under these names. Raises: StorageFull."""
+    if len(links) > len(record.links) and sum(len(name.encode()) + 64 for name in links) > _MAX_NAME_BYTES:
+        raise StorageFull(f"this content has {len(record.links):,} file names already; no more can be kept")
+    return replace(record, links=links, document=replace(record.document, filenames=tuple(links)))
+
+
+def _write_over(before: _Record | None, after: _Record) -> Write:
+    document = after.document
+    tenant_key = key_part(document.tenant)
+    create_time, update_time = _time_text(document.create_time), _time_text(document.update_time)
+    item: dict[str, Value] = {
+        **{name: getattr(document, name) for name in _FIELDS},
+        "document_state": document.state,
+        "create_time": create_time,
+        "update_time": update_time,
+        "tenant_key": tenant_key,
+        "names": [{"filename": filename, "link": link} for filename, link in after.links.items()],
+        "dropped": dict(after.dropped),
+        "revision": uuid4().hex,
+    }
+    if document.state is DocumentState.READY:
+        item["ready_tenant"] = tenant_key
+        item["newest"] = f"{create_time}#{document.document_id}"
+    if document.state is DocumentState.DELETING or document.index_shows_old_name:
+        item["unsettled"] = _UNSETTLED
+        item["unsettled_since"] = update_time
+    return Write(
+        _document_key(document.tenant, document.document_id),
+        item,
+        condition="#revision = :revision" if before is not None else "attribute_not_exists(#pk)",
+        values={"revision": before.revision} if before is not None else {},
+    )
+
+
+_FIELDS = [
+    name
+    for name in Document.__dataclass_fields__
+    if name not in ("filenames", "state", "create_time", "update_time")
+]  # fmt: skip
+
+
+def _record(item: Item) -> _Record:
+    facts: dict[str, Any] = {name: item.get(name) for name in _FIELDS}
+    links = {name["filename"]: name["link"] for name in item["names"]}
+    document = Document(
+        **facts,
+        filenames=tuple(links),
+        state=DocumentState(item["document_state"]),
+        create_time=time_from(item["create_time"]),
+        update_time=time_from(item["update_time"]),
+    )
+    return _Record(document, links, item["dropped"], item["revision"])
+
+
+def _time_text(time: datetime | None) -> str:
+    if time is None:
+        raise ValueError("a document is kept with its times")
+    return time_text(time)
+
+
+def _document_key(tenant: str, document_id: str) -> Key:
+    return Key(f"DOCUMENT#{key_part(tenant)}#{document_id}", "DOCUMENT")
+
+
+def _name_key(tenant: str, filename: str) -> Key:
+    return Key(f"NAME#{key_part(tenant)}#{filename}", "NAME")
+
+
+def _total_key(document: Document) -> Key:
+    # In shards, so that documents that come at the same time seldom wait for each other.
+    return Key(f"TOTAL#{key_part(document.tenant)}", document.document_id[0])
