@@ -61,6 +61,13 @@ class Info(Answer):
     environment: str
     features: Features
     adapters: Adapters
+    parts: dict[str, dict[str, str] | None] = Field(
+        description=(
+            "Parts that settings choose or leave out, by service: what each is, “off” where it is left out; "
+            "null where the service cannot be asked."
+        ),
+        examples=[{"gateway": {"traces": "off"}, "rag": {"cache": "memory"}, "sql": {"model": "off"}, "ingest": None}],
+    )
     limits: Limits
     links: dict[str, str]
 
@@ -130,6 +137,11 @@ async def info(callees: Asked, settings: Settings) -> Info:
             sql_generator=None if sql is None else sql.generator,
             file_store=None if ingest is None else ingest.storage_backend,
         ),
+        parts={
+            "rag": None if rag is None else dict(rag.parts),
+            "sql": None if sql is None else dict(sql.parts),
+            "ingest": None if ingest is None else dict(ingest.parts),
+        },
         limits=Limits(
             max_file_bytes=settings.max_file_bytes
             if ingest is None

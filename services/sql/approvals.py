@@ -23,6 +23,7 @@ from services.sql.errors import (
     StatementTimeout,
 )
 from services.sql.knowledge import SchemaKnowledge
+from services.sql.learning import Learning
 from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, ResultTable, Schema, SqlQuery
 from services.sql.ports import QueryStore, TargetDatabase
 from services.sql.query_guard import QueryGuard, Verdict
@@ -46,12 +47,19 @@ class Approvals:
     """Reads, decides on, edits and runs the queries of an owner."""
 
     def __init__(
-        self, *, store: QueryStore, target: TargetDatabase, guard: QueryGuard, knowledge: SchemaKnowledge
+        self,
+        *,
+        store: QueryStore,
+        target: TargetDatabase,
+        guard: QueryGuard,
+        knowledge: SchemaKnowledge,
+        learning: Learning | None = None,
     ) -> None:
         self._store = store
         self._target = target
         self._guard = guard
         self._knowledge = knowledge
+        self._learning = learning
 
     async def get(self, owner: Owner, query_id: str) -> SqlQuery:
         """The query as it stands now. Raises QueryNotFound, QueryStoreUnavailable."""
@@ -138,7 +146,10 @@ class Approvals:
         begun = await self._store.begin_run(owner, query_id, sql_hash=sql_hash)
         if begun is None:
             raise QueryStateConflict((await self.get(owner, query_id)).state)
-        return await self.run_begun(begun)
+        executed, result = await self.run_begun(begun)
+        if self._learning is not None:
+            await self._learning.learn(executed)
+        return executed, result
 
     async def run_begun(self, query: SqlQuery) -> tuple[SqlQuery, ResultTable]:
         """Run a query that this caller, and nobody else, has put into EXECUTING, and write down how it ended.

@@ -168,6 +168,7 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
             table_count=figures.table_count,
             generator=figures.generator,
             auto_approve_policy=figures.auto_approve_policy,
+            parts=figures.parts,
             uptime=Duration(seconds=int(figures.uptime.total_seconds()), nanos=figures.uptime.microseconds * 1000),
         )
 

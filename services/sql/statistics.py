@@ -17,13 +17,14 @@ from services.sql.ports import QueryStore
 
 @dataclass(frozen=True)
 class Figures:
-    """What GetStats tells. `table_count` is 0 while the database has not been read."""
+    """What GetStats tells. `table_count` is 0 while the database has not been read; `parts` says what settings chose."""
 
     queries_by_state: Mapping[QueryState, int]
     table_count: int
     generator: str
     auto_approve_policy: str
     uptime: timedelta
+    parts: Mapping[str, str]
 
 
 class Statistics:
@@ -36,12 +37,14 @@ class Statistics:
         knowledge: SchemaKnowledge,
         generating: Generating,
         answering: Answering,
+        parts: Mapping[str, str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._knowledge = knowledge
         self._generating = generating
         self._answering = answering
+        self._parts = parts
         self._monotonic = monotonic
         self._started_at = monotonic()
 
@@ -58,4 +61,5 @@ class Statistics:
             generator=self._generating.generator_name,
             auto_approve_policy=self._answering.policy.value,
             uptime=timedelta(seconds=self._monotonic() - self._started_at),
+            parts=self._parts,
         )

@@ -308,6 +308,26 @@ class GetStatsResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class PartsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     JOBS_BY_STATE_FIELD_NUMBER: _builtins.int
@@ -316,6 +336,7 @@ class GetStatsResponse(_message.Message):
     SERVED_EXTENSIONS_FIELD_NUMBER: _builtins.int
     MAX_FILE_BYTES_FIELD_NUMBER: _builtins.int
     UPTIME_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     document_count: _builtins.int
     """Number of documents that are READY."""
     total_size_bytes: _builtins.int
@@ -338,6 +359,10 @@ class GetStatsResponse(_message.Message):
     def uptime(self) -> _duration_pb2.Duration:
         """Time since this process started."""
 
+    @_builtins.property
+    def parts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Parts that settings choose or leave out, by name, and what each is in this process; "off" for one that is left out."""
+
     def __init__(
         self,
         *,
@@ -349,10 +374,11 @@ class GetStatsResponse(_message.Message):
         served_extensions: _abc.Iterable[_builtins.str] | None = ...,
         max_file_bytes: _builtins.int = ...,
         uptime: _duration_pb2.Duration | None = ...,
+        parts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "jobs_by_state", b"jobs_by_state", "max_file_bytes", b"max_file_bytes", "parsed_file_count", b"parsed_file_count", "served_extensions", b"served_extensions", "storage_backend", b"storage_backend", "total_size_bytes", b"total_size_bytes", "uptime", b"uptime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_count", b"document_count", "jobs_by_state", b"jobs_by_state", "max_file_bytes", b"max_file_bytes", "parsed_file_count", b"parsed_file_count", "parts", b"parts", "served_extensions", b"served_extensions", "storage_backend", b"storage_backend", "total_size_bytes", b"total_size_bytes", "uptime", b"uptime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -466,6 +466,26 @@ class GetStatsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class PartsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
     CHUNK_COUNT_FIELD_NUMBER: _builtins.int
     EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
@@ -475,6 +495,7 @@ class GetStatsResponse(_message.Message):
     EMBEDDED_TEXT_COUNT_FIELD_NUMBER: _builtins.int
     MAX_TEXT_TOKENS_FIELD_NUMBER: _builtins.int
     UPTIME_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     document_count: _builtins.int
     """Number of documents with at least one chunk."""
     chunk_count: _builtins.int
@@ -495,6 +516,10 @@ class GetStatsResponse(_message.Message):
     def uptime(self) -> _duration_pb2.Duration:
         """Time since this process started."""
 
+    @_builtins.property
+    def parts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Parts that settings choose or leave out, by name, and what each is in this process; "off" for one that is left out."""
+
     def __init__(
         self,
         *,
@@ -507,10 +532,11 @@ class GetStatsResponse(_message.Message):
         embedded_text_count: _builtins.int = ...,
         max_text_tokens: _builtins.int = ...,
         uptime: _duration_pb2.Duration | None = ...,
+        parts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "document_count", b"document_count", "embedded_text_count", b"embedded_text_count", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "index_kind", b"index_kind", "max_text_tokens", b"max_text_tokens", "uptime", b"uptime", "writer", b"writer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "document_count", b"document_count", "embedded_text_count", b"embedded_text_count", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "index_kind", b"index_kind", "max_text_tokens", b"max_text_tokens", "parts", b"parts", "uptime", b"uptime", "writer", b"writer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,30 @@
+"""Approved queries as examples for questions to come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from services.sql.errors import ExamplesUnavailable
+from services.sql.models import Example, SqlQuery
+from services.sql.ports import ExampleStore
+
+logger = logging.getLogger(__name__)
+
+# A run has ended when this begins, and its caller waits: an example is not worth longer.
+_LONGEST_SECONDS = 2.0
+
+
+class Learning:
+    """Keeps what a person approved and what ran without an error; nothing else ever becomes an example."""
+
+    def __init__(self, examples: ExampleStore) -> None:
+        self._examples = examples
+
+    async def learn(self, query: SqlQuery) -> None:
+        """Keep the question and its query. A store that is away or slow loses an example and nothing else."""
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await self._examples.add(query.owner.tenant, Example(query.question, query.sql))
+        except (ExamplesUnavailable, TimeoutError) as error:
+            logger.warning("example.lost", extra={"error_kind": type(error).__name__})
