@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from protos.rag.v1.rag_service_pb2_grpc import add_RagServiceServicer_to_server
 from services.rag.answering import Answering
@@ -18,6 +19,9 @@ from services.rag.settings import RagSettings
 from services.rag.statistics import Counting
 from services.transport.serving import ServiceDefinition
 
+if TYPE_CHECKING:
+    from services.rag.adapters.openai_client import OpenAiClient
+
 SERVICE_NAME = "diglot.rag.v1.RagService"
 
 
@@ -26,10 +30,11 @@ async def open_rag(settings: RagSettings) -> AsyncIterator[ServiceDefinition]:
     """Everything the service needs, opened in order and closed in reverse."""
     async with AsyncExitStack() as stack:
         # First, because it loads its model in the background while the store is opened.
-        embedder = MeteredEmbedder(await stack.enter_async_context(_open_embedder(settings)))
+        openai = await stack.enter_async_context(_open_openai(settings))
+        embedder = MeteredEmbedder(await stack.enter_async_context(_open_embedder(settings, openai)))
         index = await stack.enter_async_context(_open_index(settings, embedder.model))
         searching = Searching(index, embedder)
-        answering = Answering(searching, _writer(settings, embedder))
+        answering = Answering(searching, _writer(settings, embedder, openai))
         servicer = RagServicer(
             indexing=Indexing(index, embedder),
             searching=searching,
@@ -52,8 +57,24 @@ async def open_rag(settings: RagSettings) -> AsyncIterator[ServiceDefinition]:
 
 
 @asynccontextmanager
-async def _open_embedder(settings: RagSettings) -> AsyncIterator[Embedder]:
-    match settings.embedder:
+async def _open_openai(settings: RagSettings) -> AsyncIterator[OpenAiClient | None]:
+    """One client for all that use it; none, and no import of the SDK, when nothing does."""
+    if settings.openai_api_key is None or "openai" not in (settings.chosen_embedder, settings.chosen_answer_writer):
+        yield None
+        return
+    from services.rag.adapters.openai_client import OPENAI_URL, OpenAiClient
+
+    base_url = str(settings.openai_base_url or OPENAI_URL)
+    client = OpenAiClient(api_key=settings.openai_api_key.get_secret_value(), base_url=base_url)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def _open_embedder(settings: RagSettings, openai: OpenAiClient | None) -> AsyncIterator[Embedder]:
+    match settings.chosen_embedder:
         case "minilm":
             from services.rag.adapters.minilm_embedder import MiniLmEmbedder
 
@@ -63,6 +84,16 @@ async def _open_embedder(settings: RagSettings) -> AsyncIterator[Embedder]:
                 yield embedder
             finally:
                 embedder.close()
+        case "openai":
+            from services.rag.adapters.openai_embedder import OpenAiEmbedder
+
+            assert openai is not None
+            yield OpenAiEmbedder(
+                openai,
+                model=settings.embedding_model,
+                dimensions=settings.embedding_dimensions,
+                timeout_seconds=settings.embedding_timeout_seconds,
+            )
 
 
 @asynccontextmanager
@@ -82,9 +113,19 @@ async def _open_index(settings: RagSettings, model: EmbeddingModel) -> AsyncIter
                 yield PgvectorIndex(pool, model)
 
 
-def _writer(settings: RagSettings, embedder: Embedder) -> AnswerWriter:
-    match settings.answer_writer:
+def _writer(settings: RagSettings, embedder: Embedder, openai: OpenAiClient | None) -> AnswerWriter:
+    match settings.chosen_answer_writer:
         case "extractive":
             from services.rag.adapters.extractive_writer import ExtractiveWriter
 
             return ExtractiveWriter(embedder, min_certainty=settings.min_certainty)
+        case "openai":
+            from services.rag.adapters.openai_writer import OpenAiWriter
+
+            assert openai is not None
+            return OpenAiWriter(
+                openai,
+                model=settings.answer_model,
+                timeout_seconds=settings.answer_timeout_seconds,
+                max_passage_tokens=settings.answer_passage_tokens,
+            )

@@ -94,9 +94,7 @@ class OpenAiWriter:
     reaches its limit keeps the sentences that are complete.
     """
 
-    def __init__(
-        self, client: OpenAiClient, *, model: str, timeout_seconds: float, max_passage_tokens: int = 32_000
-    ) -> None:
+    def __init__(self, client: OpenAiClient, *, model: str, timeout_seconds: float, max_passage_tokens: int) -> None:
         """`max_passage_tokens` counts bytes of UTF-8, as an upper bound; passages past it are not read, worst first."""
         self._client = client
         self._model = model
