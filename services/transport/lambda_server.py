@@ -242,8 +242,10 @@ def lambda_handler(
 
     def handle(event: Any, context: Any) -> dict[str, Any]:
         with one_at_a_time:
+            remaining_ms = context.get_remaining_time_in_millis()
+            taken = definition.take_event(event, remaining_ms / 1_000) if definition.take_event is not None else None
             # Not runner.run: each time it installs a SIGINT handler, which costs more than a small call does.
-            return loop.run_until_complete(server.handle(event, remaining_ms=context.get_remaining_time_in_millis()))
+            return loop.run_until_complete(taken or server.handle(event, remaining_ms=remaining_ms))
 
     @atexit.register
     def close() -> None:

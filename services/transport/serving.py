@@ -9,10 +9,11 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -39,7 +40,8 @@ class ServiceDefinition:
 
     `name` is the full proto name, "diglot.rag.v1.RagService"; `domain` goes into ErrorInfo; `add_to` registers the
     servicer: `lambda server: add_RagServiceServicer_to_server(servicer, server)`. `checks` are told by health: "" is
-    the service itself, other names are parts of it; they run when asked, at most once a second.
+    the service itself, other names are parts of it; they run when asked, at most once a second. `take_event` is for
+    functions: it is offered each event first, with the seconds left, and returns None for one that is a call.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ServiceDefinition:
     failures: Mapping[type[Exception], Failure]
     add_to: Callable[[grpc.aio.Server], None]
     checks: Mapping[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
+    take_event: Callable[[Any, float], Coroutine[Any, Any, dict[str, Any]] | None] | None = None
 
 
 OpenService = Callable[[], AbstractAsyncContextManager[ServiceDefinition]]

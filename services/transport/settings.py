@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, SettingsConfigDict, SettingsError
 
 from services.transport.errors import SettingsRefused
 
@@ -166,7 +166,12 @@ def _build(
 ) -> tuple[Settings | None, list[str]]:
     """The settings of one class, or what is wrong with them."""
     try:
-        return kind(**{**_resolved(kind, values), **fixed}), []
+        if not values:
+            return kind(**fixed), []
+        # As kind() reads its environment, with the resolved values standing where the references do.
+        source = EnvSettingsSource(kind)
+        source.env_vars = {**source.env_vars, **{name.lower(): value for name, value in values.items()}}
+        return kind(_build_sources=((InitSettingsSource(kind, dict(fixed)), source), dict(fixed))), []
     except ValidationError as error:
         return None, _tell(kind, error)
     except SettingsError as error:  # a value that should be JSON and is none; the text names the field, not the value
@@ -192,15 +197,6 @@ def _resolve(references: Mapping[str, str]) -> tuple[dict[str, str], dict[str, s
     from services.transport.secret_references import resolve_references
 
     return resolve_references(references)
-
-
-def _resolved(kind: type[BaseSettings], values: Mapping[str, str]) -> dict[str, Any]:
-    """Resolved values as a settings class takes them, read as if they stood in the environment, where they never do."""
-    if not values:
-        return {}
-    source = EnvSettingsSource(kind)
-    source.env_vars = {name.lower(): value for name, value in values.items()}
-    return source()
 
 
 def _besides(unresolved: Mapping[str, str], faults: list[str]) -> list[str]:

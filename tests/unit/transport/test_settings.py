@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.transport.addresses import PostgresUrl, Target
@@ -48,6 +48,17 @@ def test_settings_are_read_with_those_that_all_processes_share() -> None:
         ("DIGLOT_INTERNAL_KEY", None, "is not set (for example DIGLOT_INTERNAL_KEY=$(openssl rand -hex 32))"),
         ("DIGLOT_INTERNAL_KEY", "hunter2", "has fewer than 32 characters (for example DIGLOT_INTERNAL_KEY=$("),
         ("DIGLOT_CLAIM_CHECK_TTL_SECONDS", "0", "Input should be greater than 0 (for example DIGLOT_CLAIM_CHECK_TTL"),
+        ("DIGLOT_CLAIM_CHECK_BUCKET", "No_Bucket", "String should match pattern"),
+        ("DIGLOT_METRICS", "statsd", "Input should be 'none' or 'emf' (for example DIGLOT_METRICS=none)"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "is no http or https address without user, query and frag"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@c", "is no http or https address without user, query and f"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "Input should be 'http/protobuf' (for example OTEL_EXPORTER_OTLP_PROT"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2", "is no list of name=value, parted by commas (for example OTEL_EXPOR"),
+        (
+            "OPIK_URL_OVERRIDE",
+            "opik",
+            "is no http or https address without user, query and fragment (for example OPIK_U",
+        ),
         ("ECHO_PEER_TARGET", None, "is not set (for example ECHO_PEER_TARGET=dns:///host:50051)"),
         ("ECHO_PEER_TARGET", "nowhere", "'nowhere' is no target; use "),
         ("ECHO_REPEATS", "0", "Input should be greater than or equal to 1 (for example ECHO_REPEATS=3)"),
@@ -70,6 +81,31 @@ def test_a_refused_variable_is_named_with_an_example_and_without_its_value(
     assert str(caught.value).startswith(f"{variable}: {told}")
     assert "hunter2" not in str(caught.value)
     assert caught.value.__context__ is None  # a traceback would print the values that pydantic quotes
+
+
+def test_a_folder_and_a_bucket_for_large_bodies_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGLOT_CLAIM_CHECK_DIR", "/tmp/claims")
+    monkeypatch.setenv("DIGLOT_CLAIM_CHECK_BUCKET", "rag-cache-123456789012-us-east-1")
+
+    with pytest.raises(SettingsRefused, match="DIGLOT_CLAIM_CHECK_DIR and DIGLOT_CLAIM_CHECK_BUCKET are both set"):
+        read_settings(EchoSettings)
+
+
+def test_a_variable_handed_on_empty_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    optional = (
+        "DIGLOT_CLAIM_CHECK_DIR",
+        "DIGLOT_CLAIM_CHECK_BUCKET",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OPIK_API_KEY",
+        "OPIK_WORKSPACE",
+        "OPIK_PROJECT_NAME",
+        "OPIK_URL_OVERRIDE",
+    )
+    for variable in optional:
+        monkeypatch.setenv(variable, "")
+
+    assert read_settings(EchoSettings).transport == TransportSettings.model_construct(internal_key=SecretStr(KEY))
 
 
 def test_a_server_process_ends_with_one_line_that_tells_all_faults_at_once(
