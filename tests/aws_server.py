@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.serial_dynamodb import serve_dynamodb_serially
+
 _REGION = "us-east-1"
 _SERVICES = ("S3", "DYNAMODB", "SQS", "SECRETS_MANAGER", "SSM", "SNS", "STS", "CLOUDFORMATION", "CLOUDWATCH")
 
@@ -37,6 +39,7 @@ def aws_endpoint() -> Iterator[str]:
     """A moto server on a free port of the loopback interface."""
     from moto.server import ThreadedMotoServer
 
+    serve_dynamodb_serially()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

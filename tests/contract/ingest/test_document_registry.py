@@ -1,15 +1,20 @@
-"""The behaviour of a registry of documents, on the fake and on PostgreSQL."""
+"""The behaviour of a registry of documents, on the fake, on DynamoDB and on PostgreSQL."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
+from services.ingest.adapters.dynamodb_documents import DynamoDocuments
+from services.ingest.adapters.dynamodb_stores import unavailable
+from services.ingest.adapters.dynamodb_tables import DOCUMENTS
 from services.ingest.adapters.postgres_documents import PostgresDocuments
 from services.ingest.errors import JobStoreUnavailable
 from services.ingest.ports import DocumentRegistry
 from services.ingest.wiring import MIGRATIONS
 from services.storage.postgres import open_store
+from tests.aws_server import AwsAccount
 from tests.contract.ingest.document_registry_contract import A, DocumentRegistryContract
+from tests.dynamodb import made_table
 from tests.fakes.ingest_stores import FakeDocumentRegistry
 
 
@@ -17,6 +22,13 @@ class TestFakeDocumentRegistry(DocumentRegistryContract):
     @pytest.fixture
     def registry(self) -> DocumentRegistry:
         return FakeDocumentRegistry()
+
+
+class TestDynamoDocuments(DocumentRegistryContract):
+    @pytest.fixture
+    async def registry(self, aws_account: AwsAccount) -> AsyncIterator[DocumentRegistry]:
+        async with made_table(DOCUMENTS, unavailable=unavailable) as table:
+            yield DynamoDocuments(table)
 
 
 class TestPostgresDocuments(DocumentRegistryContract):

@@ -1,15 +1,21 @@
-"""The behaviour of a store of jobs, on the fake and on PostgreSQL."""
+"""The behaviour of a store of jobs, on the fake, on DynamoDB and on PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
+from services.ingest.adapters.dynamodb_jobs import DynamoJobs
+from services.ingest.adapters.dynamodb_stores import unavailable
+from services.ingest.adapters.dynamodb_tables import JOBS
 from services.ingest.adapters.postgres_jobs import PostgresJobs
 from services.ingest.errors import JobStoreUnavailable
 from services.ingest.wiring import MIGRATIONS
+from services.storage.dynamodb import DynamoTable
 from services.storage.postgres import open_store
+from tests.aws_server import AwsAccount
 from tests.contract.ingest.job_store_contract import JobStoreContract, Store, created, new_job
+from tests.dynamodb import made_table
 from tests.fakes.ingest_stores import FakeJobStore
 
 
@@ -22,6 +28,18 @@ class TestFakeJobStore(JobStoreContract):
             jobs.clock.pass_seconds(seconds)
 
         return Store(jobs, pass_seconds)
+
+
+@pytest.fixture
+async def jobs_table(aws_account: AwsAccount) -> AsyncIterator[DynamoTable]:
+    async with made_table(JOBS, unavailable=unavailable) as table:
+        yield table
+
+
+class TestDynamoJobs(JobStoreContract):
+    @pytest.fixture
+    def store(self, jobs_table: DynamoTable) -> Store:
+        return Store(DynamoJobs(jobs_table, clock_skew_seconds=0), asyncio.sleep)
 
 
 class TestPostgresJobs(JobStoreContract):
