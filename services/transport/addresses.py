@@ -12,12 +12,14 @@ from services.transport.errors import AddressInvalid
 
 LAMBDA_PREFIX = "lambda:"
 UNIX_PREFIX = "unix:"
+DYNAMODB_PREFIX = "dynamodb://"
 _MAX_SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its terminator; longer ones fail with a riddle
 
 _PORT = r"(?::(?P<port>[0-9]{1,5}))"
 _HOST_PORT = re.compile(rf"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]){_PORT}")
 _DNS = re.compile(rf"dns:(?:///)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]){_PORT}?")
 _FUNCTION = re.compile(r"[A-Za-z0-9_:$-]{1,170}")
+_TABLE_PREFIX = re.compile(r"[a-zA-Z0-9_.-]{3,200}")
 _TARGET_FORMS = "dns:///rag:50051, 127.0.0.1:50051, unix:/run/diglot/rag.sock or lambda:diglot-rag"
 _LISTEN_FORMS = "0.0.0.0:50051 or unix:/run/diglot/rag.sock"
 
@@ -73,6 +75,29 @@ def check_postgres_url(url: SecretStr) -> SecretStr:
     return SecretStr(address)
 
 
+def check_store_url(url: SecretStr) -> SecretStr:
+    """A database, or `dynamodb://` and what the names of the tables begin with. Raises AddressInvalid."""
+    address = url.get_secret_value().strip()
+    if not address.startswith(DYNAMODB_PREFIX):
+        try:
+            return check_postgres_url(url)
+        except AddressInvalid:
+            if not address:
+                raise
+            raise AddressInvalid(f"is neither a PostgreSQL address nor {DYNAMODB_PREFIX}TABLE_PREFIX") from None
+    if not _TABLE_PREFIX.fullmatch(address.removeprefix(DYNAMODB_PREFIX)):
+        raise AddressInvalid(
+            f"must be {DYNAMODB_PREFIX} and a table prefix of 3 to 200 letters, digits, dots, hyphens and underscores,"
+            f" for example {DYNAMODB_PREFIX}diglot"
+        )
+    return SecretStr(address)
+
+
+def table_prefix_of(store_url: str) -> str | None:
+    """What the names of the store's tables in DynamoDB begin with; None when it is a database."""
+    return store_url.removeprefix(DYNAMODB_PREFIX) if store_url.startswith(DYNAMODB_PREFIX) else None
+
+
 Target = Annotated[str, AfterValidator(check_target), Field(examples=["dns:///host:50051"])]
 """Settings field type of a callee's target."""
 
@@ -85,3 +110,10 @@ PostgresUrl = Annotated[
     Field(examples=["postgresql://diglot:password@host:5432/diglot_store"]),
 ]
 """Settings field type of a database: a service's own store, unless an example of the field's own says otherwise."""
+
+StoreUrl = Annotated[
+    SecretStr,
+    AfterValidator(check_store_url),
+    Field(examples=["postgresql://diglot:password@host:5432/diglot_store"]),
+]
+"""Settings field type of a service's own store: PostgreSQL, or tables in DynamoDB as `dynamodb://diglot`."""
