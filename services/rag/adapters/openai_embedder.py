@@ -146,7 +146,7 @@ def _pieces(text: str) -> Iterator[str]:
     yield content.decode()
 
 
-def _read(reply: CreateEmbeddingResponse) -> list[array[float]]:
+def _read(reply: CreateEmbeddingResponse) -> "list[array[float]]":
     """The embeddings in the order of the texts; some servers give numbers whatever they are asked for."""
     rows: list[array[float]] = []
     for item in sorted(reply.data, key=lambda item: item.index):
