@@ -8,7 +8,7 @@ from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
-from services.transport.addresses import ListenAddress, PostgresUrl
+from services.transport.addresses import ListenAddress, PostgresUrl, Target
 from services.transport.settings import TransportSettings
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -63,7 +63,9 @@ class SqlSettings(BaseSettings):
     sample_table_seconds: float = Field(default=3, gt=0, le=60, description="Longest that sampling one table may take.")
 
     generator: Literal["grounded", "vanna"] | None = Field(
-        default=None, description="What writes queries; unset: vanna where there is an OPENAI_API_KEY, else grounded."
+        default=None,
+        description="What writes queries; unset: vanna where there is an OPENAI_API_KEY, else grounded.",
+        examples=["grounded"],
     )
     openai_api_key: SecretStr | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="Key of the model's API.", examples=["sk-..."]
@@ -74,6 +76,29 @@ class SqlSettings(BaseSettings):
         description="Another API that speaks as OpenAI's does.",
         examples=["https://api.openai.com/v1"],
     )
+    pinecone_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="PINECONE_API_KEY",
+        description="With it and a rag service, approved queries become examples for the model.",
+        examples=["pcsk_..."],
+    )
+    pinecone_host: HttpUrl | None = Field(
+        default=None,
+        validation_alias="PINECONE_HOST",
+        description="Another control plane than Pinecone's own.",
+        examples=["https://api.pinecone.io"],
+    )
+    examples_index: str = Field(
+        default="vanna-sql-training",
+        validation_alias="VANNA_PINECONE_INDEX",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,43}[a-z0-9])?$",
+        description="Pinecone index of approved examples: the dimensions of rag's embedding model, cosine.",
+    )
+    rag_target: Target | None = Field(
+        default=None,
+        description="Where the rag service listens, which embeds questions for the examples.",
+        examples=["dns:///rag:50051"],
+    )
     model: str = Field(default="gpt-4o-mini", min_length=1, description="The model that writes queries.")
     model_seconds: float = Field(default=20, gt=0, le=600, description="Longest that one reply of the model may take.")
     max_concurrent_replies: int = Field(default=4, ge=1, le=64, description="Most replies waited for at a time.")
@@ -81,7 +106,15 @@ class SqlSettings(BaseSettings):
         default=True, description="Whether the model is told the values of columns that have few; never any row."
     )
 
-    @field_validator("openai_api_key", "openai_base_url", "generator", mode="before")
+    @field_validator(
+        "openai_api_key",
+        "openai_base_url",
+        "pinecone_api_key",
+        "pinecone_host",
+        "generator",
+        "rag_target",
+        mode="before",
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
@@ -96,6 +129,11 @@ class SqlSettings(BaseSettings):
     def chosen_generator(self) -> Literal["grounded", "vanna"]:
         """What writes queries."""
         return self.generator or ("vanna" if self.openai_api_key is not None else "grounded")
+
+    @property
+    def keeps_examples(self) -> bool:
+        """Whether approved queries become examples: only a model reads them, and embedding them takes rag."""
+        return self.chosen_generator == "vanna" and self.pinecone_api_key is not None and self.rag_target is not None
 
     @property
     def is_production(self) -> bool:

@@ -17,7 +17,7 @@ from services.sql.ports import QueryStore
 
 @dataclass(frozen=True)
 class Figures:
-    """What GetStats tells. `table_count` is 0 while the database has not been read; `parts` says what settings chose."""
+    """What GetStats tells. `table_count` is 0 while the database has not been read; `parts` is what settings chose."""
 
     queries_by_state: Mapping[QueryState, int]
     table_count: int

@@ -22,7 +22,8 @@ from services.sql.errors import ConfigurationRefused
 from services.sql.generating import Generating
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.knowledge import SchemaKnowledge
-from services.sql.ports import SqlGenerator
+from services.sql.learning import Learning
+from services.sql.ports import ExampleStore, SqlGenerator
 from services.sql.query_guard import QueryGuard
 from services.sql.service import FAILURES, SqlServicer
 from services.sql.settings import SqlSettings
@@ -40,6 +41,7 @@ MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
 SERVICE_NAME = "diglot.sql.v1.SqlService"
 
 MAX_RESULT_ROWS = 1_000
+EXAMPLES_SECONDS = 3.0  # a question can do without them
 PROMPT_TOKENS = 24_000  # more than the tables, with room for rules
 MAX_RESULT_BYTES = 4_000_000
 _STRUCTURE_SECONDS = 15.0
@@ -97,16 +99,33 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             )
         )
         guard = QueryGuard(max_rows=MAX_RESULT_ROWS)
+        examples = await stack.enter_async_context(_open_examples(settings, database_key(target_url)))
         generating = Generating(
-            generator=await stack.enter_async_context(_open_generator(settings, guard)),
+            generator=await stack.enter_async_context(_open_generator(settings, guard, examples)),
             guard=guard,
             knowledge=knowledge,
             store=store,
             keeps_for=timedelta(seconds=settings.approval_seconds),
         )
-        approvals = Approvals(store=store, target=target, guard=guard, knowledge=knowledge)
+        approvals = Approvals(
+            store=store,
+            target=target,
+            guard=guard,
+            knowledge=knowledge,
+            learning=Learning(examples) if examples is not None else None,
+        )
         answering = Answering(generating=generating, approvals=approvals, policy=settings.auto_approve)
-        statistics = Statistics(store=store, knowledge=knowledge, generating=generating, answering=answering)
+        statistics = Statistics(
+            store=store,
+            knowledge=knowledge,
+            generating=generating,
+            answering=answering,
+            parts={
+                "query_store": "postgresql",
+                "model": settings.model if settings.chosen_generator == "vanna" else "off",
+                "examples": "off" if examples is None else examples.kind,
+            },
+        )
         servicer = SqlServicer(
             generating=generating,
             approvals=approvals,
@@ -128,7 +147,39 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
 
 
 @asynccontextmanager
-async def _open_generator(settings: SqlSettings, guard: QueryGuard) -> AsyncIterator[SqlGenerator]:
+async def _open_examples(settings: SqlSettings, database: str) -> AsyncIterator[ExampleStore | None]:
+    if not settings.keeps_examples or settings.pinecone_api_key is None or settings.rag_target is None:
+        yield None
+        return
+    from pinecone import AsyncPinecone
+
+    from services.sql.adapters.pinecone_examples import PineconeExamples
+    from services.sql.adapters.rag_embedder import RagEmbedder
+    from services.transport.channels import open_channel
+
+    async with open_channel(settings.rag_target, settings.transport) as channel:
+        client = AsyncPinecone(
+            api_key=settings.pinecone_api_key.get_secret_value(),
+            host=str(settings.pinecone_host) if settings.pinecone_host else None,
+            timeout=EXAMPLES_SECONDS,
+        )
+        examples = PineconeExamples(
+            client,
+            RagEmbedder(channel, timeout_seconds=EXAMPLES_SECONDS),
+            index_name=settings.examples_index,
+            database=database,
+            wait_seconds=EXAMPLES_SECONDS,
+        )
+        try:
+            yield examples
+        finally:
+            await examples.close()
+
+
+@asynccontextmanager
+async def _open_generator(
+    settings: SqlSettings, guard: QueryGuard, examples: ExampleStore | None
+) -> AsyncIterator[SqlGenerator]:
     grounded = GroundedGenerator()
     match settings.chosen_generator:
         case "grounded":
@@ -145,7 +196,7 @@ async def _open_generator(settings: SqlSettings, guard: QueryGuard) -> AsyncIter
                 lambda: _load_model(settings),
                 grounded=grounded,
                 guard=guard,
-                examples=None,
+                examples=examples,
                 tenant_of=lambda: current_caller().tenant,
                 limits=PromptLimits(reply_seconds=settings.model_seconds, with_values=settings.prompt_values),
                 max_concurrent_replies=settings.max_concurrent_replies,

@@ -7,9 +7,10 @@ from services.sql.answering import Answering, AutoApprovePolicy
 from services.sql.approvals import Approvals
 from services.sql.generating import Generating
 from services.sql.knowledge import SchemaKnowledge
+from services.sql.learning import Learning
 from services.sql.models import Owner, SqlQuery
 from services.sql.query_guard import QueryGuard
-from tests.fakes.sql import FakeGenerator, FakeQueryStore, FakeSchemaReader, FakeSchemaStore, FakeTarget
+from tests.fakes.sql import FakeExamples, FakeGenerator, FakeQueryStore, FakeSchemaReader, FakeSchemaStore, FakeTarget
 
 ADA = Owner("acme", "ada")
 BO = Owner("acme", "bo")
@@ -37,6 +38,7 @@ class Parts:
     target: FakeTarget = field(default_factory=FakeTarget)
     reader: FakeSchemaReader = field(default_factory=FakeSchemaReader)
     schemas: FakeSchemaStore = field(default_factory=FakeSchemaStore)
+    examples: FakeExamples = field(default_factory=FakeExamples)
 
     def __post_init__(self) -> None:
         self.store = FakeQueryStore(now=self.clock)
@@ -47,7 +49,13 @@ class Parts:
         self.generating = Generating(
             generator=self.generator, guard=guard, knowledge=self.knowledge, store=self.store, keeps_for=HOUR
         )
-        self.approvals = Approvals(store=self.store, target=self.target, guard=guard, knowledge=self.knowledge)
+        self.approvals = Approvals(
+            store=self.store,
+            target=self.target,
+            guard=guard,
+            knowledge=self.knowledge,
+            learning=Learning(self.examples),
+        )
         self.answering = Answering(generating=self.generating, approvals=self.approvals, policy=self.policy)
 
     async def pending(self, owner: Owner = ADA) -> SqlQuery:

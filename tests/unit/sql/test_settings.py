@@ -8,12 +8,13 @@ from services.transport.errors import SettingsRefused
 from services.transport.settings import read_settings
 
 TARGET = "postgresql://reader:target-secret@db:5432/shop"
+KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PINECONE_API_KEY", "PINECONE_HOST", "VANNA_PINECONE_INDEX")
 STORE = "postgresql://diglot:store-secret@db:5432/diglot_store"
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ENVIRONMENT", "SQL_AUTO_APPROVE", "SQL_LISTEN"):
+    for name in ("ENVIRONMENT", "SQL_AUTO_APPROVE", "SQL_LISTEN", "SQL_GENERATOR", "SQL_RAG_TARGET", *KEYS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DIGLOT_INTERNAL_KEY", "k" * 32)
     monkeypatch.setenv("DATABASE_URL", TARGET)
@@ -52,3 +53,44 @@ def test_a_missing_or_foreign_address_refuses_the_start_with_an_example(
 
 def test_passwords_do_not_show() -> None:
     assert "secret" not in repr(SqlSettings())
+
+
+def test_a_models_key_chooses_vanna_and_without_one_queries_are_grounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SqlSettings().chosen_generator == "grounded"
+    monkeypatch.setenv("OPENAI_API_KEY", " ")
+    assert SqlSettings().chosen_generator == "grounded"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    assert SqlSettings().chosen_generator == "vanna"
+    assert "secret" not in repr(SqlSettings())
+    monkeypatch.setenv("SQL_GENERATOR", "grounded")
+    assert SqlSettings().chosen_generator == "grounded"
+
+
+def test_examples_are_kept_where_there_are_a_model_pinecone_and_rag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PINECONE_API_KEY", "pcsk_secret")
+    monkeypatch.setenv("SQL_RAG_TARGET", "lambda:diglot-rag")
+    assert not SqlSettings().keeps_examples
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    assert SqlSettings().keeps_examples
+    assert SqlSettings().examples_index == "vanna-sql-training"
+    monkeypatch.setenv("SQL_RAG_TARGET", "")
+    assert not SqlSettings().keeps_examples
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SQL_GENERATOR", "vanna", "SQL_GENERATOR=vanna needs OPENAI_API_KEY, for example OPENAI_API_KEY=sk-"),
+        ("SQL_GENERATOR", "magic", "^SQL_GENERATOR: .*SQL_GENERATOR=grounded"),
+        ("OPENAI_BASE_URL", "api.openai.com", "^OPENAI_BASE_URL: .*OPENAI_BASE_URL=https://api.openai.com/v1"),
+        ("VANNA_PINECONE_INDEX", "No Such Index!", "^VANNA_PINECONE_INDEX: .*VANNA_PINECONE_INDEX=vanna-sql-training"),
+        ("SQL_RAG_TARGET", "not a target", "^SQL_RAG_TARGET: .*SQL_RAG_TARGET=dns:///rag:50051"),
+    ],
+)
+def test_a_malformed_part_is_refused_with_its_name_and_an_example(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsRefused, match=message):
+        read_settings(SqlSettings)

@@ -1,0 +1,61 @@
+"""What becomes an example for questions to come, and what never does."""
+
+import pytest
+
+from services.sql.errors import QueryFailed
+from services.sql.models import QueryState, SqlQuery
+from tests.unit.sql.service_parts import ADA, Parts
+
+
+async def test_a_query_that_a_person_approved_and_that_ran_becomes_an_example() -> None:
+    parts = Parts()
+    query = await parts.approved()
+
+    await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
+
+    assert parts.examples.kept == {("acme", query.question): query.sql}
+
+
+async def test_an_edited_text_is_learned_as_it_was_run() -> None:
+    parts = Parts()
+    pending = await parts.pending()
+    edited = await parts.approvals.edit(ADA, pending.id, sql="SELECT count(DISTINCT customer_id) FROM customers")
+    await parts.approvals.approve(ADA, edited.id, sql_hash=edited.sql_hash)
+
+    await parts.approvals.run(ADA, edited.id, sql_hash=edited.sql_hash)
+
+    assert parts.examples.kept == {("acme", edited.question): edited.sql}
+
+
+async def test_what_is_pending_rejected_or_failed_is_never_learned() -> None:
+    parts = Parts()
+    await parts.pending()
+    rejected = await parts.pending()
+    await parts.approvals.reject(ADA, rejected.id, reason="wrong")
+    failing = await parts.approved()
+    parts.target.error = QueryFailed("division by zero", sqlstate="22012")
+
+    with pytest.raises(QueryFailed):
+        await parts.approvals.run(ADA, failing.id, sql_hash=failing.sql_hash)
+
+    assert parts.examples.kept == {}
+
+
+async def test_what_policy_approved_is_never_learned() -> None:
+    parts = Parts()
+    begun = await parts.generating.begin(ADA, "How many customers do we have?", note="by policy")
+    assert isinstance(begun, SqlQuery)
+
+    await parts.approvals.run_begun(begun)
+
+    assert parts.examples.kept == {}
+
+
+async def test_a_store_of_examples_that_is_away_does_not_spoil_a_run() -> None:
+    parts = Parts()
+    parts.examples.away = True
+    query = await parts.approved()
+
+    executed, _ = await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
+
+    assert executed.state is QueryState.EXECUTED
