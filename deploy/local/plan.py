@@ -65,6 +65,7 @@ def plan(settings: LocalSettings, run: RunFolder, addresses: Addresses) -> list[
         "rag": {"RAG_LISTEN": target("rag"), "DIGLOT_STORE_URL": store["rag"]},
         "sql": {
             "SQL_LISTEN": target("sql"),
+            "SQL_RAG_TARGET": target("rag"),
             "DIGLOT_STORE_URL": store["sql"],
             "DATABASE_URL": addresses.target_url,
         },

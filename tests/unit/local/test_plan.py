@@ -52,6 +52,7 @@ def test_callers_dial_where_their_callees_listen() -> None:
     told = environments()
 
     assert told["router"]["ROUTER_RAG_TARGET"] == told["rag"]["RAG_LISTEN"] == told["ingest"]["INGEST_RAG_TARGET"]
+    assert told["sql"]["SQL_RAG_TARGET"] == told["rag"]["RAG_LISTEN"]
     assert told["gateway"]["GATEWAY_INGEST_TARGET"] == told["ingest"]["INGEST_LISTEN"]
     assert told["gateway"]["GATEWAY_LISTEN"] == "127.0.0.1:8000"
 
