@@ -21,11 +21,13 @@ IngestError
 ├── IndexRefused                 the index does not take the chunks, now or later
 ├── JobCancelled                 the document was deleted while it was being ingested
 ├── JobFailed                    an earlier job ended in a way that has no class of its own
+├── WorkGoesOn                   the call's time is over, its job is finished elsewhere
 ├── Unreachable                  worth trying again
 │   ├── FileStoreUnavailable
 │   ├── JobStoreUnavailable
 │   └── IndexUnavailable
-└── LeaseLost                    another worker has the job, or it is final; never leaves the service
+├── LeaseLost                    another worker has the job, or it is final; never leaves the service
+└── JobQueueUnavailable          nobody could be told of a job; never leaves the service
 """
 
 from collections.abc import Mapping
@@ -161,6 +163,14 @@ class JobFailed(IngestError):
         self.reason = reason
 
 
+class WorkGoesOn(IngestError):
+    """The call's time is over. The job is kept, and finished without the call."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__("the file is stored, and takes longer than this call; its job goes on")
+        self.metadata: Mapping[str, str] = {"job": f"jobs/{job_id}"}
+
+
 class Unreachable(IngestError):
     """A part this service needs cannot be reached at the moment."""
 
@@ -181,3 +191,7 @@ class IndexUnavailable(Unreachable):
 
 class LeaseLost(IngestError):
     """The job belongs to another worker by now, or is final."""
+
+
+class JobQueueUnavailable(IngestError):
+    """The queue cannot be reached, or refuses. No job is lost by that: the store of jobs knows them all."""

@@ -3,18 +3,24 @@
 import asyncio
 import hashlib
 import logging
+import math
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.ingest.deleting import Deleting
 from services.ingest.errors import (
     FileEmpty,
     FileRefused,
+    FileStoreUnavailable,
     FileTooLarge,
     IngestError,
     JobCancelled,
+    JobQueueUnavailable,
     LeaseLost,
     RequestIdInvalid,
+    Unreachable,
+    WorkGoesOn,
 )
 from services.ingest.failing import failure_of, is_the_files_fault
 from services.ingest.filenames import clean_filename, served_extension
@@ -28,7 +34,7 @@ from services.ingest.models import (
     NewJob,
     Upload,
 )
-from services.ingest.ports import DocumentRegistry, FileStore, JobStore
+from services.ingest.ports import DocumentRegistry, FileStore, JobQueue, JobStore
 from services.ingest.sniffing import check_content
 from services.ingest.stopping import stopped
 from services.ingest.working import JobRunner
@@ -36,6 +42,8 @@ from services.ingest.working import JobRunner
 logger = logging.getLogger(__name__)
 
 _HASHED_IN_A_THREAD_FROM_BYTES = 1024 * 1024
+_ANNOUNCING_SECONDS = 1.0
+_HAND_OVER_SHARE = 0.2
 
 
 @dataclass
@@ -44,9 +52,13 @@ class Ingesting:
 
     Attributes:
         max_file_bytes: largest file taken.
+        queue: tells workers elsewhere of a job that is given back.
         outlive_calls: whether the work goes on when its caller has gone. Where the process is frozen after a call, it
             is given back instead, for the next caller or worker.
         poll_seconds: how often to look at a job that another process does.
+        remaining_seconds: the time left of the call being served; infinite for one without an end.
+        hand_over_seconds: how long before that end work that does not outlive its call is given back, or a fifth of
+            the call's time where that is less: afterwards nothing could be recorded any more.
     """
 
     jobs: JobStore
@@ -54,9 +66,12 @@ class Ingesting:
     files: FileStore
     runner: JobRunner
     deleting: Deleting
+    queue: JobQueue
     max_file_bytes: int
     outlive_calls: bool = True
     poll_seconds: float = 0.25
+    remaining_seconds: Callable[[], float] = lambda: math.inf
+    hand_over_seconds: float = 3.0
     _bringing: dict[tuple[str, str], tuple[str, asyncio.Task[bool]]] = field(default_factory=dict)
     _closed: bool = False
 
@@ -69,6 +84,29 @@ class Ingesting:
         """
         request_id = _clean_request_id(request_id)
         upload = await self._checked(tenant, subject, filename, content)
+        if self.outlive_calls or (remaining := self.remaining_seconds()) == math.inf:
+            return await self._ingest(upload, request_id)
+        try:
+            async with asyncio.timeout(remaining - min(self.hand_over_seconds, remaining * _HAND_OVER_SHARE)) as limit:
+                return await self._ingest(upload, request_id)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return await self._hand_over(upload)
+
+    async def _hand_over(self, upload: Upload) -> Ingested:
+        """What to answer when the call's time is nearly over and its work has been given back."""
+        job = await self.jobs.find_active(upload.tenant, upload.document_id)
+        if job is not None:
+            raise WorkGoesOn(job.job_id)
+        pointed = await self.registry.point(upload.tenant, upload.filename, upload.document_id)
+        if pointed is None:
+            raise FileStoreUnavailable("the file could not be stored in the time of the call")
+        # It was finished at that very moment. What moving the name brings about is left to a worker.
+        return Ingested(pointed.document, cache_hit=False, job_id=pointed.document.job_id)
+
+    async def _ingest(self, upload: Upload, request_id: str) -> Ingested:
+        tenant = upload.tenant
         if request_id:
             known = await self.jobs.find_by_request(tenant, request_id)
             if known is not None and known.document_id != upload.document_id:
@@ -161,11 +199,25 @@ class Ingesting:
                 await self.runner.run(leased)
             except LeaseLost:
                 continue
+            except Unreachable:
+                await self._announce(leased.job, delay_seconds=self.runner.pause_seconds(leased.job))
+                raise
+            except asyncio.CancelledError:
+                await self._announce(leased.job, delay_seconds=0)
+                raise
             except FileRefused:
                 if leased.job.extension == upload.extension:
                     raise
                 continue
             return True
+
+    async def _announce(self, job: Job, *, delay_seconds: float) -> None:
+        """Tell workers elsewhere of a job given back. Untold, they find it by looking into the store."""
+        try:
+            async with asyncio.timeout(_ANNOUNCING_SECONDS):
+                await self.queue.announce(job.job_id, delay_seconds=delay_seconds)
+        except (JobQueueUnavailable, TimeoutError) as error:
+            logger.warning("job.unannounced", extra={"job_id": job.job_id, "error_kind": type(error).__name__})
 
     async def _still_free(self, tenant: str, request_id: str) -> str:
         """A request id has one job. One that got its job a moment ago, with whatever result, is not used again."""

@@ -177,6 +177,21 @@ class LeasedJob:
 
 
 @dataclass(frozen=True)
+class JobMessage:
+    """Word that a job waits, as a queue delivers it: once at least, in any order.
+
+    `job_id` is None where the message says something else. `receipt` stands for this delivery of it, the
+    `receive_count`-th; after the `is_last` one the queue sets the message aside for a person.
+    """
+
+    message_id: str
+    job_id: str | None
+    receipt: str
+    receive_count: int = 1
+    is_last: bool = False
+
+
+@dataclass(frozen=True)
 class PageRequest:
     """One page of a newest-first list. `before` is the key of the last row of the page before, None for the first."""
 

@@ -11,6 +11,7 @@ from services.ingest.models import (
     DocumentTotals,
     FileKey,
     Job,
+    JobMessage,
     JobState,
     LeasedJob,
     NewJob,
@@ -123,6 +124,34 @@ class JobStore(Protocol):
         ...
 
     async def is_reachable(self) -> bool: ...
+
+
+class JobQueue(Protocol):
+    """Tells workers elsewhere of jobs that wait.
+
+    The job store is the truth: of a job whose message is lost they learn by looking there, and a message that comes
+    twice, or late, changes nothing.
+    """
+
+    async def announce(self, job_id: str, *, delay_seconds: float = 0) -> None:
+        """Have a worker told of the job when the delay is over. Raises JobQueueUnavailable."""
+        ...
+
+
+class JobMessages(Protocol):
+    """The workers' end of a JobQueue. Every method raises JobQueueUnavailable."""
+
+    async def receive(self) -> Sequence[JobMessage]:
+        """Wait some seconds for a message. One that is received is nobody else's for a while, then comes again."""
+        ...
+
+    async def keep(self, message: JobMessage, *, seconds: float) -> None:
+        """Have the message come again after so many seconds from now, not sooner; 0: at once."""
+        ...
+
+    async def remove(self, message: JobMessage) -> None:
+        """The message has served its purpose. Removing it twice is no error."""
+        ...
 
 
 class DocumentRegistry(Protocol):

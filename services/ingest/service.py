@@ -27,6 +27,7 @@ from services.ingest.errors import (
     ParsingTimeout,
     RequestIdInvalid,
     StorageFull,
+    WorkGoesOn,
 )
 from services.ingest.filenames import CONTENT_TYPES
 from services.ingest.ingesting import Ingesting
@@ -47,6 +48,7 @@ FAILURES: Mapping[type[Exception], Failure] = {
     FileWithoutText: Failure(StatusCode.INVALID_ARGUMENT, "FILE_WITHOUT_TEXT"),
     FileTooLarge: Failure(StatusCode.OUT_OF_RANGE, "FILE_TOO_LARGE"),
     ParsingTimeout: Failure(StatusCode.DEADLINE_EXCEEDED, "PARSING_TIMEOUT"),
+    WorkGoesOn: Failure(StatusCode.DEADLINE_EXCEEDED, "WORK_GOES_ON"),
     DocumentNotFound: Failure(StatusCode.NOT_FOUND, "DOCUMENT_NOT_FOUND"),
     JobNotFound: Failure(StatusCode.NOT_FOUND, "JOB_NOT_FOUND"),
     StorageFull: Failure(StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL"),

@@ -103,7 +103,7 @@ class IngestSettings(BaseSettings):
         examples=["https://sqs.us-east-1.amazonaws.com/123456789012/diglot-ingest"],
     )
     queue_visibility_seconds: int = Field(
-        default=60, ge=3, le=43_200, description="How long a message stays its server's without a sign of life."
+        default=60, ge=3, le=36_000, description="How long a message stays its server's without a sign of life."
     )
     sweep_seconds: float = Field(
         default=60, gt=0, le=3600, description="How often a server that listens to a queue looks into the store too."

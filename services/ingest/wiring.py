@@ -1,23 +1,30 @@
 """The ingest service put together."""
 
+from __future__ import annotations
+
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 from services.ingest.adapters.parsing.formats import PARSING_VERSION
 from services.ingest.adapters.parsing_process import ParsingProcess
+from services.ingest.adapters.polled_queue import PolledQueue
 from services.ingest.adapters.postgres_documents import PostgresDocuments
 from services.ingest.adapters.postgres_jobs import PostgresJobs
 from services.ingest.adapters.rag_client import RagChunkIndexer
 from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
 from services.ingest.chunking import Chunker
+from services.ingest.consuming import Consuming
 from services.ingest.deleting import Deleting
 from services.ingest.ingesting import Ingesting
 from services.ingest.ports import FileStore
 from services.ingest.reading import Reading
 from services.ingest.service import FAILURES, IngestServicer
+from services.ingest.service_events import IngestEvents
 from services.ingest.settings import IngestSettings
 from services.ingest.stopping import stopped
 from services.ingest.workers import Workers
@@ -25,8 +32,12 @@ from services.ingest.working import JobRunner
 from services.storage.postgres import open_store
 from services.transport.aws_clients import make_aws_client
 from services.transport.channels import open_channel
+from services.transport.deadlines import call_timeout_seconds
 from services.transport.identity import Caller, acting_as
 from services.transport.serving import ServiceDefinition
+
+if TYPE_CHECKING:
+    from services.ingest.adapters.sqs_queue import SqsQueue
 
 MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
 SERVICE_NAME = "diglot.ingest.v1.IngestService"
@@ -50,6 +61,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
         rag = await stack.enter_async_context(open_channel(settings.rag_target, settings.transport))
         jobs, registry = PostgresJobs(pool), PostgresDocuments(pool)
         files = stack.enter_context(_open_files(settings))
+        queue = stack.enter_context(_open_queue(settings))
         indexer = RagChunkIndexer(
             rag, batch_chunks=settings.index_batch_chunks, timeout_seconds=settings.index_timeout_seconds
         )
@@ -79,19 +91,33 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             files=files,
             runner=runner,
             deleting=deleting,
+            queue=queue or PolledQueue(),
             max_file_bytes=settings.max_file_bytes,
             outlive_calls=settings.background_work,
+            remaining_seconds=lambda: call_timeout_seconds(None, math.inf),
+            hand_over_seconds=settings.hand_over_seconds,
         )
         stack.push_async_callback(ingesting.close)
-        if settings.background_work:
-            workers = Workers(
-                jobs=jobs,
-                runner=runner,
-                deleting=deleting,
-                count=settings.worker_count,
-                poll_seconds=settings.worker_poll_seconds,
+        # With a queue the store is only looked into for what no message told of.
+        workers = Workers(
+            jobs=jobs,
+            runner=runner,
+            deleting=deleting,
+            count=1 if queue else settings.worker_count,
+            poll_seconds=settings.sweep_seconds if queue else settings.worker_poll_seconds,
+        )
+        consuming = None
+        if queue is not None:
+            consuming = Consuming(
+                jobs=jobs, runner=runner, messages=queue, keep_seconds=settings.queue_visibility_seconds
             )
+        if settings.background_work:
             await stack.enter_async_context(_working(workers))
+            if consuming is not None:
+                await stack.enter_async_context(consuming.listening(settings.worker_count))
+        events = IngestEvents(
+            workers=workers, deleting=deleting, consuming=consuming, read_message=queue.message if queue else None
+        )
         servicer = IngestServicer(
             ingesting=ingesting,
             reading=Reading(jobs=jobs, registry=registry, counter=runner),
@@ -107,6 +133,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             failures=FAILURES,
             add_to=lambda server: add_IngestServiceServicer_to_server(servicer, server),
             checks={"": is_serving, "job_store": jobs.is_reachable, "file_store": files.is_reachable},
+            take_event=events.take,
         )
 
 
@@ -125,6 +152,22 @@ def _open_files(settings: IngestSettings) -> Iterator[FileStore]:
                 yield S3Files(client, bucket)
             finally:
                 client.close()
+
+
+@contextmanager
+def _open_queue(settings: IngestSettings) -> Iterator[SqsQueue | None]:
+    """None: there is no queue, and workers look into the store of jobs."""
+    if settings.queue_url is None:
+        yield None
+        return
+    from services.ingest.adapters.sqs_queue import SqsQueue
+
+    # Each worker waits for a message, or keeps one; callers announce besides.
+    client = make_aws_client("sqs", max_concurrent_calls=2 * settings.worker_count + 2)
+    try:
+        yield SqsQueue(client, settings.queue_url, visibility_seconds=settings.queue_visibility_seconds)
+    finally:
+        client.close()
 
 
 def act_for(tenant: str) -> AbstractContextManager[Caller]:

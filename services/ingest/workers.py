@@ -33,9 +33,12 @@ class Workers:
         finally:
             await stopped(*tasks)
 
-    async def take_up_due(self) -> None:
-        """Do every job that is due, one after the other. A job that fails is recorded as such and is no error here."""
-        while True:
+    async def take_up_due(self, *, may_begin: Callable[[], bool] = lambda: True) -> None:
+        """Do every job that is due, one after the other, as long as another may begin.
+
+        A job that fails is recorded as such and is no error here. Raises JobStoreUnavailable.
+        """
+        while may_begin():
             leased = await self.jobs.claim_due(lease_seconds=self.runner.lease_seconds)
             if leased is None:
                 return

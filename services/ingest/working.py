@@ -16,7 +16,7 @@ from services.ingest.deleting import Deleting
 from services.ingest.errors import IngestError, JobCancelled, JobFailed, JobStoreUnavailable, LeaseLost, Unreachable
 from services.ingest.failing import ATTEMPTS_EXHAUSTED, FILE_MISSING, UNEXPECTED, detail_of, reason_of
 from services.ingest.filenames import CONTENT_TYPES
-from services.ingest.models import Document, DocumentState, JobState, LeasedJob
+from services.ingest.models import Document, DocumentState, Job, JobState, LeasedJob
 from services.ingest.ports import ChunkIndexer, DocumentRegistry, FileStore, JobStore, Parser
 from services.ingest.records import (
     CHUNKS,
@@ -90,6 +90,10 @@ class JobRunner:
                 return work.result()
         return await self._explain_loss(leased)
 
+    def pause_seconds(self, job: Job) -> float:
+        """How long a job rests that could not be finished now."""
+        return min(self.first_pause_seconds * 2.0 ** min(job.attempt_count - 1, 20), LONGEST_PAUSE_SECONDS)
+
     async def stop(self, job_id: str) -> None:
         """Stop working on a job, if this runner does; returns when nothing more is done for it."""
         if work := self._working.get(job_id):
@@ -102,11 +106,8 @@ class JobRunner:
             except (LeaseLost, JobCancelled):
                 raise
             except Unreachable as error:
-                pause_seconds = min(
-                    self.first_pause_seconds * 2 ** min(leased.job.attempt_count - 1, 20), LONGEST_PAUSE_SECONDS
-                )
                 logger.warning("job.released", extra={"job_id": leased.job.job_id, "error_kind": type(error).__name__})
-                await self._give_back(leased, pause_seconds=pause_seconds)
+                await self._give_back(leased, pause_seconds=self.pause_seconds(leased.job))
                 raise
             except Exception as error:
                 await self.give_up(leased, error)

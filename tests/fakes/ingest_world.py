@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from services.ingest.chunking import Chunker
+from services.ingest.consuming import Consuming
 from services.ingest.deleting import Deleting
 from services.ingest.ingesting import Ingesting
 from services.ingest.models import Document, FileKey, Ingested, Job, LeasedJob, NewJob, PageRequest
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
 from tests.fakes.ingest import FakeChunkIndexer, FakeFileStore, FakeParser, WordCounter
+from tests.fakes.ingest_queue import FakeJobQueue
 from tests.fakes.ingest_stores import Clock, FakeDocumentRegistry, FakeJobStore
 
 LEASE_SECONDS = 30.0
@@ -36,6 +39,8 @@ class World:
     indexer: FakeChunkIndexer
     parser: FakeParser = field(default_factory=FakeParser)
     outlive_calls: bool = True
+    queue: FakeJobQueue = field(default_factory=FakeJobQueue)
+    remaining_seconds: float = math.inf
 
     def __post_init__(self) -> None:
         self.deleting = Deleting(
@@ -59,14 +64,17 @@ class World:
             files=self.files,
             runner=self.runner,
             deleting=self.deleting,
+            queue=self.queue,
             max_file_bytes=10_000,
             outlive_calls=self.outlive_calls,
             poll_seconds=0,
+            remaining_seconds=lambda: self.remaining_seconds,
         )
         self.workers = Workers(jobs=self.jobs, runner=self.runner, deleting=self.deleting, count=1, poll_seconds=0)
+        self.consuming = Consuming(jobs=self.jobs, runner=self.runner, messages=self.queue, retry_seconds=0)
 
     def restarted(self) -> World:
-        return World(self.clock, self.jobs, self.registry, self.files, self.indexer)
+        return World(self.clock, self.jobs, self.registry, self.files, self.indexer, queue=self.queue)
 
     async def ingest(
         self, content: bytes, filename: str = "notes.txt", *, tenant: str = "red", request_id: str = ""
@@ -115,7 +123,7 @@ class World:
         )
 
 
-def new_world(*, outlive_calls: bool = True) -> World:
+def new_world(*, outlive_calls: bool = True, max_receives: int = 1_000) -> World:
     clock = Clock()
     return World(
         clock,
@@ -124,6 +132,7 @@ def new_world(*, outlive_calls: bool = True) -> World:
         FakeFileStore(),
         FakeChunkIndexer(_acting_for.get),
         outlive_calls=outlive_calls,
+        queue=FakeJobQueue(clock, max_receives=max_receives),
     )
 
 

@@ -83,6 +83,8 @@ class IngestServiceServicer:
         Idempotent by content: the same bytes again are neither parsed nor embedded; the new name joins the document.
         A known name with other bytes moves the name to them; a document left without a name is deleted.
         When the call ends early (deadline, lost caller), the work goes on and GetJob tells how it ends.
+        DEADLINE_EXCEEDED / WORK_GOES_ON when a process that does nothing between calls has too little of this one left.
+        The job is finished elsewhere; metadata `job` names it.
         INVALID_ARGUMENT / FILENAME_INVALID when the name is empty, a path, longer than 255 characters, or holds control characters.
         INVALID_ARGUMENT / FILE_EMPTY when there are no bytes.
         INVALID_ARGUMENT / FILE_TYPE_UNSUPPORTED when the extension is not among those served.
@@ -98,7 +100,7 @@ class IngestServiceServicer:
         ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
         After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-        or without it. After any other error nothing stays but the job's record.
+        or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

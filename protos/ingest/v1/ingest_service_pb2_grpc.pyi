@@ -45,6 +45,8 @@ class IngestServiceStub:
     Idempotent by content: the same bytes again are neither parsed nor embedded; the new name joins the document.
     A known name with other bytes moves the name to them; a document left without a name is deleted.
     When the call ends early (deadline, lost caller), the work goes on and GetJob tells how it ends.
+    DEADLINE_EXCEEDED / WORK_GOES_ON when a process that does nothing between calls has too little of this one left.
+    The job is finished elsewhere; metadata `job` names it.
     INVALID_ARGUMENT / FILENAME_INVALID when the name is empty, a path, longer than 255 characters, or holds control characters.
     INVALID_ARGUMENT / FILE_EMPTY when there are no bytes.
     INVALID_ARGUMENT / FILE_TYPE_UNSUPPORTED when the extension is not among those served.
@@ -60,7 +62,7 @@ class IngestServiceStub:
     ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
     After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-    or without it. After any other error nothing stays but the job's record.
+    or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _document_pb2.IngestJob]
     """Reads one job.
@@ -106,6 +108,8 @@ class IngestServiceAsyncStub(IngestServiceStub):
     Idempotent by content: the same bytes again are neither parsed nor embedded; the new name joins the document.
     A known name with other bytes moves the name to them; a document left without a name is deleted.
     When the call ends early (deadline, lost caller), the work goes on and GetJob tells how it ends.
+    DEADLINE_EXCEEDED / WORK_GOES_ON when a process that does nothing between calls has too little of this one left.
+    The job is finished elsewhere; metadata `job` names it.
     INVALID_ARGUMENT / FILENAME_INVALID when the name is empty, a path, longer than 255 characters, or holds control characters.
     INVALID_ARGUMENT / FILE_EMPTY when there are no bytes.
     INVALID_ARGUMENT / FILE_TYPE_UNSUPPORTED when the extension is not among those served.
@@ -121,7 +125,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
     ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
     After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-    or without it. After any other error nothing stays but the job's record.
+    or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _document_pb2.IngestJob]  # type: ignore[assignment]
     """Reads one job.
@@ -170,6 +174,8 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotent by content: the same bytes again are neither parsed nor embedded; the new name joins the document.
         A known name with other bytes moves the name to them; a document left without a name is deleted.
         When the call ends early (deadline, lost caller), the work goes on and GetJob tells how it ends.
+        DEADLINE_EXCEEDED / WORK_GOES_ON when a process that does nothing between calls has too little of this one left.
+        The job is finished elsewhere; metadata `job` names it.
         INVALID_ARGUMENT / FILENAME_INVALID when the name is empty, a path, longer than 255 characters, or holds control characters.
         INVALID_ARGUMENT / FILE_EMPTY when there are no bytes.
         INVALID_ARGUMENT / FILE_TYPE_UNSUPPORTED when the extension is not among those served.
@@ -185,7 +191,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
         After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-        or without it. After any other error nothing stays but the job's record.
+        or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
         """
 
     @_abc_1.abstractmethod
