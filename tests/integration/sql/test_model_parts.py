@@ -1,0 +1,86 @@
+"""The whole sql service with its production parts: a model's API and Pinecone, each on this machine."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from protos.rag.v1 import rag_service_pb2
+from protos.rag.v1.rag_service_pb2_grpc import RagServiceServicer, add_RagServiceServicer_to_server
+from protos.sql.v1 import sql_service_pb2
+from services.transport.identity import acting_as
+from services.transport.serving import ServiceDefinition, serving
+from tests.contract.sql.vanna_generators import reply
+from tests.integration.sql.running_service import ADA, OUTSIDER, TRANSPORT, running, settings_for
+from tests.openai_server import OpenAiServer, embedding_of
+from tests.pinecone_server import PineconeServer
+
+DIMENSION = 128
+QUESTION = "How many customers do we have?"
+COUNT = "SELECT count(*) AS customer_count FROM customers"
+
+
+class EmbeddingRag(RagServiceServicer):
+    """The one method of rag that sql calls."""
+
+    async def EmbedTexts(
+        self, request: rag_service_pb2.EmbedTextsRequest, context: object
+    ) -> rag_service_pb2.EmbedTextsResponse:
+        embeddings = [rag_service_pb2.Embedding(values=embedding_of(text, DIMENSION)) for text in request.texts]
+        return rag_service_pb2.EmbedTextsResponse(embeddings=embeddings, model="words", dimension=DIMENSION)
+
+
+@asynccontextmanager
+async def serving_rag() -> AsyncIterator[str]:
+    definition = ServiceDefinition(
+        name="diglot.rag.v1.RagService",
+        domain="rag.diglot",
+        failures={},
+        add_to=lambda server: add_RagServiceServicer_to_server(EmbeddingRag(), server),  # type: ignore[abstract]
+        checks={},
+    )
+    async with serving(definition, listen="127.0.0.1:0", settings=TRANSPORT) as target:
+        yield target
+
+
+@pytest.mark.timeout(120)
+async def test_an_approved_query_becomes_an_example_for_its_tenant_and_for_no_other(
+    shop_url: str, store_url: str, make_folder: Callable[[], Path], openai_server: OpenAiServer
+) -> None:
+    openai_server.answer_by(lambda _: reply(COUNT, "Counts the customers."))
+    with PineconeServer() as pinecone:
+        pinecone.create_index("vanna-sql-training", dimension=DIMENSION)
+        async with serving_rag() as rag:
+            settings = settings_for(
+                shop_url,
+                store_url,
+                rag_target=rag,
+                OPENAI_API_KEY=openai_server.api_key,
+                OPENAI_BASE_URL=openai_server.base_url,
+                PINECONE_API_KEY=pinecone.api_key,
+                PINECONE_HOST=pinecone.url,
+            )
+            async with running(settings, make_folder()) as stub:
+                with acting_as(ADA):
+                    generated = await stub.GenerateSql(
+                        sql_service_pb2.GenerateSqlRequest(question=QUESTION, request_id=str(uuid4()))
+                    )
+                    query = generated.query
+                    await stub.ApproveQuery(
+                        sql_service_pb2.ApproveQueryRequest(name=query.name, sql_hash=query.sql_hash)
+                    )
+                    run = await stub.RunQuery(sql_service_pb2.RunQueryRequest(name=query.name, sql_hash=query.sql_hash))
+                    await stub.GenerateSql(sql_service_pb2.GenerateSqlRequest(question="How many customers are there?"))
+                    stats = await stub.GetStats(sql_service_pb2.GetStatsRequest())
+                with acting_as(OUTSIDER):
+                    await stub.GenerateSql(sql_service_pb2.GenerateSqlRequest(question=QUESTION))
+
+    assert run.result.rows[0].values[0].integer_value == 100
+    first, second, foreign = [asked.body["messages"] for asked in openai_server.asked("/chat/completions")]
+    assert [message["role"] for message in first] == ["system", "user"]
+    assert [message["content"] for message in second[1:3]] == [QUESTION, query.sql]
+    assert [message["role"] for message in foreign] == ["system", "user"]
+    assert stats.generator == "vanna"
+    assert dict(stats.parts) == {"query_store": "postgresql", "model": "gpt-4o-mini", "examples": "pinecone"}
