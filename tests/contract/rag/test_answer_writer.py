@@ -1,4 +1,4 @@
-"""The behaviour of a writer of answers, on the fake and on the extractive writer. Chat models: test_openai_writer.py."""
+"""The behaviour of a writer of answers, on the fake and on the extractive writer. Others have a file of their own."""
 
 import pytest
 
