@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -21,12 +22,19 @@ RED = Caller("red", "ruth", frozenset({"user"}))
 BLUE = Caller("blue", "bert", frozenset({"user"}))
 
 
-def run_rag(store_url: str) -> AbstractAsyncContextManager[rag_service_pb2_grpc.RagServiceAsyncStub]:
-    """Serve rag on a store and lend a stub that reaches it."""
+@pytest.fixture(autouse=True)
+def _without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key that happens to be set here chooses another part."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PINECONE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run_rag(store_url: str, **given: Any) -> AbstractAsyncContextManager[rag_service_pb2_grpc.RagServiceAsyncStub]:
+    """Serve rag on a store, with these settings besides, and lend a stub that reaches it."""
 
     @asynccontextmanager
     async def run() -> AsyncIterator[rag_service_pb2_grpc.RagServiceAsyncStub]:
-        settings = RagSettings(DIGLOT_STORE_URL=store_url, transport=TRANSPORT)
+        settings = RagSettings(DIGLOT_STORE_URL=store_url, transport=TRANSPORT, **given)
         async with (
             open_rag(settings) as definition,
             serving(definition, listen="127.0.0.1:0", settings=TRANSPORT) as target,
