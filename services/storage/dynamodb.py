@@ -150,27 +150,18 @@ class DynamoTable:
                 return
             arguments["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
 
-    async def read_again(
-        self,
-        entries: AsyncGenerator[Item],
-        *,
-        limit: int,
-        keep: Callable[[Item], bool] = lambda item: True,
-    ) -> AsyncGenerator[Item]:
-        """The first `limit` items worth keeping of those that entries of an index lead to, as the table has them."""
-        left, keys = limit, list[Key]()
+    async def read_again(self, entries: AsyncGenerator[Item], *, batch: int) -> AsyncGenerator[Item]:
+        """The items that entries of an index lead to, as the table has them now; those that are gone are left out."""
+        keys: list[Key] = []
         async with aclosing(entries):
-            while left > 0:
-                async for entry in entries:
-                    keys.append(key_of(entry))
-                    if len(keys) == left:
-                        break
-                if not keys:
-                    return
-                for item in filter(keep, await self.get_many(keys)):
-                    left -= 1
-                    yield item
-                keys.clear()
+            async for entry in entries:
+                keys.append(key_of(entry))
+                if len(keys) == batch:
+                    for item in await self.get_many(keys):
+                        yield item
+                    keys.clear()
+            for item in await self.get_many(keys):
+                yield item
 
     async def write(self, write: Write) -> Item:
         """Make one write; the item as it is afterwards, empty unless the write is an update.
@@ -275,6 +266,18 @@ async def open_tables(
         yield [DynamoTable(client, table.name(prefix), unavailable=unavailable) for table in tables]
     finally:
         client.close()
+
+
+async def first(items: AsyncGenerator[Item], limit: int, *, keep: Callable[[Item], bool]) -> list[Item]:
+    """The first `limit` items worth keeping."""
+    kept: list[Item] = []
+    async with aclosing(items):
+        async for item in items:
+            if keep(item):
+                kept.append(item)
+            if len(kept) == limit:
+                break
+    return kept
 
 
 def key_of(item: Item) -> Key:

@@ -31,7 +31,7 @@ from uuid import uuid4
 from services.ingest.errors import StorageFull
 from services.ingest.filenames import CONTENT_TYPES
 from services.ingest.models import Document, DocumentState, DocumentTotals, Job, PageRequest, Pointed
-from services.storage.dynamodb import ConditionFailed, DynamoTable
+from services.storage.dynamodb import ConditionFailed, DynamoTable, first
 from services.storage.dynamodb_items import Item, Key, Value, Write, key_part, time_from, time_text, utc_now
 
 _UNSETTLED = "unsettled"
@@ -191,15 +191,15 @@ class DynamoDocuments:
             condition += " AND #newest < :before"
             values["before"] = f"{time_text(page.before[0])}#{page.before[1]}"
         entries = self._table.query(condition, values, index="newest", newest_first=True, page_size=page.size)
-        ready = self._table.read_again(entries, limit=page.size, keep=lambda item: "ready_tenant" in item)
-        return [_record(item).document async for item in ready]
+        items = self._table.read_again(entries, batch=page.size)
+        return [_record(item).document for item in await first(items, page.size, keep=lambda it: "ready_tenant" in it)]
 
     async def list_unsettled(self, *, limit: int) -> list[Document]:
         entries = self._table.query(
             "#unsettled = :unsettled", {"unsettled": _UNSETTLED}, index="unsettled", page_size=limit
         )
-        unsettled = self._table.read_again(entries, limit=limit, keep=lambda item: "unsettled" in item)
-        return [_record(item).document async for item in unsettled]
+        items = self._table.read_again(entries, batch=limit)
+        return [_record(item).document for item in await first(items, limit, keep=lambda it: "unsettled" in it)]
 
     async def count(self, tenant: str) -> DocumentTotals:
         count, size_bytes = 0, 0

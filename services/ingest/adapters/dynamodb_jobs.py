@@ -31,7 +31,7 @@ from uuid import uuid4
 
 from services.ingest.errors import LeaseLost
 from services.ingest.models import FINAL_STATES, Job, JobState, LeasedJob, NewJob, PageRequest
-from services.storage.dynamodb import ConditionFailed, DynamoTable, key_of
+from services.storage.dynamodb import ConditionFailed, DynamoTable, first, key_of
 from services.storage.dynamodb_items import (
     Item,
     Key,
@@ -258,7 +258,8 @@ class DynamoJobs:
             condition += " AND #newest < :before"
             values["before"] = f"{time_text(page.before[0])}#{page.before[1]}"
         entries = self._table.query(condition, values, index="newest", newest_first=True, page_size=page.size)
-        return [_job(item) async for item in self._table.read_again(entries, limit=page.size)]
+        items = self._table.read_again(entries, batch=page.size)
+        return [_job(item) for item in await first(items, page.size, keep=lambda item: True)]
 
     async def count_by_state(self, tenant: str) -> Mapping[JobState, int]:
         counts: Counter[JobState] = Counter()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any
 
 import psycopg
 from psycopg import AsyncCursor
@@ -14,8 +11,9 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from services.sql.adapters.postgres_queries import StorePool
+from services.sql.adapters.schema_content import schema_content, schema_from
 from services.sql.errors import QueryStoreUnavailable
-from services.sql.models import Column, ColumnKind, ForeignKey, Schema, Table, TableKind
+from services.sql.models import Schema
 
 _LOAD = "SELECT content, fingerprint, read_time FROM schemas WHERE database = %s"
 _SAVE = """
@@ -38,15 +36,14 @@ class PostgresSchemaStore:
         """See the port."""
         async with self._cursor() as cursor:
             row = await (await cursor.execute(_LOAD, (database,))).fetchone()
-        return _schema(*row) if row else None
+        return schema_from(*row) if row else None
 
     async def save(self, database: str, schema: Schema) -> bool:
         """See the port."""
-        content = {"search_path": list(schema.search_path), "tables": [asdict(table) for table in schema.tables]}
         values = {
             "database": database,
             "fingerprint": schema.fingerprint,
-            "content": Jsonb(content),
+            "content": Jsonb(schema_content(schema)),
             "read_time": schema.read_time,
         }
         async with self._cursor() as cursor:
@@ -62,32 +59,3 @@ class PostgresSchemaStore:
                     yield cursor
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise QueryStoreUnavailable from error
-
-
-def _schema(content: dict[str, Any], fingerprint: str, read_time: datetime) -> Schema:
-    return Schema(tuple(map(_table, content["tables"])), fingerprint, read_time, tuple(content["search_path"]))
-
-
-def _table(facts: dict[str, Any]) -> Table:
-    return Table(
-        **{
-            **facts,
-            "columns": tuple(map(_column, facts["columns"])),
-            "kind": TableKind(facts["kind"]),
-            "primary_key": tuple(facts["primary_key"]),
-            "foreign_keys": tuple(
-                ForeignKey(
-                    tuple(key["columns"]),
-                    key["referenced_schema"],
-                    key["referenced_table"],
-                    tuple(key["referenced_columns"]),
-                )
-                for key in facts["foreign_keys"]
-            ),
-        }
-    )
-
-
-def _column(facts: dict[str, Any]) -> Column:
-    lists = {name: tuple(facts[name]) for name in ("sample_values", "values")}
-    return Column(**{**facts, **lists, "kind": ColumnKind(facts["kind"])})

@@ -1,17 +1,24 @@
-"""The query store's suite on the stand-in and on PostgreSQL."""
+"""The query store's suite on the stand-in, on DynamoDB and on PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import psycopg
 import pytest
 
+from services.sql.adapters.dynamodb_queries import DynamoQueryStore
+from services.sql.adapters.dynamodb_tables import QUERIES
 from services.sql.adapters.postgres_queries import PostgresQueryStore, StorePool
 from services.sql.errors import QueryStoreUnavailable
+from services.sql.models import QueryState
 from services.sql.ports import QueryStore
 from services.sql.wiring import MIGRATIONS
+from services.storage.dynamodb import DynamoTable
 from services.storage.postgres import open_store
+from tests.aws_server import AwsAccount
 from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add, draft
+from tests.dynamodb import items_of, made_table
 from tests.fakes.sql import FakeQueryStore
 
 
@@ -25,6 +32,70 @@ class TestFakeQueryStore(QueryStoreContract):
             return kept[-1]
 
         return make
+
+
+@pytest.fixture
+async def queries_table(aws_account: AwsAccount) -> AsyncIterator[DynamoTable]:
+    async with made_table(QUERIES, unavailable=QueryStoreUnavailable) as table:
+        yield table
+
+
+class TestDynamoQueryStore(QueryStoreContract):
+    @pytest.fixture
+    def make_store(self, queries_table: DynamoTable) -> MakeStore:
+        return lambda run_lease: DynamoQueryStore(queries_table, run_lease=run_lease)
+
+    async def test_every_transition_leaves_an_audit_row(self, queries_table: DynamoTable) -> None:
+        store = DynamoQueryStore(queries_table, run_lease=HOUR)
+        query = await add(store)
+        await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
+        edited = await store.get(ADA, query.id)
+        assert edited is not None
+        await store.approve(ADA, query.id, sql_hash=edited.sql_hash, note="AUTO_APPROVED")
+        await store.begin_run(ADA, query.id, sql_hash=edited.sql_hash)
+        await store.fail_run(ADA, query.id, reason="QUERY_FAILED")
+        late = await add(store, keeps_for=timedelta(0))
+        await store.get(ADA, late.id)
+        by_policy = await store.add_begun(draft(), note="AUTO_APPROVED", keeps_for=HOUR)
+        await store.finish_run(ADA, by_policy.id, row_count=1)
+
+        items = await items_of(queries_table.name)
+
+        def log_of(query_id: str) -> list[tuple[str, ...]]:
+            rows = [item for item in items if item["query_id"]["S"] == query_id and item["sk"]["S"] != "QUERY"]
+            names = ("subject", "from_state", "to_state", "sql_hash", "note")
+            return [tuple(row[name]["S"] for name in names) for row in rows]
+
+        items = [item for item in items if "query_id" in item]
+        assert log_of(query.id) == [
+            ("ada", "", "PENDING", query.sql_hash, ""),
+            ("ada", "PENDING", "PENDING", edited.sql_hash, "EDITED"),
+            ("ada", "PENDING", "APPROVED", edited.sql_hash, "AUTO_APPROVED"),
+            ("ada", "APPROVED", "EXECUTING", edited.sql_hash, ""),
+            ("ada", "EXECUTING", "FAILED", edited.sql_hash, "QUERY_FAILED"),
+        ]
+        assert log_of(late.id) == [
+            ("ada", "", "PENDING", late.sql_hash, ""),
+            ("", "PENDING", "EXPIRED", late.sql_hash, "EXPIRED"),
+        ]
+        assert log_of(by_policy.id) == [
+            ("ada", "", "PENDING", by_policy.sql_hash, ""),
+            ("ada", "PENDING", "APPROVED", by_policy.sql_hash, "AUTO_APPROVED"),
+            ("ada", "APPROVED", "EXECUTING", by_policy.sql_hash, ""),
+            ("ada", "EXECUTING", "EXECUTED", by_policy.sql_hash, ""),
+        ]
+
+    async def test_of_fifty_that_begin_a_run_one_may_and_the_log_says_so_once(self, queries_table: DynamoTable) -> None:
+        store = DynamoQueryStore(queries_table, run_lease=HOUR)
+        query = await add(store)
+        await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+
+        begun = await asyncio.gather(*(store.begin_run(ADA, query.id, sql_hash=query.sql_hash) for _ in range(50)))
+
+        assert len([one for one in begun if one is not None]) == 1
+        states = [item["to_state"]["S"] for item in await items_of(queries_table.name) if "to_state" in item]
+        assert states == ["PENDING", "APPROVED", "EXECUTING"]
+        assert await store.count_by_state("acme") == {QueryState.EXECUTING: 1}
 
 
 @pytest.fixture
