@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GROUPS := gateway router rag sql ingest local local-model dev deploy policy images compose
+GROUPS := gateway router rag sql ingest docling local local-model dev deploy policy images compose
 PROTOS := $(sort $(wildcard protos/*/v1/*.proto)) tests/echo/echo_service.proto
 # The second path is where the googleapis package keeps google/api/*.proto.
 PROTO_PATHS = -I . -I $$($(BIN)/python -c 'import pathlib, google.api; print(pathlib.Path(google.api.__path__[0]).parents[1])')
 
-.PHONY: help run setup test unit contract integration e2e eval bench lint lint-deploy types check protos protos-check lock clean
+.PHONY: help run setup test unit contract integration e2e eval bench costs lint lint-deploy types check protos protos-check lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ eval: setup ## quality on evaluation data
 
 bench: setup ## speed, as ratios measured in one run, written to build/bench.json
 	$(BIN)/python -m tests.performance
+
+costs: setup ## what questions cost on Lambda, as a model with its formula
+	$(BIN)/python -m deploy.costs.lambda_cost
 
 lint: setup ## style, imports, protos
 	$(BIN)/ruff check .

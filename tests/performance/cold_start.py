@@ -60,7 +60,7 @@ _MESSAGES: Mapping[str, tuple[str, Any]] = {
 def measure() -> dict[str, float]:
     """`cold_handler_<part>_over_hello`, `cold_server_<part>_over_hello`, and the median milliseconds they come from."""
     figures: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="dg-bench-") as folder, _environments(Path(folder)) as environments:
+    with tempfile.TemporaryDirectory(prefix="dg-bench-") as folder, function_environments(Path(folder)) as environments:
         for part, environment in environments.items():
             figures |= _compare_handlers(part, environment)
             figures |= _compare_servers(part, environment, Path(folder))
@@ -190,7 +190,7 @@ async def _finished(payload: Any) -> Any:
 
 
 @contextmanager
-def _environments(folder: Path) -> Iterator[dict[str, dict[str, str]]]:
+def function_environments(folder: Path) -> Iterator[dict[str, dict[str, str]]]:
     """The environment of each part, with a store and a sample shop to ask; callees are functions nobody invokes."""
     sockets = folder / "s"
     sockets.mkdir()
