@@ -1,12 +1,11 @@
-"""The databases and roles of the embedded PostgreSQL: Diglot's own store, and the sample shop with its reader."""
+"""The databases and roles that Diglot needs of a PostgreSQL: its own store, and the sample shop with its reader."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 from psycopg import Connection, sql
-
-from deploy.local.embedded_postgres import EmbeddedPostgres
 
 STORE_DATABASE = "diglot_store"
 SHOP_DATABASE = "shop"
@@ -36,7 +35,14 @@ _READER_LIMITS = {
 _LARGE_OBJECT_WRITERS = ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)")
 
 
-def provision_store(postgres: EmbeddedPostgres, passwords: Mapping[str, str]) -> None:
+class Server(Protocol):
+    """A PostgreSQL that takes connections."""
+
+    def url(self, database: str) -> str:
+        """URL of a database for the superuser."""
+
+
+def provision_store(postgres: Server, passwords: Mapping[str, str]) -> None:
     """Make Diglot's own database, with pgvector, and a role for each service in `STORE_ROLES`. Repeating it is safe.
 
     Args: passwords: by role name.
@@ -51,7 +57,7 @@ def provision_store(postgres: EmbeddedPostgres, passwords: Mapping[str, str]) ->
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
 
 
-def provision_shop(postgres: EmbeddedPostgres, reader_password: str) -> None:
+def provision_shop(postgres: Server, reader_password: str) -> None:
     """Make the sample shop and the role that may read it and nothing else. Repeating it is safe and keeps the rows."""
     _provision_readable(postgres, SHOP_DATABASE, reader_password)
     with _superuser(postgres, SHOP_DATABASE) as connection, connection.transaction():
@@ -63,12 +69,12 @@ def provision_shop(postgres: EmbeddedPostgres, reader_password: str) -> None:
         connection.execute("ANALYZE")  # Without it, the plan costs and row estimates of fresh tables are guesses.
 
 
-def provision_empty(postgres: EmbeddedPostgres, reader_password: str) -> None:
-    """Make a database without tables for the reader. Repeating it is safe."""
-    _provision_readable(postgres, EMPTY_DATABASE, reader_password)
+def provision_empty(postgres: Server, reader_password: str, *, database: str = EMPTY_DATABASE) -> None:
+    """Make a database without tables for the reader, unless there is one. Repeating it is safe."""
+    _provision_readable(postgres, database, reader_password)
 
 
-def _provision_readable(postgres: EmbeddedPostgres, database: str, reader_password: str) -> None:
+def _provision_readable(postgres: Server, database: str, reader_password: str) -> None:
     with _superuser(postgres, "postgres") as connection:
         _make_role(connection, READER, reader_password, "CONNECTION LIMIT 20")
         for name, value in _READER_LIMITS.items():
@@ -84,7 +90,7 @@ def _provision_readable(postgres: EmbeddedPostgres, database: str, reader_passwo
             )
 
 
-def _superuser(postgres: EmbeddedPostgres, database: str) -> Connection[tuple[object, ...]]:
+def _superuser(postgres: Server, database: str) -> Connection[tuple[object, ...]]:
     return psycopg.connect(postgres.url(database), autocommit=True)
 
 
