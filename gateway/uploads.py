@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Literal
 
 from fastapi import APIRouter, Request
@@ -102,7 +103,7 @@ async def upload(request: Request, callees: Asked, settings: Settings) -> Upload
     try:
         reply = await reply_of(Service.INGEST, call, {"filename": "file", "content": "file", "": "file"})
     except CalleeFailed as error:
-        job = await _job_under_way(callees, content) if _ran_out_of_time(error) else None
+        job = await _job_after(error, callees, content)
         if job is None:
             raise
         headers = {"Location": f"/jobs/{job.job_id}"}
@@ -119,6 +120,17 @@ async def upload(request: Request, callees: Asked, settings: Settings) -> Upload
         cache_hit=reply.cache_hit,
         processing_time_ms=stopwatch.elapsed_ms,
     )
+
+
+async def _job_after(error: CalleeFailed, callees: Callees, content: bytes) -> Job | None:
+    """The job that goes on although the call has ended; None when the call failed, or no job can be found."""
+    if error.failure.reason == "WORK_GOES_ON":
+        request = ingest_service_pb2.GetJobRequest(name=error.failure.metadata.get("job", ""))
+        with suppress(CalleeFailed):
+            return job_answer(await reply_of(Service.INGEST, callees.ingest.GetJob(request)))
+    elif _ran_out_of_time(error):
+        return await _job_under_way(callees, content)
+    return None
 
 
 def _ran_out_of_time(error: CalleeFailed) -> bool:

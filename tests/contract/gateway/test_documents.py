@@ -58,6 +58,25 @@ async def test_a_file_that_takes_longer_than_the_wait_is_answered_by_its_job() -
         assert response.json()["state"] == "INDEXING"
 
 
+async def test_a_file_whose_work_goes_on_elsewhere_is_answered_by_the_job_that_is_named(house: House) -> None:
+    house.ingest.faults.failures["IngestDocument"] = failure(
+        grpc.StatusCode.DEADLINE_EXCEEDED, "WORK_GOES_ON", domain="ingest.diglot", metadata={"job": "jobs/j1"}
+    )
+
+    response = await house.upload(TEXT)
+
+    assert response.status_code == 202, response.text
+    assert response.headers["location"] == "/jobs/j1"
+
+
+async def test_a_job_that_goes_on_and_cannot_be_read_is_told_as_the_end_of_the_wait(house: House) -> None:
+    house.ingest.faults.failures["IngestDocument"] = failure(
+        grpc.StatusCode.DEADLINE_EXCEEDED, "WORK_GOES_ON", domain="ingest.diglot", metadata={"job": "jobs/j7"}
+    )
+
+    problem(await house.upload(TEXT), 504, "WORK_GOES_ON")
+
+
 async def test_a_wait_that_ends_before_there_is_a_job_is_a_timeout() -> None:
     async with open_house(upload_timeout_seconds=0.2) as house:
         house.ingest.faults.stall_seconds = 1
