@@ -1,4 +1,4 @@
-"""What surrounds every request: its id and trace, security headers, one log line, and the last word on errors."""
+"""What surrounds every request: its id and trace, security headers, a log line, a span, and the last word on errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.docs import DOCS_PATH, DOCS_POLICY
 from gateway.problems import ProblemRaised, problem_response
-from services.transport.telemetry import new_request
+from services.transport.observing import Fact, Observation, begin, is_observed
+from services.transport.telemetry import RequestContext, new_request
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ _SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 _CLOSED_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_NO_ROUTE = "unknown"
+_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
 
 class RequestScopeMiddleware:
@@ -41,6 +44,7 @@ class RequestScopeMiddleware:
         headers = Headers(scope=scope)
         status = 0
         with new_request(headers.get(REQUEST_ID_HEADER), headers.get("traceparent")) as request:
+            observation = _begin(scope, headers, request) if is_observed() else None
 
             async def send_dressed(message: Message) -> None:
                 nonlocal status
@@ -52,6 +56,8 @@ class RequestScopeMiddleware:
                         sent.setdefault(name, value)
                     policy = DOCS_POLICY if scope["path"] == DOCS_PATH else _CLOSED_POLICY
                     sent.setdefault("Content-Security-Policy", policy)
+                elif observation is not None:
+                    observation.response_bytes += len(message.get("body", b""))
                 await send(message)
 
             try:
@@ -74,6 +80,35 @@ class RequestScopeMiddleware:
             finally:
                 elapsed_ms = round((time.perf_counter() - started_at) * 1_000, 3)
                 # The template, never the path: a path can hold anything a client likes to write.
-                template = getattr(scope.get("route"), "path", "unknown")
+                template = getattr(scope.get("route"), "path", _NO_ROUTE)
                 facts = {"method": scope["method"], "route": template, "status": status, "elapsed_ms": elapsed_ms}
                 logger.info("http.served", extra=facts)
+                if observation is not None:
+                    _end(observation, scope["method"], template, status)
+
+
+def _begin(scope: Scope, headers: Headers, request: RequestContext) -> Observation | None:
+    # No path and no query: a client can write anything there, its question for one.
+    facts: dict[str, Fact] = {
+        "http.request.method": scope["method"] if scope["method"] in _METHODS else "_OTHER",
+        "url.scheme": scope["scheme"],
+        "network.protocol.version": scope.get("http_version", ""),
+    }
+    observation = begin("http.server", "HTTP", request, facts)
+    length = headers.get("content-length", "")
+    if observation is not None and length.isascii() and length.isdigit():
+        observation.request_bytes = int(length)
+    return observation
+
+
+def _end(observation: Observation, method: str, template: str, status: int) -> None:
+    method = method if method in _METHODS else "HTTP"
+    if template == _NO_ROUTE:
+        observation.name = method
+    else:
+        observation.name = f"{method} {template}"
+        observation.attributes["http.route"] = template
+    if status:
+        observation.attributes["http.response.status_code"] = status
+    # Status 0: the connection broke before an answer began.
+    observation.end(str(status) if status >= 500 or not status else None)

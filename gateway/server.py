@@ -9,6 +9,7 @@ import uvicorn
 from gateway.origins import serves_own_machine_alone
 from gateway.settings import GatewaySettings
 from gateway.wiring import open_gateway
+from services.transport.observing import start_telemetry, stop_telemetry
 from services.transport.settings import settings_or_exit
 from services.transport.telemetry import configure_logging
 
@@ -36,7 +37,11 @@ def main() -> None:
     """Read the settings and serve."""
     settings = settings_or_exit(GatewaySettings)
     configure_logging("gateway")
-    asyncio.run(serve(settings))
+    start_telemetry("gateway", settings.transport)
+    try:
+        asyncio.run(serve(settings))
+    finally:
+        stop_telemetry()
 
 
 if __name__ == "__main__":

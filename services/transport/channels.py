@@ -6,6 +6,7 @@ import grpc
 
 from services.transport.addresses import LAMBDA_PREFIX, UNIX_PREFIX, check_target, socket_path
 from services.transport.identity import ClaimSigner
+from services.transport.observing import Fact
 from services.transport.outgoing import OutgoingCalls, OutgoingChannel
 from services.transport.settings import TransportSettings
 
@@ -42,9 +43,24 @@ def open_channel(target: str, settings: TransportSettings) -> grpc.aio.Channel:
     """
     check_target(target)
     calls = OutgoingCalls(
-        signer=ClaimSigner(settings.internal_key.get_secret_value()), timeout_seconds=settings.call_timeout_seconds
+        signer=ClaimSigner(settings.internal_key.get_secret_value()),
+        timeout_seconds=settings.call_timeout_seconds,
+        facts=_describe(target),
     )
     return OutgoingChannel(_open_carrier(target, settings), calls)
+
+
+def _describe(target: str) -> dict[str, Fact]:
+    """What the span of a call tells of transport and callee."""
+    if target.startswith(LAMBDA_PREFIX):
+        name = target.removeprefix(LAMBDA_PREFIX).split(":function:")[-1].partition(":")[0]
+        return {"rpc.system.name": "aws_lambda", "faas.invoked_name": name, "faas.invoked_provider": "aws"}
+    if target.startswith(UNIX_PREFIX):
+        return {"rpc.system.name": "grpc", "network.transport": "unix", "server.address": str(socket_path(target))}
+    host, _, port = target.removeprefix("dns:").lstrip("/").rpartition(":")
+    if not port.isdigit():
+        return {"rpc.system.name": "grpc", "server.address": port}
+    return {"rpc.system.name": "grpc", "server.address": host, "server.port": int(port)}
 
 
 def _open_carrier(target: str, settings: TransportSettings) -> grpc.aio.Channel:

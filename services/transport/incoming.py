@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +30,7 @@ from services.transport.errors import (
     status_details,
 )
 from services.transport.identity import CLAIM_KEY, ClaimVerifier, enter_caller
+from services.transport.observing import Fact, Observation, begin, is_observed
 from services.transport.telemetry import REQUEST_ID_KEY, TRACEPARENT_KEY, enter_request, make_request
 
 logger = logging.getLogger(__name__)
@@ -36,16 +38,38 @@ logger = logging.getLogger(__name__)
 # Orchestrators and operators' tools ask these without knowing the internal key; they reveal nothing of a tenant.
 OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
+# Those by which a server says that it failed itself, as OpenTelemetry's conventions for gRPC have it.
+_SERVER_ERRORS = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+# Set where a request is read, which is in the same task as what serves it.
+_request_bytes: ContextVar[int] = ContextVar("diglot_request_bytes", default=0)
+
 _UNEXPECTED = Failure(grpc.StatusCode.INTERNAL, "UNEXPECTED")
 
 
 class ServedCalls(grpc.aio.ServerInterceptor):
     """Wraps the methods of one service. It must be the last interceptor, because it remembers the handlers it wraps."""
 
-    def __init__(self, *, domain: str, failures: Mapping[type[Exception], Failure], verifier: ClaimVerifier) -> None:
+    def __init__(
+        self,
+        *,
+        domain: str,
+        failures: Mapping[type[Exception], Failure],
+        verifier: ClaimVerifier,
+        system: str = "grpc",
+    ) -> None:
         self.domain = domain
         self.failures = failures
         self.verifier = verifier
+        self.system = system
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -67,11 +91,23 @@ class ServedCalls(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         behaviour = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+        read, write = handler.request_deserializer, handler.response_serializer
+        # Sizes are counted only for whom they are told to: then responses are serialized here, and not again later.
+        is_counted = is_observed() and read is not None and write is not None
+        serialize = write
+
+        def read_counted(data: bytes) -> Any:
+            _request_bytes.set(len(data))
+            return handler.request_deserializer(data)
+
+        if is_counted:
+            read, write = read_counted, None
 
         async def answer_once(request: Any, context: Any) -> Any:
             async with ServedCall(self, method, context) as call:
                 call.admit()
-                return await behaviour(request, context)
+                response = await behaviour(request, context)
+                return call.counted(serialize(response)) if is_counted and response is not None else response
 
         async def answer_in_stream(request: Any, context: Any) -> AsyncIterator[Any]:
             async with ServedCall(self, method, context) as call:
@@ -79,23 +115,23 @@ class ServedCalls(grpc.aio.ServerInterceptor):
                 # A client that hangs up must stop the servicer's generator too, and whatever it holds open.
                 async with aclosing(behaviour(request, context)) as messages:
                     async for message in messages:
-                        yield message
+                        yield call.counted(serialize(message)) if is_counted else message
 
         make: Any
         if handler.response_streaming:
             make = grpc.stream_stream_rpc_method_handler if handler.request_streaming else None
             make = make or grpc.unary_stream_rpc_method_handler
-            return make(answer_in_stream, handler.request_deserializer, handler.response_serializer)  # type: ignore[no-any-return]
+            return make(answer_in_stream, read, write)  # type: ignore[no-any-return]
         make = (
             grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
         )
-        return make(answer_once, handler.request_deserializer, handler.response_serializer)  # type: ignore[no-any-return]
+        return make(answer_once, read, write)  # type: ignore[no-any-return]
 
 
 class ServedCall:
-    """One call from its metadata to its log line."""
+    """One call from its metadata to its log line and its span."""
 
-    __slots__ = ("_calls", "_claim", "_context", "_method", "_started_at")
+    __slots__ = ("_calls", "_claim", "_context", "_method", "_observation", "_started_at")
 
     def __init__(self, calls: ServedCalls, method: str, context: Any) -> None:
         self._calls = calls
@@ -113,9 +149,23 @@ class ServedCall:
             elif key == TRACEPARENT_KEY:
                 traceparent = value
         self._claim = claim
-        enter_request(make_request(request_id, traceparent))
+        request = make_request(request_id, traceparent)
+        enter_request(request)
+        self._observation: Observation | None = None
+        if is_observed():
+            name = self._method[1:]
+            facts: dict[str, Fact] = {"rpc.system.name": self._calls.system, "rpc.method": name}
+            self._observation = begin("rpc.server", name, request, facts)
+            if self._observation is not None:
+                self._observation.request_bytes = _request_bytes.get()
         enter_served_call(self._context.time_remaining())
         return self
+
+    def counted(self, message: bytes) -> bytes:
+        """The message, whose bytes are added to those of the response."""
+        if self._observation is not None:
+            self._observation.response_bytes += len(message)
+        return message
 
     def admit(self) -> None:
         """Let the caller in. Raises ClaimRefused."""
@@ -138,6 +188,7 @@ class ServedCall:
         if failure is None:
             failure = RemoteFailure(_UNEXPECTED.code, _UNEXPECTED.reason, self._calls.domain, UNEXPECTED_MESSAGE)
             logger.error("rpc.failed", exc_info=error, extra=self._facts(failure.code, failure.reason))
+            self._end(failure.code, failure.reason)
         else:
             self._log(failure.code, failure.reason)
         trailers = (*(self._context.trailing_metadata() or ()), (STATUS_DETAILS_KEY, status_details(failure)))
@@ -165,6 +216,15 @@ class ServedCall:
             record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "rpc.served", None, None)
             record.__dict__.update(self._facts(code, reason))
             logger.handle(record)
+        self._end(code, reason)
+
+    def _end(self, code: grpc.StatusCode, reason: str | None) -> None:
+        if self._observation is None:
+            return
+        self._observation.attributes["rpc.response.status_code"] = code.name
+        if reason is not None:
+            self._observation.attributes["diglot.reason"] = reason
+        self._observation.end(code.name if code in _SERVER_ERRORS else None)
 
     def _facts(self, code: grpc.StatusCode, reason: str | None) -> dict[str, object]:
         elapsed_ms = round((time.perf_counter() - self._started_at) * 1_000, 3)

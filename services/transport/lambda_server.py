@@ -37,6 +37,7 @@ from services.transport.health import HealthServicer
 from services.transport.identity import ClaimVerifier
 from services.transport.incoming import ServedCalls
 from services.transport.lambda_context import LambdaContext
+from services.transport.observing import flush_before_freeze, start_telemetry, stop_telemetry
 from services.transport.serving import OpenService, ServiceDefinition
 from services.transport.settings import TransportSettings
 from services.transport.telemetry import configure_logging
@@ -208,7 +209,9 @@ def _failed(
 def make_lambda_server(definition: ServiceDefinition, settings: TransportSettings) -> LambdaServer:
     """A server of one service and its health, ready for events."""
     verifier = ClaimVerifier(settings.internal_key.get_secret_value())
-    interceptor = ServedCalls(domain=definition.domain, failures=definition.failures, verifier=verifier)
+    interceptor = ServedCalls(
+        domain=definition.domain, failures=definition.failures, verifier=verifier, system="aws_lambda"
+    )
     server = LambdaServer([interceptor], claim_checks=open_claim_checks(settings))
     definition.add_to(server)
     health = HealthServicer(definition.name, definition.checks, watchable=False)
@@ -228,6 +231,7 @@ def lambda_handler(
     configure_logging(service_name)
     runner, lifetime = asyncio.Runner(), AsyncExitStack()
     try:
+        start_telemetry(service_name, settings, is_function=True)
         definition = runner.run(lifetime.enter_async_context(open_service()))
     except Exception as error:
         logger.critical("function.init_failed", **why_not_started(error))
@@ -245,7 +249,10 @@ def lambda_handler(
             remaining_ms = context.get_remaining_time_in_millis()
             taken = definition.take_event(event, remaining_ms / 1_000) if definition.take_event is not None else None
             # Not runner.run: each time it installs a SIGINT handler, which costs more than a small call does.
-            return loop.run_until_complete(taken or server.handle(event, remaining_ms=remaining_ms))
+            try:
+                return loop.run_until_complete(taken or server.handle(event, remaining_ms=remaining_ms))
+            finally:
+                flush_before_freeze(context)
 
     @atexit.register
     def close() -> None:
@@ -254,5 +261,6 @@ def lambda_handler(
         except Exception as error:
             logger.warning("function.close_failed", extra={"error": type(error).__qualname__})
         runner.close()
+        stop_telemetry()
 
     return handle

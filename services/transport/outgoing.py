@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -15,8 +16,15 @@ import grpc
 from services.transport.deadlines import call_timeout_seconds, inside_served_call
 from services.transport.identity import CLAIM_KEY, ClaimSigner, current_caller
 from services.transport.incoming import OPEN_SERVICES
+from services.transport.observing import Fact, Observation, begin, is_observed
 from services.transport.retries import RetriedCall, RetryBudget, is_idempotent
-from services.transport.telemetry import REQUEST_ID_KEY, TRACEPARENT_KEY, current_request, make_request
+from services.transport.telemetry import (
+    REQUEST_ID_KEY,
+    TRACEPARENT_KEY,
+    RequestContext,
+    current_request,
+    make_request,
+)
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -24,17 +32,27 @@ Metadata = Iterable[tuple[str, str | bytes]]
 class OutgoingCalls:
     """What all calls of one channel share."""
 
-    def __init__(self, *, signer: ClaimSigner, timeout_seconds: float, budget: RetryBudget | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        signer: ClaimSigner,
+        timeout_seconds: float,
+        budget: RetryBudget | None = None,
+        facts: Mapping[str, Fact] | None = None,
+    ) -> None:
+        """`facts` are told of each call's span: the transport and the callee."""
         self.signer = signer
         self.timeout_seconds = timeout_seconds
         self.budget = budget or RetryBudget()
+        self.facts = facts or {}
 
-    def metadata(self, given: Metadata | None, *, claimed: bool) -> tuple[tuple[str, str | bytes], ...]:
+    def metadata(
+        self, given: Metadata | None, request: RequestContext, *, claimed: bool
+    ) -> tuple[tuple[str, str | bytes], ...]:
         """Metadata of a call: what the caller gave, and what it did not give of claim, request id and trace.
 
         Raises NoCaller: the method needs a claim and nobody is calling.
         """
-        request = current_request() or make_request(None, None)
         ours: tuple[tuple[str, str | bytes], ...] = (
             (REQUEST_ID_KEY, request.request_id),
             (TRACEPARENT_KEY, request.traceparent),
@@ -56,6 +74,42 @@ class _OutgoingMethod:
         self._claimed = not method.startswith(OPEN_SERVICES)
         self._retried: bool | None = None
 
+    def _begin(self, given: Metadata | None) -> tuple[tuple[tuple[str, str | bytes], ...], Observation | None]:
+        """The call's metadata, and its span where somebody is told of it. Questions about health have none."""
+        request = current_request()
+        if not (self._claimed and is_observed()):
+            request = request or make_request(None, None)
+            return self._calls.metadata(given, request, claimed=self._claimed), None
+        request = make_request(None, None) if request is None else request.child()
+        metadata = self._calls.metadata(given, request, claimed=True)
+        name = self._method[1:]
+        return metadata, begin("rpc.client", name, request, {**self._calls.facts, "rpc.method": name})
+
+
+def _end_with(call: Any, observation: Observation | None) -> None:
+    if observation is not None:
+        call.add_done_callback(functools.partial(_end, observation))
+
+
+def _end(observation: Observation, call: Any) -> None:
+    code = _code_of_ended(call)
+    observation.attributes["rpc.response.status_code"] = code.name
+    observation.end(None if code is grpc.StatusCode.OK else code.name)
+
+
+def _code_of_ended(call: Any) -> grpc.StatusCode:
+    """The status of a call that has ended: its `code()` waits for nothing then, so that no task is needed for it."""
+    asked = call.code()
+    try:
+        asked.send(None)
+    except StopIteration as told:
+        code: grpc.StatusCode = told.value
+        return code
+    except asyncio.CancelledError:
+        return grpc.StatusCode.CANCELLED
+    asked.close()
+    return grpc.StatusCode.UNKNOWN
+
 
 class OutgoingUnaryUnary(_OutgoingMethod, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
     def __call__(
@@ -63,15 +117,16 @@ class OutgoingUnaryUnary(_OutgoingMethod, grpc.aio.UnaryUnaryMultiCallable[Any, 
     ) -> grpc.aio.UnaryUnaryCall[Any, Any]:
         calls = self._calls
         timeout = call_timeout_seconds(timeout, calls.timeout_seconds)
-        attempt = functools.partial(
-            self._inner, request, metadata=calls.metadata(metadata, claimed=self._claimed), **options
-        )
+        sent, observation = self._begin(metadata)
+        attempt = functools.partial(self._inner, request, metadata=sent, **options)
         if self._retried is None:  # at the first call: stubs are often made before their descriptors are needed
             self._retried = is_idempotent(self._method)
         if not self._retried or inside_served_call():
             call: grpc.aio.UnaryUnaryCall[Any, Any] = attempt(timeout=timeout)
-            return call
-        return RetriedCall(lambda remaining: attempt(timeout=remaining), timeout, calls.budget)
+        else:
+            call = RetriedCall(lambda remaining: attempt(timeout=remaining), timeout, calls.budget)
+        _end_with(call, observation)
+        return call
 
 
 class OutgoingUnaryStream(_OutgoingMethod, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
@@ -80,12 +135,10 @@ class OutgoingUnaryStream(_OutgoingMethod, grpc.aio.UnaryStreamMultiCallable[Any
     def __call__(
         self, request: Any, *, timeout: float | None = None, metadata: Metadata | None = None, **options: Any
     ) -> grpc.aio.UnaryStreamCall[Any, Any]:
-        call: grpc.aio.UnaryStreamCall[Any, Any] = self._inner(
-            request,
-            timeout=call_timeout_seconds(timeout, self._calls.timeout_seconds),
-            metadata=self._calls.metadata(metadata, claimed=self._claimed),
-            **options,
-        )
+        timeout = call_timeout_seconds(timeout, self._calls.timeout_seconds)
+        sent, observation = self._begin(metadata)
+        call: grpc.aio.UnaryStreamCall[Any, Any] = self._inner(request, timeout=timeout, metadata=sent, **options)
+        _end_with(call, observation)
         return call
 
 
@@ -98,13 +151,12 @@ class OutgoingStreamUnary(_OutgoingMethod, grpc.aio.StreamUnaryMultiCallable[Any
         *options: Any,
         **named_options: Any,
     ) -> grpc.aio.StreamUnaryCall[Any, Any]:
+        timeout = call_timeout_seconds(timeout, self._calls.timeout_seconds)
+        sent, observation = self._begin(metadata)
         call: grpc.aio.StreamUnaryCall[Any, Any] = self._inner(
-            request_iterator,
-            call_timeout_seconds(timeout, self._calls.timeout_seconds),
-            self._calls.metadata(metadata, claimed=self._claimed),
-            *options,
-            **named_options,
+            request_iterator, timeout, sent, *options, **named_options
         )
+        _end_with(call, observation)
         return call
 
 
@@ -117,13 +169,12 @@ class OutgoingStreamStream(_OutgoingMethod, grpc.aio.StreamStreamMultiCallable[A
         *options: Any,
         **named_options: Any,
     ) -> grpc.aio.StreamStreamCall[Any, Any]:
+        timeout = call_timeout_seconds(timeout, self._calls.timeout_seconds)
+        sent, observation = self._begin(metadata)
         call: grpc.aio.StreamStreamCall[Any, Any] = self._inner(
-            request_iterator,
-            call_timeout_seconds(timeout, self._calls.timeout_seconds),
-            self._calls.metadata(metadata, claimed=self._claimed),
-            *options,
-            **named_options,
+            request_iterator, timeout, sent, *options, **named_options
         )
+        _end_with(call, observation)
         return call
 
 

@@ -24,6 +24,7 @@ from services.transport.errors import AddressInUse, AddressInvalid, Failure, why
 from services.transport.health import HealthServicer
 from services.transport.identity import ClaimVerifier
 from services.transport.incoming import ServedCalls
+from services.transport.observing import start_telemetry, stop_telemetry
 from services.transport.settings import TransportSettings
 from services.transport.telemetry import configure_logging
 
@@ -132,10 +133,13 @@ def run_server(open_service: OpenService, *, listen: str, settings: TransportSet
     """
     configure_logging(service_name, buffered=True)
     try:
+        start_telemetry(service_name, settings)
         asyncio.run(_run(open_service, listen, settings))
     except Exception as error:
         logger.critical("server.failed", **why_not_started(error))
         sys.exit(1)
+    finally:
+        stop_telemetry()
 
 
 async def _run(open_service: OpenService, listen: str, settings: TransportSettings) -> None:

@@ -1,4 +1,4 @@
-"""Request ids, W3C trace context, and JSON logs that carry both.
+"""Request ids, W3C trace context, JSON logs that carry both, and what services add to the span of their work.
 
 Logs never hold questions, SQL, rows, prompts or keys. For the same reason a logged exception shows its types and its
 frames but not its messages: a driver's text may quote a row.
@@ -15,12 +15,14 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TextIO
+from typing import Literal, TextIO
+
+from services.transport.observing import Fact, begin, is_observed
 
 REQUEST_ID_KEY = "diglot-request-id"
 TRACEPARENT_KEY = "traceparent"
@@ -30,7 +32,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})(
 _SAMPLED = "01"
 _LOG_DELAY_SECONDS = 0.02
 # Tell in passing where credentials were found; tell of each connection that is lent and given back.
-_TALKATIVE = ("boto3", "botocore", "urllib3", "psycopg.pool")
+_TALKATIVE = ("boto3", "botocore", "urllib3", "psycopg.pool", "httpx", "httpx2")
 
 
 @dataclass(slots=True)  # not frozen: that would triple the cost of making one, and one is made for each call
@@ -41,6 +43,14 @@ class RequestContext:
     trace_id: str
     span_id: str
     flags: str
+    parent_span_id: str = ""
+    """Of the hop before, or of the step around this one; empty where the trace begins."""
+    facts: dict[str, Fact] | None = None
+    """What is told of this span; None while nobody is told."""
+
+    def child(self) -> RequestContext:
+        """The same request in a span below this one."""
+        return RequestContext(self.request_id, self.trace_id, _random_hex(64), self.flags, self.span_id)
 
     @property
     def traceparent(self) -> str:
@@ -75,7 +85,7 @@ def make_request(request_id: str | None, traceparent: str | None) -> RequestCont
     # Version 00 has exactly four parts; only later versions may bring more.
     if match is None or (match.string.startswith("00") and len(match.string) != len("00-") + 32 + 1 + 16 + 1 + 2):
         return RequestContext(request_id, _random_hex(128), _random_hex(64), _SAMPLED)
-    return RequestContext(request_id, match[1], _random_hex(64), match[3])
+    return RequestContext(request_id, match[1], _random_hex(64), match[3], match[2])
 
 
 def enter_request(request: RequestContext) -> None:
@@ -94,6 +104,46 @@ def new_request(request_id: str | None, traceparent: str | None) -> Iterator[Req
     finally:
         # Not reset(token): a generator may be closed in another context than the one it was started in.
         _request.set(before)
+
+
+def annotate(facts: Mapping[str, Fact]) -> None:
+    """Add facts to the span of the work under way, `{"gen_ai.usage.input_tokens": 17}` for one.
+
+    Names are OpenTelemetry's where it has one, else begin with "diglot."; never a question, SQL, row, prompt or key.
+    A name told twice keeps its last value. Costs next to nothing while nobody is told.
+    """
+    request = _request.get()
+    if request is not None and request.facts is not None:
+        request.facts.update(facts)
+
+
+@contextmanager
+def span(
+    name: str, facts: Mapping[str, Fact] | None = None, *, kind: Literal["internal", "client"] = "internal"
+) -> Iterator[None]:
+    """Tell a step of the current request as a span of its own, as in `with span("chat gpt-4o-mini", kind="client"):`.
+
+    `client` is for steps that another system does: a model, an index. What is annotated and logged inside belongs to
+    the step, and calls made inside are its children. An error that leaves it is told by its kind alone. Only the body
+    runs while nobody is told, or outside a request.
+    """
+    parent = _request.get()
+    if parent is None or not is_observed():
+        yield
+        return
+    inner = parent.child()
+    observation = begin(kind, name, inner, dict(facts or {}))
+    _request.set(inner)
+    failed: str | None = None
+    try:
+        yield
+    except BaseException as error:
+        failed = None if isinstance(error, GeneratorExit) else type(error).__qualname__
+        raise
+    finally:
+        _request.set(parent)
+        if observation is not None:
+            observation.end(failed)
 
 
 _REQUEST_FIELD = "diglot_request"
