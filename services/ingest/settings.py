@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.transport.addresses import ListenAddress, PostgresUrl, Target
+from services.transport.addresses import ListenAddress, StoreUrl, Target
 from services.transport.settings import TransportSettings
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -44,7 +44,10 @@ class IngestSettings(BaseSettings):
     transport: TransportSettings = Field(default_factory=TransportSettings)
     listen: ListenAddress = "127.0.0.1:50053"
     rag_target: Target = Field(default=..., description="Where the rag service listens.")
-    store_url: PostgresUrl = Field(validation_alias="DIGLOT_STORE_URL")
+    store_url: StoreUrl = Field(validation_alias="DIGLOT_STORE_URL")
+    job_retention_days: int = Field(
+        default=90, ge=1, le=3650, description="How long DynamoDB keeps a job after its end; PostgreSQL keeps all."
+    )
     data_dir: Path = Field(
         default=Path(".diglot"),
         validation_alias="DIGLOT_DATA_DIR",

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,13 @@ from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_t
 from services.ingest.adapters.parsing.formats import PARSING_VERSION
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.adapters.polled_queue import PolledQueue
-from services.ingest.adapters.postgres_documents import PostgresDocuments
-from services.ingest.adapters.postgres_jobs import PostgresJobs
 from services.ingest.adapters.rag_client import RagChunkIndexer
 from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
 from services.ingest.chunking import Chunker
 from services.ingest.consuming import Consuming
 from services.ingest.deleting import Deleting
 from services.ingest.ingesting import Ingesting
-from services.ingest.ports import FileStore
+from services.ingest.ports import DocumentRegistry, FileStore, JobStore
 from services.ingest.reading import Reading
 from services.ingest.service import FAILURES, IngestServicer
 from services.ingest.service_events import IngestEvents
@@ -29,7 +28,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.stopping import stopped
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
-from services.storage.postgres import open_store
+from services.transport.addresses import table_prefix_of
 from services.transport.aws_clients import make_aws_client
 from services.transport.channels import open_channel
 from services.transport.deadlines import call_timeout_seconds
@@ -50,16 +49,8 @@ _S3_READ_TIMEOUT_SECONDS = 30  # for one read of the socket, not for a file
 async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefinition]:
     """Everything the service needs, opened in order and closed in reverse; work that is under way is given back."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            open_store(
-                settings.store_url.get_secret_value(),
-                schema="ingest",
-                migrations=MIGRATIONS,
-                max_connections=_MAX_CONNECTIONS,
-            )
-        )
+        jobs, registry = await stack.enter_async_context(_open_stores(settings))
         rag = await stack.enter_async_context(open_channel(settings.rag_target, settings.transport))
-        jobs, registry = PostgresJobs(pool), PostgresDocuments(pool)
         files = stack.enter_context(_open_files(settings))
         queue = stack.enter_context(_open_queue(settings))
         indexer = RagChunkIndexer(
@@ -135,6 +126,27 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             checks={"": is_serving, "job_store": jobs.is_reachable, "file_store": files.is_reachable},
             take_event=events.take,
         )
+
+
+@asynccontextmanager
+async def _open_stores(settings: IngestSettings) -> AsyncIterator[tuple[JobStore, DocumentRegistry]]:
+    store_url = settings.store_url.get_secret_value()
+    match table_prefix_of(store_url):
+        case None:
+            from services.ingest.adapters.postgres_documents import PostgresDocuments
+            from services.ingest.adapters.postgres_jobs import PostgresJobs
+            from services.storage.postgres import open_store
+
+            opening = open_store(store_url, schema="ingest", migrations=MIGRATIONS, max_connections=_MAX_CONNECTIONS)
+            async with opening as pool:
+                yield PostgresJobs(pool), PostgresDocuments(pool)
+        case prefix:
+            from services.ingest.adapters.dynamodb_stores import open_dynamodb_stores
+
+            async with open_dynamodb_stores(
+                prefix, jobs_kept_for=timedelta(days=settings.job_retention_days)
+            ) as stores:
+                yield stores
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
-from services.transport.addresses import ListenAddress, PostgresUrl, Target
+from services.transport.addresses import ListenAddress, PostgresUrl, StoreUrl, Target
 from services.transport.settings import TransportSettings
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -27,7 +27,13 @@ class SqlSettings(BaseSettings):
     database_url: PostgresUrl = Field(
         validation_alias="DATABASE_URL", examples=["postgresql://reader:password@host:5432/shop"]
     )
-    store_url: PostgresUrl = Field(validation_alias="DIGLOT_STORE_URL")
+    store_url: StoreUrl = Field(validation_alias="DIGLOT_STORE_URL")
+    query_retention_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="How long DynamoDB keeps a query and its audit log after its expiry; PostgreSQL keeps all.",
+    )
 
     auto_approve: AutoApprovePolicy = Field(
         default=AutoApprovePolicy.NEVER,

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,6 @@ from typing import TYPE_CHECKING
 from protos.sql.v1.sql_service_pb2_grpc import add_SqlServiceServicer_to_server
 from services.sql.adapters.postgres_identity import database_key, names_one_database, place_of, powers_of_role
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
-from services.sql.adapters.postgres_queries import PostgresQueryStore, StorePool
-from services.sql.adapters.postgres_schemas import PostgresSchemaStore
 from services.sql.adapters.postgres_target import Pool, PostgresTarget, RunLimits, open_target_pool
 from services.sql.answering import Answering
 from services.sql.approvals import Approvals
@@ -23,16 +22,17 @@ from services.sql.generating import Generating
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
-from services.sql.ports import ExampleStore, SqlGenerator
+from services.sql.ports import ExampleStore, QueryStore, SchemaStore, SqlGenerator
 from services.sql.query_guard import QueryGuard
 from services.sql.service import FAILURES, SqlServicer
 from services.sql.settings import SqlSettings
 from services.sql.statistics import Statistics
-from services.storage.postgres import open_store
+from services.transport.addresses import table_prefix_of
 from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
 
 if TYPE_CHECKING:
+    from services.sql.adapters.postgres_queries import StorePool
     from services.sql.adapters.vanna_model import VannaModel
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,16 @@ _STRUCTURE_SECONDS = 15.0
 _RUN_LEASE_MARGIN_SECONDS = 60.0
 
 
+@dataclass(frozen=True)
+class _Stores:
+    """What the service keeps for itself. `pool` leads to the database it is kept in, None where it is none."""
+
+    kind: str
+    queries: QueryStore
+    schemas: SchemaStore
+    pool: StorePool | None = None
+
+
 @asynccontextmanager
 async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
     """Everything the service needs, opened in order and closed in reverse.
@@ -56,9 +66,9 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
     Raises: ConfigurationRefused: the two addresses lead to one database, or the role is too powerful for production.
     """
     target_url, store_url = settings.database_url.get_secret_value(), settings.store_url.get_secret_value()
-    _refuse_one_database(names_one_database(target_url, store_url))
+    _refuse_one_database(table_prefix_of(store_url) is None and names_one_database(target_url, store_url))
     async with AsyncExitStack() as stack:
-        store_pool = await stack.enter_async_context(open_store(store_url, schema="sql", migrations=MIGRATIONS))
+        stores = await stack.enter_async_context(_open_stores(settings))
         target_pool = await stack.enter_async_context(
             open_target_pool(
                 target_url,
@@ -67,7 +77,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
                 checkout_wait_seconds=settings.checkout_wait_seconds,
             )
         )
-        await _check_target(settings, target_pool, store_pool)
+        await _check_target(settings, target_pool, stores.pool)
 
         limits = run_limits(settings)
         target = PostgresTarget(
@@ -76,8 +86,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             max_concurrent_runs=settings.max_concurrent_runs,
             wait_seconds=settings.checkout_wait_seconds,
         )
-        lease_seconds = settings.statement_seconds + settings.lock_seconds + _RUN_LEASE_MARGIN_SECONDS
-        store = PostgresQueryStore(store_pool, run_lease=timedelta(seconds=lease_seconds))
+        store = stores.queries
         reader = PostgresSchemaReader(
             target_pool,
             ReadLimits(
@@ -91,7 +100,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             aclosing(
                 SchemaKnowledge(
                     reader,
-                    PostgresSchemaStore(store_pool),
+                    stores.schemas,
                     database=database_key(target_url),
                     check_seconds=settings.schema_check_seconds,
                     max_age_seconds=settings.schema_max_age_seconds,
@@ -121,7 +130,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             generating=generating,
             answering=answering,
             parts={
-                "query_store": "postgresql",
+                "query_store": stores.kind,
                 "model": settings.model if settings.chosen_generator == "vanna" else "off",
                 "examples": "off" if examples is None else examples.kind,
             },
@@ -221,6 +230,28 @@ def _load_model(settings: SqlSettings) -> VannaModel:
     return VannaModel(client, model=settings.model, max_prompt_tokens=PROMPT_TOKENS)
 
 
+@asynccontextmanager
+async def _open_stores(settings: SqlSettings) -> AsyncIterator[_Stores]:
+    store_url = settings.store_url.get_secret_value()
+    lease_seconds = settings.statement_seconds + settings.lock_seconds + _RUN_LEASE_MARGIN_SECONDS
+    run_lease = timedelta(seconds=lease_seconds)
+    match table_prefix_of(store_url):
+        case None:
+            from services.sql.adapters.postgres_queries import PostgresQueryStore
+            from services.sql.adapters.postgres_schemas import PostgresSchemaStore
+            from services.storage.postgres import open_store
+
+            async with open_store(store_url, schema="sql", migrations=MIGRATIONS) as pool:
+                queries = PostgresQueryStore(pool, run_lease=run_lease)
+                yield _Stores("postgresql", queries, PostgresSchemaStore(pool), pool)
+        case prefix:
+            from services.sql.adapters.dynamodb_stores import open_dynamodb_stores
+
+            kept_for = timedelta(days=settings.query_retention_days)
+            async with open_dynamodb_stores(prefix, run_lease=run_lease, queries_kept_for=kept_for) as stores:
+                yield _Stores("dynamodb", *stores)
+
+
 def run_limits(settings: SqlSettings) -> RunLimits:
     """What one run may take, by the settings."""
     return RunLimits(
@@ -233,13 +264,13 @@ def run_limits(settings: SqlSettings) -> RunLimits:
     )
 
 
-async def _check_target(settings: SqlSettings, target_pool: Pool, store_pool: StorePool) -> None:
+async def _check_target(settings: SqlSettings, target_pool: Pool, store_pool: StorePool | None) -> None:
     """Look at where the two addresses really lead, and at what the role could do. A database that is down is let be."""
     place = await place_of(target_pool)
     if place is None:
         logger.warning("target.unreachable_at_start")
         return
-    _refuse_one_database(place == await place_of(store_pool))
+    _refuse_one_database(store_pool is not None and place == await place_of(store_pool))
     powers = await powers_of_role(target_pool)
     if powers:
         logger.warning("target.role_may_write", extra={"powers": powers})
