@@ -26,7 +26,6 @@ _MAX_ATTEMPTS = 3
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 1.0
 _CONNECT_SECONDS = 3.0
-_IDLE_SECONDS = 60.0  # between two bytes of a reply; the end of the whole call comes first as a rule
 # How long it is believed that the provider is there, and that it is not.
 _TRUST_SECONDS, _DOUBT_SECONDS, _CHECK_SECONDS = 30.0, 5.0, 2.0
 _FAILS_FOR_NOW = (408, 409, 429)
@@ -40,7 +39,8 @@ class OpenAiClient:
     """Calls with a time limit, a few quick tries, and errors in rag's words."""
 
     def __init__(self, *, api_key: str, base_url: str) -> None:
-        timeout = openai.Timeout(_IDLE_SECONDS, connect=_CONNECT_SECONDS)
+        # Only connecting has a limit of its own: every call ends at a time.
+        timeout = openai.Timeout(None, connect=_CONNECT_SECONDS)
         self._sdk = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout)
         self._reachable = False
         self._believed_until = float("-inf")

@@ -1,5 +1,7 @@
 """Settings of rag: read from the environment, refused by name."""
 
+import os
+
 import pytest
 
 from services.rag.settings import RagSettings
@@ -12,8 +14,9 @@ KEY = "k" * 40
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGLOT_INTERNAL_KEY", KEY)
-    for name in ("DIGLOT_STORE_URL", "RAG_LISTEN", "RAG_MIN_CERTAINTY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("RAG_", "OPENAI_", "PINECONE_")) or name == "DIGLOT_STORE_URL":
+            monkeypatch.delenv(name)
 
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +56,70 @@ def test_a_certainty_outside_its_bounds_is_refused(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(SettingsRefused, match=r"^RAG_MIN_CERTAINTY: "):
         read_settings(RagSettings)
+
+
+def read_with(monkeypatch: pytest.MonkeyPatch, **environment: str) -> RagSettings:
+    monkeypatch.setenv("DIGLOT_STORE_URL", "postgresql://diglot@host/store")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return read_settings(RagSettings)
+
+
+@pytest.mark.parametrize(
+    ("environment", "embedder", "writer"),
+    [
+        ({}, "minilm", "extractive"),
+        ({"OPENAI_API_KEY": ""}, "minilm", "extractive"),
+        ({"OPENAI_API_KEY": "sk-one"}, "openai", "openai"),
+        ({"OPENAI_API_KEY": "sk-one", "RAG_EMBEDDER": "", "RAG_ANSWER_WRITER": " "}, "openai", "openai"),
+        ({"OPENAI_API_KEY": "sk-one", "RAG_EMBEDDER": "minilm"}, "minilm", "openai"),
+        ({"OPENAI_API_KEY": "sk-one", "RAG_ANSWER_WRITER": "extractive"}, "openai", "extractive"),
+    ],
+)
+def test_parts_follow_from_the_keys_unless_they_are_named(
+    environment: dict[str, str], embedder: str, writer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_with(monkeypatch, **environment)
+
+    assert (settings.chosen_embedder, settings.chosen_answer_writer) == (embedder, writer)
+
+
+@pytest.mark.parametrize("part", ["RAG_EMBEDDER", "RAG_ANSWER_WRITER"])
+def test_a_part_that_needs_a_key_is_refused_without_one(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsRefused, match=rf"^OPENAI_API_KEY: .*{part}=openai.*OPENAI_API_KEY=sk-"):
+        read_with(monkeypatch, **{part: "openai"})
+
+
+@pytest.mark.parametrize("key", ["sk one", "sk-\x07", "sk-ключ"])
+def test_a_key_that_no_header_takes_is_refused_and_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsRefused, match=r"^OPENAI_API_KEY: .*OPENAI_API_KEY=sk-\.\.\.") as caught:
+        read_with(monkeypatch, OPENAI_API_KEY=key)
+
+    assert key not in str(caught.value)
+
+
+def test_a_key_stays_out_of_what_is_shown_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_with(monkeypatch, OPENAI_API_KEY=" sk-secret\n")
+
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "sk-secret"
+    assert "sk-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize("address", ["api.openai.com/v1", "ftp://host/v1", "http://", "https://host:port/v1"])
+def test_an_address_of_models_that_is_none_is_refused_with_an_example(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsRefused, match=r"^OPENAI_BASE_URL: .*OPENAI_BASE_URL=https://api\.openai\.com/v1"):
+        read_with(monkeypatch, OPENAI_API_KEY="sk-one", OPENAI_BASE_URL=address)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("RAG_EMBEDDER", "word2vec"), ("RAG_EMBEDDING_DIMENSIONS", "0"), ("RAG_ANSWER_TIMEOUT_SECONDS", "0")],
+)
+def test_malformed_settings_of_models_are_refused_by_name(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsRefused, match=rf"^{variable}: .*{variable}="):
+        read_with(monkeypatch, **{variable: value})
