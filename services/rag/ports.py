@@ -1,6 +1,6 @@
 """What rag needs from the outside, in its own words."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from services.rag.models import (
@@ -22,7 +22,8 @@ class ChunkIndex(Protocol):
 
     An index is opened for one embedding model. The first write records the model; from then on every method that
     stores or compares embeddings raises EmbeddingModelMismatch when it was opened for another one, until the index
-    is empty again. Any method raises ChunkStoreUnavailable when the index cannot be reached.
+    is empty again; an index whose dimension is fixed refuses a model of another one before it is opened. Any method
+    raises ChunkStoreUnavailable when the index cannot be reached.
 
     One `search` serves both legs, because an index reaches both in one round trip; how the legs are fused is not
     its business. An index that cannot find by words leaves `by_words` empty; one that keeps no word counts leaves
@@ -44,7 +45,8 @@ class ChunkIndex(Protocol):
         A chunk without an embedding keeps the one stored under the same fingerprint; where there is none, because
         another call changed or deleted the document meanwhile, nothing is written and `missing` says which. Writes of
         one document are carried out one after the other. An index without transactions stores embeddings before it
-        removes chunks, so that repeating the call completes it.
+        removes chunks, so that repeating the call completes it. Raises ChunkInvalid for a chunk larger than the index
+        keeps.
         """
         ...
 
@@ -99,6 +101,18 @@ class Embedder(Protocol):
 
     async def check(self) -> bool:
         """Whether the model is loaded or can be reached now."""
+        ...
+
+
+class EmbeddingCache(Protocol):
+    """Remembers embeddings for a while. It raises nothing: what it does not have is not known, for whatever reason."""
+
+    async def get_many(self, model: EmbeddingModel, side: str, texts: Sequence[str]) -> list[Embedding | None]:
+        """The embedding of each text on one side of a model, "passage" or "query"; None where it is not known."""
+        ...
+
+    async def set_many(self, model: EmbeddingModel, side: str, embeddings: Mapping[str, Embedding]) -> None:
+        """Remember the embedding of each text."""
         ...
 
 
