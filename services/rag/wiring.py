@@ -29,8 +29,8 @@ SERVICE_NAME = "diglot.rag.v1.RagService"
 async def open_rag(settings: RagSettings) -> AsyncIterator[ServiceDefinition]:
     """Everything the service needs, opened in order and closed in reverse."""
     async with AsyncExitStack() as stack:
-        # First, because it loads its model in the background while the store is opened.
         openai = await stack.enter_async_context(_open_openai(settings))
+        # Before the index, because it loads its model in the background while the store is opened.
         embedder = MeteredEmbedder(await stack.enter_async_context(_open_embedder(settings, openai)))
         index = await stack.enter_async_context(_open_index(settings, embedder.model))
         searching = Searching(index, embedder)
