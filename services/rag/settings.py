@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from services.transport.addresses import ListenAddress, PostgresUrl
+from services.rag.regions import read_region
+from services.storage.cache_settings import CacheSettings
+from services.transport.addresses import ListenAddress, check_postgres_url
+from services.transport.errors import AddressInvalid
 from services.transport.settings import TransportSettings
+
+_STORE_EXAMPLE = "postgresql://diglot:password@host:5432/diglot_store"
 
 
 def _check_key(key: SecretStr) -> SecretStr:
@@ -19,10 +24,16 @@ def _check_key(key: SecretStr) -> SecretStr:
     return SecretStr(value)
 
 
-OpenAiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+def _check_region(environment: str) -> str:
+    if environment:
+        read_region(environment)
+    return environment
 
 
-class RagSettings(BaseSettings):
+ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+
+
+class RagSettings(CacheSettings):
     """Read from RAG_<FIELD NAME>, but for the names that all services share."""
 
     # Values stay out of error texts: the store's address holds a password.
@@ -30,14 +41,52 @@ class RagSettings(BaseSettings):
 
     transport: TransportSettings = Field(default_factory=TransportSettings)
     listen: ListenAddress = "127.0.0.1:50051"
-    store_url: PostgresUrl = Field(validation_alias="DIGLOT_STORE_URL")
+    store_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="DIGLOT_STORE_URL",
+        description="PostgreSQL that keeps the chunks; read with RAG_CHUNK_INDEX=pgvector alone.",
+        examples=[_STORE_EXAMPLE],
+    )
     max_store_connections: int = Field(default=4, ge=1, le=100, description="Most connections to the store at a time.")
     store_wait_seconds: float = Field(
         default=2, gt=0, le=60, description="How long a call waits for a connection to the store before it fails."
     )
-    chunk_index: Literal["pgvector"] = Field(default="pgvector", description="Where chunks are kept and searched.")
+    chunk_index: Literal["pgvector", "pinecone"] | None = Field(
+        default=None,
+        description="What keeps and searches chunks; unset: pinecone where there is a PINECONE_API_KEY, else pgvector.",
+        examples=["pinecone"],
+    )
+    pinecone_api_key: ApiKey | None = Field(
+        default=None, validation_alias="PINECONE_API_KEY", description="Key of the index.", examples=["pcsk_..."]
+    )
+    pinecone_index_name: str = Field(
+        default="rag-documents",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,43}[a-z0-9])?$",
+        validation_alias="PINECONE_INDEX_NAME",
+        description="Index that keeps the chunks, of every tenant in a namespace of its own.",
+    )
+    pinecone_environment: Annotated[str, AfterValidator(_check_region)] = Field(
+        default="",
+        validation_alias="PINECONE_ENVIRONMENT",
+        description="Region in which a missing index is made; unset: a missing index ends the start.",
+        examples=["us-east-1"],
+    )
+    pinecone_metric: Literal["cosine", "dotproduct"] = Field(
+        default="cosine",
+        validation_alias="PINECONE_METRIC",
+        description="Metric of an index that is made. With dotproduct chunks are found by their words too.",
+    )
+    pinecone_host: str = Field(
+        default="https://api.pinecone.io",
+        pattern=r"^https?://[^\s/]+",
+        validation_alias="PINECONE_CONTROLLER_HOST",
+        description="Where indexes are asked for.",
+    )
+    pinecone_wait_seconds: float = Field(
+        default=10, gt=0, le=60, description="How long one request to Pinecone may take, its retries included."
+    )
 
-    openai_api_key: OpenAiKey | None = Field(
+    openai_api_key: ApiKey | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="Key of the models' API.", examples=["sk-..."]
     )
     openai_base_url: HttpUrl | None = Field(
@@ -78,11 +127,41 @@ class RagSettings(BaseSettings):
         description="How sure the extractive writer must be of a sentence to answer at all.",
     )
 
-    @field_validator("openai_api_key", "openai_base_url", "embedder", "answer_writer", mode="before")
+    @field_validator(
+        "openai_api_key",
+        "openai_base_url",
+        "embedder",
+        "answer_writer",
+        "chunk_index",
+        "pinecone_api_key",
+        "store_url",
+        mode="before",
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         # A compose file or a template hands on a variable that nobody set as an empty one.
         return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("pinecone_index_name", "pinecone_environment", "pinecone_metric", "pinecone_host", mode="before")
+    @classmethod
+    def _blank_is_default(cls, value: object, info: ValidationInfo) -> object:
+        given = value.strip() if isinstance(value, str) else value
+        return cls.model_fields[info.field_name or ""].default if given == "" else given
+
+    @model_validator(mode="after")
+    def _index_can_be_opened(self) -> RagSettings:
+        if self.chosen_chunk_index == "pinecone":
+            if self.pinecone_api_key is None:
+                raise ValueError(
+                    "PINECONE_API_KEY: is not set, but RAG_CHUNK_INDEX=pinecone needs it, for example "
+                    "PINECONE_API_KEY=pcsk_..."
+                )
+            return self
+        try:
+            check_postgres_url(self.store_url or SecretStr(""))
+        except AddressInvalid as error:
+            raise ValueError(f"DIGLOT_STORE_URL: {error} (for example DIGLOT_STORE_URL={_STORE_EXAMPLE})") from None
+        return self
 
     @model_validator(mode="after")
     def _models_have_a_key(self) -> RagSettings:
@@ -94,6 +173,11 @@ class RagSettings(BaseSettings):
                 f"OPENAI_API_KEY: is not set, but {wanting[0]} needs it, for example OPENAI_API_KEY=sk-..."
             )
         return self
+
+    @property
+    def chosen_chunk_index(self) -> Literal["pgvector", "pinecone"]:
+        """Where chunks are kept and searched."""
+        return self.chunk_index or ("pinecone" if self.pinecone_api_key is not None else "pgvector")
 
     @property
     def chosen_embedder(self) -> Literal["minilm", "openai"]:

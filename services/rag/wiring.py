@@ -10,6 +10,7 @@ from protos.rag.v1.rag_service_pb2_grpc import add_RagServiceServicer_to_server
 from services.rag.answering import Answering
 from services.rag.assessing import Assessing
 from services.rag.embedding import MeteredEmbedder, TextEmbedding
+from services.rag.embedding_cache import CachedEmbedder
 from services.rag.indexing import Indexing
 from services.rag.models import EmbeddingModel
 from services.rag.ports import AnswerWriter, ChunkIndex, Embedder
@@ -31,7 +32,8 @@ async def open_rag(settings: RagSettings) -> AsyncIterator[ServiceDefinition]:
     async with AsyncExitStack() as stack:
         openai = await stack.enter_async_context(_open_openai(settings))
         # Before the index, because it loads its model in the background while the store is opened.
-        embedder = MeteredEmbedder(await stack.enter_async_context(_open_embedder(settings, openai)))
+        metered = MeteredEmbedder(await stack.enter_async_context(_open_embedder(settings, openai)))
+        embedder = await stack.enter_async_context(_open_embedding_cache(settings, metered))
         index = await stack.enter_async_context(_open_index(settings, embedder.model))
         searching = Searching(index, embedder)
         answering = Answering(searching, _writer(settings, embedder, openai))
@@ -41,7 +43,7 @@ async def open_rag(settings: RagSettings) -> AsyncIterator[ServiceDefinition]:
             answering=answering,
             assessing=Assessing(searching, embedder),
             text_embedding=TextEmbedding(embedder),
-            counting=Counting(index, embedder, answering),
+            counting=Counting(index, metered, answering),
         )
 
         async def is_serving() -> bool:
@@ -97,20 +99,49 @@ async def _open_embedder(settings: RagSettings, openai: OpenAiClient | None) -> 
 
 
 @asynccontextmanager
+async def _open_embedding_cache(settings: RagSettings, embedder: Embedder) -> AsyncIterator[Embedder]:
+    """The embedder behind a cache of what it has embedded, unless there is to be none."""
+    if not settings.cache_ttl_embeddings_seconds:
+        yield embedder
+        return
+    from services.rag.adapters.cached_embeddings import CachedEmbeddings
+    from services.storage.open_cache import open_cache
+
+    async with open_cache(settings) as cache:
+        embeddings = CachedEmbeddings(cache, ttl_seconds=settings.cache_ttl_embeddings_seconds)
+        yield CachedEmbedder(embedder, embeddings)
+
+
+@asynccontextmanager
 async def _open_index(settings: RagSettings, model: EmbeddingModel) -> AsyncIterator[ChunkIndex]:
-    match settings.chunk_index:
+    match settings.chosen_chunk_index:
         case "pgvector":
             from services.rag.adapters.pgvector_index import MIGRATIONS, SCHEMA, PgvectorIndex
             from services.storage.postgres import open_store
 
+            assert settings.store_url is not None
             async with open_store(
-                settings.store_url.get_secret_value(),
+                settings.store_url.get_secret_value().strip(),
                 schema=SCHEMA,
                 migrations=MIGRATIONS,
                 max_connections=settings.max_store_connections,
                 checkout_wait_seconds=settings.store_wait_seconds,
             ) as pool:
                 yield PgvectorIndex(pool, model)
+        case "pinecone":
+            from services.rag.adapters.pinecone_opening import open_pinecone_index
+
+            assert settings.pinecone_api_key is not None
+            async with open_pinecone_index(
+                model,
+                api_key=settings.pinecone_api_key.get_secret_value(),
+                name=settings.pinecone_index_name,
+                host=settings.pinecone_host,
+                environment=settings.pinecone_environment,
+                metric=settings.pinecone_metric,
+                wait_seconds=settings.pinecone_wait_seconds,
+            ) as index:
+                yield index
 
 
 def _writer(settings: RagSettings, embedder: Embedder, openai: OpenAiClient | None) -> AnswerWriter:

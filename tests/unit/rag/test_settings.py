@@ -26,6 +26,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
     settings = RagSettings()
 
+    assert settings.store_url is not None
     assert settings.store_url.get_secret_value() == "postgresql://diglot@host/store"
     assert (settings.listen, settings.min_certainty) == ("unix:/tmp/rag.sock", 0.7)
 
