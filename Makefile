@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GROUPS := gateway router rag sql ingest docling local local-model dev deploy policy images compose
+GROUPS := gateway router rag sql ingest docling local local-model dev deploy policy images aws-stand-in compose
 PROTOS := $(sort $(wildcard protos/*/v1/*.proto)) tests/echo/echo_service.proto
 # The second path is where the googleapis package keeps google/api/*.proto.
 PROTO_PATHS = -I . -I $$($(BIN)/python -c 'import pathlib, google.api; print(pathlib.Path(google.api.__path__[0]).parents[1])')
 
-.PHONY: help run setup test unit contract integration e2e eval bench costs lint lint-deploy types check protos protos-check lock clean
+.PHONY: help run setup test test-docling unit contract integration e2e eval bench costs lint lint-deploy types check protos protos-check lock clean base-image images cluster-images up down test-e2e test-deploy
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,15 @@ test: setup ## unit, contract, integration and end-to-end tests
 
 unit contract integration e2e: setup ## one tier of tests
 	$(BIN)/python -m pytest tests/$@
+
+test-docling: setup .venv-docling/.installed ## docling as a parser, in an environment of its own
+	DIGLOT_TEST_DOCLING_SITE="$$(.venv-docling/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		$(BIN)/python -m pytest tests/integration/ingest/test_docling.py
+
+.venv-docling/.installed: requirements/docling.txt $(VENV)/.installed-dev
+	@test -x .venv-docling/bin/python || $(PYTHON) -m venv .venv-docling
+	$(BIN)/uv pip install --quiet --python .venv-docling/bin/python --require-hashes --no-deps -r requirements/docling.txt
+	@touch $@
 
 eval: setup ## quality on evaluation data
 	$(BIN)/python -m pytest tests/quality
@@ -68,6 +77,53 @@ lint-deploy: .venv-deploy/.installed .venv-policy/.installed ## templates, image
 		SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .venv-deploy/bin/sam validate --lint --template $$template || exit 1; done
 	.venv-policy/bin/checkov --quiet --compact --config-file .checkov.yaml
 	$(if $(DOCKERFILES),.venv-deploy/bin/hadolint $(DOCKERFILES))
+
+# Images, and the cluster of them on this machine. LOCAL=1, where no registry can be reached: the base image is made here,
+# and so are stand-ins for the images of PostgreSQL and Redis.
+DOCKER ?= docker
+LOCAL ?=
+LOCAL_BASE := diglot-local-base:bookworm
+BASE_IMAGE ?= $(if $(LOCAL),$(LOCAL_BASE),public.ecr.aws/lambda/python:3.12)
+SERVICES := gateway router rag sql ingest
+BUILD = DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --build-arg BASE_IMAGE=$(BASE_IMAGE)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+COMPOSE_VENV := .venv-compose
+CLUSTER = COMPOSE=$(COMPOSE_VENV)/bin/docker-compose $(if $(LOCAL),DIGLOT_POSTGRES_IMAGE=diglot-compose-postgres \
+	DIGLOT_REDIS_IMAGE=diglot-compose-redis) $(PYTHON) -m deploy.compose
+
+$(COMPOSE_VENV)/.installed: requirements/compose.txt
+	@test -x $(COMPOSE_VENV)/bin/python || $(PYTHON) -m venv $(COMPOSE_VENV)
+	$(COMPOSE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/compose.txt
+	@touch $@
+
+base-image:
+	@$(DOCKER) info > /dev/null 2>&1 || { echo "no docker engine answers; start one, or name another command with DOCKER=..."; exit 1; }
+	$(if $(LOCAL),@$(DOCKER) image inspect $(LOCAL_BASE) > /dev/null 2>&1 || DOCKER=$(DOCKER) deploy/images/make_local_base.sh $(LOCAL_BASE))
+
+# DOCLING=1: ingest with docling; see deploy/images/README.md.
+images: base-image ## an image for each service; LOCAL=1 where no registry can be reached
+	for service in $(SERVICES); do $(BUILD) --file deploy/images/Dockerfile --build-arg SERVICE=$$service \
+		--build-arg DOCLING=$(or $(DOCLING),0) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse --short HEAD 2> /dev/null || echo unknown) --tag diglot-$$service . || exit 1; done
+
+cluster-images: images
+	for part in aws setup $(if $(LOCAL),postgres redis); do $(BUILD) --file deploy/compose/Dockerfile.$$part \
+		--tag diglot-compose-$$part . || exit 1; done
+
+up: cluster-images $(COMPOSE_VENV)/.installed ## everything in containers on this machine, and a first question to ask
+	@$(CLUSTER) up
+
+down: $(COMPOSE_VENV)/.installed ## stop them; VOLUMES=1 deletes what they stored, too
+	@$(CLUSTER) down $(if $(VOLUMES),--volumes)
+
+test-e2e: setup ## the REST suite against a running system: DIGLOT_URL, or what `make up` started
+	DIGLOT_URL=$(or $(DIGLOT_URL),http://127.0.0.1:8000) $(BIN)/python -m pytest \
+		tests/e2e/test_bad_input.py tests/e2e/test_documents.py tests/e2e/test_routing.py tests/e2e/test_sql.py
+
+test-deploy: setup cluster-images $(COMPOSE_VENV)/.installed ## run the images as functions and as a cluster, and kill its parts
+	DIGLOT_TEST_DEPLOY=1 DOCKER=$(DOCKER) BASE_IMAGE=$(BASE_IMAGE) COMPOSE=$(COMPOSE_VENV)/bin/docker-compose \
+		$(if $(LOCAL),DIGLOT_POSTGRES_IMAGE=diglot-compose-postgres DIGLOT_REDIS_IMAGE=diglot-compose-redis) \
+		$(BIN)/python -m pytest tests/deploy
 
 types: setup ## mypy, strict
 	$(BIN)/mypy

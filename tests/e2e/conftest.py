@@ -1,5 +1,10 @@
-"""One running system for all tests that do not harm it."""
+"""One running system for all tests that do not harm it: of this machine, or with DIGLOT_URL one that runs elsewhere.
 
+A system elsewhere holds the sample shop and the sample documents, lets queries on the shop run at once, and knows
+nobody's key.
+"""
+
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +16,9 @@ from tests.e2e.running_system import RunningSystem
 
 @pytest.fixture(scope="session")
 def system(make_folder: Callable[[], Path]) -> Iterator[RunningSystem]:
-    """The system with its sample data."""
+    """The system with its sample data, as processes of this machine."""
+    if _url():
+        pytest.skip("looks into the processes of a system, and DIGLOT_URL names one elsewhere")
     system = RunningSystem(make_folder() / "data")
     try:
         system.start()
@@ -20,7 +27,21 @@ def system(make_folder: Callable[[], Path]) -> Iterator[RunningSystem]:
         system.close()
 
 
+@pytest.fixture(scope="session")
+def _elsewhere() -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=_url(), timeout=90, trust_env=False) as client:
+        yield client
+
+
 @pytest.fixture
-def client(system: RunningSystem) -> httpx.Client:
+def client(request: pytest.FixtureRequest) -> httpx.Client:
     """A client of its REST API."""
+    if _url():
+        elsewhere: httpx.Client = request.getfixturevalue("_elsewhere")
+        return elsewhere
+    system: RunningSystem = request.getfixturevalue("system")
     return system.client
+
+
+def _url() -> str:
+    return os.environ.get("DIGLOT_URL", "").rstrip("/")
