@@ -85,12 +85,18 @@ def check_store_url(url: SecretStr) -> SecretStr:
             if not address:
                 raise
             raise AddressInvalid(f"is neither a PostgreSQL address nor {DYNAMODB_PREFIX}TABLE_PREFIX") from None
-    if not _TABLE_PREFIX.fullmatch(address.removeprefix(DYNAMODB_PREFIX)):
-        raise AddressInvalid(
-            f"must be {DYNAMODB_PREFIX} and a table prefix of 3 to 200 letters, digits, dots, hyphens and underscores,"
-            f" for example {DYNAMODB_PREFIX}diglot"
-        )
+    check_table_prefix(address.removeprefix(DYNAMODB_PREFIX))
     return SecretStr(address)
+
+
+def check_table_prefix(prefix: str) -> str:
+    """What the names of a store's tables begin with, itself. Raises AddressInvalid when no table can be named so."""
+    if not _TABLE_PREFIX.fullmatch(prefix):
+        raise AddressInvalid(
+            "a table prefix has 3 to 200 letters, digits, dots, hyphens and underscores, for example diglot as in"
+            f" DIGLOT_STORE_URL={DYNAMODB_PREFIX}diglot"
+        )
+    return prefix
 
 
 def table_prefix_of(store_url: str) -> str | None:
