@@ -63,10 +63,14 @@ FAILURES: Mapping[type[Exception], Failure] = {
 class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     """ingest.v1.IngestService."""
 
-    def __init__(self, *, ingesting: Ingesting, reading: Reading, storage_backend: str) -> None:
+    def __init__(
+        self, *, ingesting: Ingesting, reading: Reading, storage_backend: str, parts: Mapping[str, str]
+    ) -> None:
+        """`parts` is what settings chose, by name."""
         self._ingesting = ingesting
         self._reading = reading
         self._storage_backend = storage_backend
+        self._parts = parts
 
     async def IngestDocument(
         self, request: ingest_service_pb2.IngestDocumentRequest, context: object
@@ -129,6 +133,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             total_size_bytes=stats.documents.total_size_bytes,
             jobs_by_state={state.value: count for state, count in stats.jobs_by_state.items()},
             storage_backend=self._storage_backend,
+            parts=self._parts,
             parsed_file_count=stats.parsed_file_count,
             served_extensions=sorted(f".{extension}" for extension in CONTENT_TYPES),
             max_file_bytes=self._ingesting.max_file_bytes,

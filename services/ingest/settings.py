@@ -82,6 +82,25 @@ class IngestSettings(BaseSettings):
     )
     max_parallel_parsings: int = Field(default=2, ge=1, le=32, description="Most parsing processes at a time.")
 
+    use_docling: Literal["true", "false", "auto"] | None = Field(
+        default=None,
+        validation_alias="USE_DOCLING",
+        description="Whether docling reads: what it can, nothing, or (unset too) PDFs that hold no text of their own.",
+        examples=["auto"],
+    )
+    use_dockling: Literal["true", "false", "auto"] | None = Field(
+        default=None,
+        validation_alias="USE_DOCKLING",
+        description="The same under the name that earlier guides gave it.",
+        examples=["auto"],
+    )
+    docling_artifacts_path: Path | None = Field(
+        default=None,
+        validation_alias="DOCLING_ARTIFACTS_PATH",
+        description="Folder of docling's layout models; without them it reads no PDF.",
+        examples=["/opt/docling"],
+    )
+
     lease_seconds: float = Field(
         default=20, ge=0.3, le=600, description="How long a job stays its worker's without a sign of life."
     )
@@ -124,6 +143,21 @@ class IngestSettings(BaseSettings):
         # Templates pass on what is not set as nothing.
         return cls.model_fields[info.field_name].default if value == "" and info.field_name else value
 
+    @field_validator("use_docling", "use_dockling", mode="before")
+    @classmethod
+    def _as_a_switch(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return {"": None, "1": "true", "0": "false"}.get(value.strip().lower(), value.strip().lower())
+
+    @model_validator(mode="after")
+    def _says_one_thing_about_docling(self) -> Self:
+        if None not in (self.use_docling, self.use_dockling) and self.use_docling != self.use_dockling:
+            raise ValueError(
+                "USE_DOCLING and USE_DOCKLING say different things: set one of them, as in USE_DOCLING=auto"
+            )
+        return self
+
     @model_validator(mode="after")
     def _names_a_bucket(self) -> Self:
         if self.storage_backend == "s3" and self.s3_cache_bucket is None:
@@ -132,3 +166,8 @@ class IngestSettings(BaseSettings):
                 f" (for example S3_CACHE_BUCKET={_BUCKET_EXAMPLE})"
             )
         return self
+
+    @property
+    def docling(self) -> Literal["true", "false", "auto"]:
+        """Whether docling reads, under whichever name it was set."""
+        return self.use_docling or self.use_dockling or "auto"

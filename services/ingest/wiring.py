@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
+from services.ingest.adapters.docling_use import docling_use
 from services.ingest.adapters.parsing.formats import PARSING_VERSION
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.adapters.polled_queue import PolledQueue
@@ -57,6 +58,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             rag, batch_chunks=settings.index_batch_chunks, timeout_seconds=settings.index_timeout_seconds
         )
         deleting = Deleting(jobs=jobs, registry=registry, files=files, indexer=indexer, act_for=act_for)
+        docling = docling_use(settings.docling, settings.docling_artifacts_path)
         runner = JobRunner(
             jobs=jobs,
             registry=registry,
@@ -65,6 +67,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
                 timeout_seconds=settings.parsing_timeout_seconds,
                 memory_bytes=settings.parsing_memory_bytes,
                 max_parallel=settings.max_parallel_parsings,
+                docling=docling,
             ),
             chunker=Chunker(
                 WordPieceTokens(), max_tokens=settings.chunk_tokens, overlap_tokens=settings.chunk_overlap_tokens
@@ -72,7 +75,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             indexer=indexer,
             deleting=deleting,
             act_for=act_for,
-            parsing_fingerprint=f"parsing-{PARSING_VERSION}",
+            parsing_fingerprint=f"parsing-{PARSING_VERSION}{f'-docling-{docling.when}' if docling else ''}",
             lease_seconds=settings.lease_seconds,
             first_pause_seconds=settings.retry_pause_seconds,
         )
@@ -109,10 +112,16 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
         events = IngestEvents(
             workers=workers, deleting=deleting, consuming=consuming, read_message=queue.message if queue else None
         )
+        in_postgresql = table_prefix_of(settings.store_url.get_secret_value()) is None
         servicer = IngestServicer(
             ingesting=ingesting,
             reading=Reading(jobs=jobs, registry=registry, counter=runner),
             storage_backend=files.kind,
+            parts={
+                "job_store": "postgresql" if in_postgresql else "dynamodb",
+                "queue": "off" if queue is None else "sqs",
+                "docling": "off" if docling is None else docling.when,
+            },
         )
 
         async def is_serving() -> bool:

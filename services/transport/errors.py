@@ -93,6 +93,8 @@ class NoCaller(TransportError):
 class SettingsRefused(TransportError):
     """Variables of the environment are missing or malformed; the text names each with an example."""
 
+    for_operators = True
+
 
 class AddressInvalid(TransportError, ValueError):
     """A target or listen address is malformed; the text shows a right one."""

@@ -1,4 +1,4 @@
-"""The child process that parses one file: `python -m services.ingest.adapters.parsing_child EXTENSION MEMORY CPU`.
+"""The child process that parses one file: `… services.ingest.adapters.parsing_child EXTENSION MEMORY CPU [DOCLING …]`.
 
 The file comes on standard input, the outcome goes to standard output as one JSON object. Whatever a damaged or hostile
 file does to a parser, it does here: in a process that knows no secret, writes no file, and has limits of its own on
@@ -13,7 +13,7 @@ import resource
 import sys
 from typing import Any
 
-from services.ingest.adapters.parsing.formats import parse_bytes
+from services.ingest.adapters.parsing.choosing import DoclingUse, parse_by_choice
 from services.ingest.errors import FileBroken, FileWithoutText
 from services.ingest.models import ParsedDocument
 
@@ -23,12 +23,13 @@ _OPEN_FILES = 64
 def main() -> None:
     """Parse what comes in and exit; the outcome says whether it went well."""
     extension, memory_bytes, cpu_seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    docling = DoclingUse.of_arguments(sys.argv[4:])
     limit(memory_bytes=memory_bytes, cpu_seconds=cpu_seconds)
     outcome_file = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not mix with the outcome
     gc.disable()  # the process ends before garbage matters
     data = sys.stdin.buffer.read()
-    outcome_file.write(json.dumps(outcome_of(data, extension)).encode("ascii"))
+    outcome_file.write(json.dumps(outcome_of(data, extension, docling)).encode("ascii"))
     outcome_file.flush()
     os._exit(0)  # tearing down millions of objects one by one helps nobody
 
@@ -48,10 +49,10 @@ def limit(*, memory_bytes: int, cpu_seconds: int) -> None:
             resource.setrlimit(kind, (allowed, allowed))
 
 
-def outcome_of(data: bytes, extension: str) -> dict[str, Any]:
+def outcome_of(data: bytes, extension: str, docling: DoclingUse | None = None) -> dict[str, Any]:
     """The parsed document, or why there is none, as plain data."""
     try:
-        return as_plain_data(parse_bytes(data, extension))
+        return as_plain_data(parse_by_choice(data, extension, docling))
     except FileBroken as error:
         return {"failure": "FILE_BROKEN", "detail": str(error)}
     except FileWithoutText as error:

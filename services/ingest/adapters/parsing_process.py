@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from services.ingest.adapters.parsing.choosing import DoclingUse
 from services.ingest.errors import FileBroken, FileWithoutText, ParsingTimeout
 from services.ingest.models import Block, BlockKind, ParsedDocument
 
@@ -25,9 +26,12 @@ class ParsingProcess:
     or dies in any other way, means FileBroken.
     """
 
-    def __init__(self, *, timeout_seconds: float, memory_bytes: int, max_parallel: int) -> None:
+    def __init__(
+        self, *, timeout_seconds: float, memory_bytes: int, max_parallel: int, docling: DoclingUse | None = None
+    ) -> None:
         self._timeout_seconds = timeout_seconds
         self._memory_bytes = memory_bytes
+        self._docling_arguments = docling.arguments if docling else []
         self._turns = asyncio.Semaphore(max_parallel)
 
     async def parse(self, path: Path, extension: str) -> ParsedDocument:
@@ -45,6 +49,7 @@ class ParsingProcess:
                 extension,
                 str(self._memory_bytes),
                 str(int(self._timeout_seconds) + 1),
+                *self._docling_arguments,
                 stdin=file,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

@@ -47,6 +47,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
             "S3_CACHE_BUCKET: is not set.*for example S3_CACHE_BUCKET=rag-cache-123456789012-us-east-1",
         ),
         ("S3_CACHE_BUCKET", "s3://bucket", "S3_CACHE_BUCKET: is no bucket name.*rag-cache-123456789012-us-east-1"),
+        ("USE_DOCLING", "perhaps", "USE_DOCLING: .*for example USE_DOCLING=auto"),
+        ("USE_DOCKLING", "perhaps", "USE_DOCKLING: .*for example USE_DOCKLING=auto"),
         ("INGEST_QUEUE_URL", "diglot-ingest", "INGEST_QUEUE_URL: is no address of a queue.*for example .*=https://sqs"),
         ("INGEST_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/q.fifo", "INGEST_QUEUE_URL: names a FIFO queue"),
     ],
@@ -79,3 +81,30 @@ def test_a_backend_in_a_bucket_is_taken_with_its_bucket(monkeypatch: pytest.Monk
     settings = read_settings(IngestSettings)
 
     assert (settings.storage_backend, settings.s3_cache_bucket) == ("s3", "rag-cache-123456789012-us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("values", "docling"),
+    [
+        ({}, "auto"),
+        ({"USE_DOCLING": ""}, "auto"),
+        ({"USE_DOCLING": "True"}, "true"),
+        ({"USE_DOCKLING": "0"}, "false"),
+        ({"USE_DOCLING": "auto", "USE_DOCKLING": "auto"}, "auto"),
+    ],
+)
+def test_docling_is_chosen_under_either_name(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], docling: str
+) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+    assert IngestSettings().docling == docling
+
+
+def test_docling_chosen_two_ways_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USE_DOCLING", "true")
+    monkeypatch.setenv("USE_DOCKLING", "false")
+
+    with pytest.raises(SettingsRefused, match=r"USE_DOCLING and USE_DOCKLING differ.*USE_DOCLING=auto"):
+        read_settings(IngestSettings)

@@ -1,0 +1,117 @@
+"""Office and web documents by docling, as pieces of ours. PDFs too, where its layout models lie on this machine.
+
+Importing docling takes more than a second: only a parsing process that needs it does. It never downloads anything.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from services.ingest.adapters.parsing.table_rows import table_lines
+from services.ingest.composing import Piece, compose
+from services.ingest.errors import FileBroken
+from services.ingest.models import BlockKind, ParsedDocument
+
+if TYPE_CHECKING:
+    from docling_core.types.doc import DoclingDocument
+
+_CLOSES = re.compile(r"[.,;:!?)\]”’%]")
+
+WITHOUT_MODELS = frozenset({"docx", "html", "htm", "md"})
+
+
+def parse_with_docling(data: bytes, extension: str, *, models: Path | None = None) -> ParsedDocument:
+    """Read a file of that extension (without its dot); `models` is the folder of docling's own.
+
+    Raises: FileBroken: docling cannot read it. FileWithoutText.
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    converter = _converter(extension, models)
+    from docling.datamodel.base_models import DocumentStream
+
+    try:
+        result = converter.convert(DocumentStream(name=f"file.{extension}", stream=io.BytesIO(data)))
+    except Exception as error:  # docling hands on whatever the library behind a format raises
+        raise FileBroken("docling cannot read the file") from error
+    document: DoclingDocument = result.document
+    return compose(_pieces(document), page_count=len(document.pages) or None)
+
+
+def _converter(extension: str, models: Path | None) -> Any:
+    """A converter of this one format; others are refused, whatever the bytes look like."""
+    from docling.datamodel.base_models import InputFormat
+    from docling.document_converter import DocumentConverter
+
+    formats = {"docx": InputFormat.DOCX, "html": InputFormat.HTML, "htm": InputFormat.HTML, "md": InputFormat.MD}
+    if extension != "pdf":
+        return DocumentConverter(allowed_formats=[formats[extension]])
+    from docling.datamodel.pipeline_options import PdfPipelineOptions
+    from docling.document_converter import PdfFormatOption
+
+    options = PdfPipelineOptions(artifacts_path=models, do_ocr=False)
+    return DocumentConverter(
+        allowed_formats=[InputFormat.PDF], format_options={InputFormat.PDF: PdfFormatOption(pipeline_options=options)}
+    )
+
+
+def _pieces(document: DoclingDocument) -> Iterator[Piece]:
+    """The document in reading order. Stretches of one paragraph that differ in style are one piece."""
+    from docling_core.types.doc import InlineGroup
+
+    run: Piece | None = None
+    run_of: object = None
+    for item, _ in document.iterate_items():
+        parent = item.parent.resolve(document) if item.parent else None
+        inline = parent if isinstance(parent, InlineGroup) else None
+        if run is not None and (inline is None or inline is not run_of):
+            yield run
+            run = None
+        for piece in _read(item):
+            if inline is None:
+                yield piece
+            elif run is None:
+                run, run_of = replace(piece, kind=_kind_of_run(document, inline)), inline
+            else:
+                run = replace(run, text=_joined(run.text, piece.text))
+    if run is not None:
+        yield run
+
+
+def _read(item: Any) -> Iterator[Piece]:
+    from docling_core.types.doc import CodeItem, ListItem, SectionHeaderItem, TableItem, TextItem, TitleItem
+
+    page = item.prov[0].page_no if getattr(item, "prov", None) else None
+    match item:
+        case TitleItem():
+            yield Piece(BlockKind.HEADING, item.text, 1, page)
+        case SectionHeaderItem():
+            # A title is the outermost heading; sections stand under it.
+            yield Piece(BlockKind.HEADING, item.text, item.level + 1, page)
+        case TableItem():
+            grid = [[cell.text for cell in row] for row in item.data.grid]
+            for line in table_lines([row for row in grid if any(map(str.strip, row))]):
+                yield Piece(BlockKind.ROW, line, page=page)
+        case ListItem():
+            yield Piece(BlockKind.ITEM, item.text, page=page)
+        case CodeItem():
+            yield Piece(BlockKind.CODE, item.text, page=page)
+        case TextItem():
+            yield Piece(BlockKind.PARAGRAPH, item.text, page=page)
+
+
+def _kind_of_run(document: DoclingDocument, inline: Any) -> BlockKind:
+    from docling_core.types.doc import ListItem
+
+    holder = inline.parent.resolve(document) if inline.parent else None
+    return BlockKind.ITEM if isinstance(holder, ListItem) else BlockKind.PARAGRAPH
+
+
+def _joined(before: str, after: str) -> str:
+    """docling trims the stretches; no space stands before a mark that closes."""
+    return before + after if _CLOSES.match(after) else f"{before} {after}"
