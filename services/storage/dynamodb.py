@@ -52,11 +52,9 @@ _NO_SUCH_ITEM = Key("-", "-")
 
 _NOT_DONE_YET = frozenset(
     {
-        "InternalServerError",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
-        "ServiceUnavailable",
         "ThrottlingException",
         "TransactionConflictException",
         "TransactionInProgressException",
@@ -225,7 +223,7 @@ class DynamoTable:
                 elif code in _REFUSED:
                     logger.error("store.refused", extra={"table": self.name, "error_code": code})
                     raise self.unavailable() from error
-                elif code not in _NOT_DONE_YET:
+                elif not _may_pass(error):
                     raise
             except BotoCoreError as error:
                 logger.warning("store.unreachable", extra={"table": self.name, "error_kind": type(error).__name__})
@@ -304,7 +302,7 @@ async def _see(client: AwsClient, name: str, prefix: str, *, give_up: float) -> 
                     f"the table {name} has other keys than this service's; set DIGLOT_STORE_URL to a prefix of its own,"
                     " for example DIGLOT_STORE_URL=dynamodb://diglot"
                 ) from None
-            if code not in _NOT_DONE_YET:
+            if not _may_pass(error):
                 raise StorageUnreachable(
                     f"DynamoDB refuses to read the table {name} ({code}); check the credentials and what they allow"
                 ) from None
@@ -335,6 +333,11 @@ def _living(item: Item | None) -> Item | None:
     if item is None or item.get(TTL_ATTRIBUTE, float("inf")) <= epoch_seconds(utc_now()):
         return None
     return item
+
+
+def _may_pass(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or error.response.get("Error", {}).get("Code") in _NOT_DONE_YET
 
 
 def _worth_another_try(error: ClientError) -> bool:
