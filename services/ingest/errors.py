@@ -16,6 +16,7 @@ IngestError
 │       └── ParsingTimeout       parsing took longer than its limit
 ├── NotFound
 │   ├── DocumentNotFound
+│   ├── ImageNotFound
 │   └── JobNotFound
 ├── StorageFull                  the file store has no room
 ├── IndexRefused                 the index does not take the chunks, now or later
@@ -130,6 +131,13 @@ class DocumentNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("there is no such document")
+
+
+class ImageNotFound(NotFound):
+    """The document has no such image, or none were extracted from it yet."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such image")
 
 
 class JobNotFound(NotFound):

@@ -63,6 +63,36 @@ class FileKey:
     document_id: str
 
 
+@dataclass(frozen=True)
+class DocumentImage:
+    """An image that a document shows. `image_id` is the SHA-256 of its bytes, `page` the first one that shows it."""
+
+    image_id: str
+    page: int
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+
+    @property
+    def filename(self) -> str:
+        return f"{self.image_id}.{IMAGE_EXTENSIONS[self.content_type]}"
+
+
+IMAGE_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png"}
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """An image as it is read from a file. Sizes are in pixels, `page` counts from 1."""
+
+    page: int
+    width: int
+    height: int
+    content_type: str
+    content: bytes
+
+
 class DocumentState(enum.StrEnum):
     READY = "READY"
     DELETING = "DELETING"

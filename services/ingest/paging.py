@@ -35,6 +35,25 @@ def cut_page(
     return rows, _write_token(list_name, *key(rows[-1])) if len(found) > page.size else ""
 
 
+def read_offset(list_name: str, page_size: int, page_token: str) -> tuple[int, int]:
+    """Size and beginning of a page of a list that does not change. Raises PageTokenInvalid."""
+    size = min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
+    if not page_token:
+        return size, 0
+    try:
+        name, offset = json.loads(base64.b64decode(page_token + "=" * (-len(page_token) % 4), b"-_", validate=True))
+    except (ValueError, TypeError, RecursionError):
+        raise PageTokenInvalid from None
+    if name != list_name or type(offset) is not int or offset < 0:
+        raise PageTokenInvalid
+    return size, offset
+
+
+def offset_token(list_name: str, offset: int) -> str:
+    """Where such a list goes on."""
+    return base64.urlsafe_b64encode(json.dumps([list_name, offset]).encode()).decode().rstrip("=")
+
+
 def _write_token(list_name: str, time: datetime | None, identifier: str) -> str:
     place = [list_name, time.isoformat() if time is not None else "", identifier]
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")

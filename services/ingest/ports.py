@@ -1,6 +1,6 @@
 """What ingesting needs from the world, said in its own words."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -8,8 +8,10 @@ from typing import Protocol
 from services.ingest.models import (
     Chunk,
     Document,
+    DocumentImage,
     DocumentTotals,
     FileKey,
+    FoundImage,
     Job,
     JobMessage,
     JobState,
@@ -41,7 +43,7 @@ class FileStore(Protocol):
         ...
 
     async def save_record(self, key: FileKey, name: str, data: bytes) -> None:
-        """Store a small file beside the original, over any there. `name` is "metadata.json" or "chunks.json".
+        """Store a small file beside the original, over any there. `name` is one of those in records.py.
 
         Raises StorageFull.
         """
@@ -49,6 +51,14 @@ class FileStore(Protocol):
 
     async def load_record(self, key: FileKey, name: str) -> bytes | None:
         """What `save_record` stored; None when there is nothing."""
+        ...
+
+    async def save_image(self, key: FileKey, image: DocumentImage, content: bytes) -> None:
+        """Store an image of the document, over any there. Raises StorageFull."""
+        ...
+
+    async def load_image(self, key: FileKey, image: DocumentImage) -> bytes | None:
+        """What `save_image` stored; None when there is nothing."""
         ...
 
     async def delete(self, key: FileKey) -> None:
@@ -209,6 +219,23 @@ class Parser(Protocol):
 
         Raises: FileBroken, FileWithoutText, ParsingTimeout.
         """
+        ...
+
+
+class ImageReader(Protocol):
+    def images(self, path: Path) -> AsyncGenerator[FoundImage]:
+        """The images a PDF shows, in the order of its pages, each one once; as many as the reader's limits allow.
+
+        Close it when you do not read to its end. Raises: FileBroken, ParsingTimeout.
+        """
+        ...
+
+
+class ImageFunction(Protocol):
+    """Another process that does what `Imaging.extract` does."""
+
+    async def extract(self, document_id: str) -> int:
+        """Have the images of a document of the caller's tenant extracted, and return their number. Raises IngestError."""
         ...
 
 

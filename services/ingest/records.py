@@ -1,13 +1,15 @@
 """The records kept beside a stored file: what was found in it, and its chunks, so that parsing need not be repeated."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from services.ingest.models import Chunk, Document
+from services.ingest.models import Chunk, Document, DocumentImage
 
 METADATA = "metadata.json"
 CHUNKS = "chunks.json"
+IMAGES = "images.json"
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,27 @@ def metadata_to_bytes(document: Document, filename: str) -> bytes:
         ensure_ascii=False,
         indent=1,
     ).encode()
+
+
+def images_to_bytes(images: Sequence[DocumentImage], *, fingerprint: str) -> bytes:
+    return json.dumps({"fingerprint": fingerprint, "images": [asdict(image) for image in images]}).encode()
+
+
+def images_from_bytes(data: bytes, *, fingerprint: str) -> tuple[DocumentImage, ...] | None:
+    """The images, if they were extracted by the reader of that fingerprint; None when not."""
+    try:
+        record: dict[str, Any] = json.loads(data)
+        if record["fingerprint"] != fingerprint:
+            return None
+        return tuple(DocumentImage(**image) for image in record["images"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def metadata_with(data: bytes | None, **facts: object) -> bytes | None:
+    """The metadata with more facts in it; None when there is none, or it cannot be read."""
+    try:
+        record = json.loads(data or b"")
+        return json.dumps({**record, **facts}, ensure_ascii=False, indent=1).encode()
+    except (ValueError, TypeError):
+        return None

@@ -153,9 +153,7 @@ class IngestSettings(BaseSettings):
     @model_validator(mode="after")
     def _says_one_thing_about_docling(self) -> Self:
         if None not in (self.use_docling, self.use_dockling) and self.use_docling != self.use_dockling:
-            raise ValueError(
-                "USE_DOCLING and USE_DOCKLING say different things: set one of them, as in USE_DOCLING=auto"
-            )
+            raise ValueError("USE_DOCLING and USE_DOCKLING differ: set one of them, for example USE_DOCLING=auto")
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from services.ingest.adapters.tenant_folders import tenant_folder
 from services.ingest.errors import FileStoreUnavailable, StorageFull
-from services.ingest.models import FileKey
+from services.ingest.models import DocumentImage, FileKey
 
 Result = TypeVar("Result")
 
@@ -49,6 +49,12 @@ class LocalFiles:
                 return None
 
         return await _in_thread(read)
+
+    async def save_image(self, key: FileKey, image: DocumentImage, content: bytes) -> None:
+        await _in_thread(lambda: self._write(self._folder(key) / "images" / image.filename, content))
+
+    async def load_image(self, key: FileKey, image: DocumentImage) -> bytes | None:
+        return await self.load_record(key, f"images/{image.filename}")
 
     async def delete(self, key: FileKey) -> None:
         await _in_thread(lambda: self._delete(self._folder(key)))

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.ingest.adapters.tenant_folders import tenant_folder
 from services.ingest.errors import FileStoreUnavailable
 from services.ingest.filenames import CONTENT_TYPES
-from services.ingest.models import FileKey
+from services.ingest.models import DocumentImage, FileKey
 from services.transport.aws_clients import AwsClient
 
 if TYPE_CHECKING:
@@ -84,6 +84,12 @@ class S3Files:
     async def load_record(self, key: FileKey, name: str) -> bytes | None:
         with self._told():
             return await self._client.run(lambda s3: self._read(s3, f"{_folder(key)}{name}"))
+
+    async def save_image(self, key: FileKey, image: DocumentImage, content: bytes) -> None:
+        await self._put(f"{_folder(key)}images/{image.filename}", content, image.content_type)
+
+    async def load_image(self, key: FileKey, image: DocumentImage) -> bytes | None:
+        return await self.load_record(key, f"images/{image.filename}")
 
     async def delete(self, key: FileKey) -> None:
         with self._told():

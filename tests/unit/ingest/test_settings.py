@@ -36,7 +36,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     ("name", "value", "told"),
     [
         ("DIGLOT_STORE_URL", "", "DIGLOT_STORE_URL: is not set.*for example DIGLOT_STORE_URL=postgresql://"),
-        ("DIGLOT_STORE_URL", "mysql://secret@host", "DIGLOT_STORE_URL: is no PostgreSQL address"),
+        ("DIGLOT_STORE_URL", "mysql://secret@host", "DIGLOT_STORE_URL: is neither a PostgreSQL address nor dynamodb:"),
         ("INGEST_RAG_TARGET", "no target", "INGEST_RAG_TARGET.*use dns:///rag:50051"),
         ("INGEST_CHUNK_TOKENS", "300", "INGEST_CHUNK_TOKENS"),
         ("INGEST_LISTEN", "nowhere", "INGEST_LISTEN"),
