@@ -126,6 +126,8 @@ class OpenAiServer:
         self.requests: list[Asked] = []
         self.embedding_scale = 1.0
         """Length of the embeddings; other servers than OpenAI's give any."""
+        self.hung_up = threading.Event()
+        """Set once a client went away before its reply was complete."""
         self._replies: deque[Reply] = deque()
         self._answer_by: Callable[[dict[str, Any]], Reply | str | Json] | None = None
         self._faults: deque[tuple[Fault, str]] = deque()
@@ -223,7 +225,8 @@ class _Http(ThreadingHTTPServer):
     owner: OpenAiServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is part of many a test."""
+        """A client that hangs up is part of many a test: nothing to print."""
+        self.owner.hung_up.set()
 
 
 class _Refused(Exception):

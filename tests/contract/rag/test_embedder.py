@@ -1,6 +1,7 @@
 """The behaviour of an embedder: on the fake, on the shipped sentence model, and by OpenAI's API."""
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import AsyncIterator, Iterator
@@ -133,6 +134,16 @@ class TestOpenAiEmbedder(EmbedderContract):
 
         assert "dimensions" not in openai_server.asked("/embeddings")[0].body
 
+    async def test_embeddings_that_come_out_of_order_as_numbers_are_put_in_order(
+        self, openai_client: OpenAiClient, openai_server: OpenAiServer
+    ) -> None:
+        rows = [{"index": 1, "embedding": [0.0, 1.0]}, {"index": 0, "embedding": [1.0, 0.0]}]
+        openai_server.fail(Fault(200, body=json.dumps({"data": rows}).encode()))
+
+        embeddings = await embedder_over(openai_client, dimensions=2).embed_passages(["first", "second"])
+
+        assert [list(embedding) for embedding in embeddings] == [[1, 0], [0, 1]]
+
     async def test_many_texts_go_in_requests_that_the_api_takes(
         self, embedder: Embedder, openai_server: OpenAiServer
     ) -> None:
@@ -192,12 +203,12 @@ class TestOpenAiEmbedder(EmbedderContract):
     async def test_a_server_that_asks_for_a_pause_is_not_asked_again_but_quoted(
         self, embedder: Embedder, openai_server: OpenAiServer
     ) -> None:
-        openai_server.fail(rate_limited(retry_after_seconds=17))
+        openai_server.fail(rate_limited(retry_after_seconds=1.5))
 
         with pytest.raises(EmbedderUnavailable) as caught:
             await embedder.embed_queries(["ferry"])
 
-        assert caught.value.retry_after_seconds == 17
+        assert caught.value.retry_after_seconds == 1.5
         assert len(openai_server.asked("/embeddings")) == 1
 
     @pytest.mark.parametrize(
@@ -283,6 +294,14 @@ class TestOpenAiEmbedder(EmbedderContract):
         assert [await embedder.check() for _ in range(3)] == [True] * 3
 
         assert [request.path for request in openai_server.requests] == ["/models/text-embedding-3-small"]
+
+    async def test_health_asks_anew_after_a_failure(self, embedder: Embedder, openai_server: OpenAiServer) -> None:
+        before = await embedder.check()
+        openai_server.fail(access_denied(), access_denied())
+        with pytest.raises(ModelRefused):
+            await embedder.embed_queries(["ferry"])
+
+        assert (before, await embedder.check()) == (True, False)
 
     @pytest.mark.parametrize(
         ("fault", "there"),

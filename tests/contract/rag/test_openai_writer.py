@@ -1,10 +1,11 @@
 """The behaviour of a writer of answers by a chat model of OpenAI's API, and what it does when that goes wrong."""
 
+import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -216,6 +217,17 @@ class TestOpenAiWriter(AnswerWriterContract):
         assert first.text == TRUE[0]
         with pytest.raises(AnswerModelUnavailable):
             await anext(writing)
+
+    async def test_a_caller_that_goes_away_stops_the_model(
+        self, writer: AnswerWriter, openai_server: OpenAiServer
+    ) -> None:
+        openai_server.answer(json.dumps(said(*[TRUE] * 5_000)))
+        writing = cast("AsyncGenerator[object]", writer.write(await read(QUESTION, passage(FERRY))))
+        await anext(writing)
+
+        await writing.aclose()
+
+        assert await asyncio.to_thread(openai_server.hung_up.wait, 10)
 
     async def test_a_reply_that_reached_its_limit_keeps_what_is_complete(
         self, writer: AnswerWriter, openai_server: OpenAiServer
