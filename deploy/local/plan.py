@@ -23,8 +23,17 @@ _CACHES = ("REDIS_URL", "UPSTASH_REDIS_URL", "UPSTASH_REDIS_TOKEN")
 # Settings that go by names of their own, and who reads them. Keys reach nobody else.
 _WITHOUT_PREFIX = {
     "gateway": ("ALLOWED_ORIGINS", "ALLOW_ANONYMOUS", "JWT_SECRET_KEY", "JWT_AUDIENCE", "JWT_ISSUER"),
-    "rag": (*_MODEL, *_VECTORS, "PINECONE_INDEX_NAME", "PINECONE_HOST", *_CACHES, "CACHE_TTL_EMBEDDINGS"),
-    "sql": (*_MODEL, *_VECTORS, "VANNA_PINECONE_INDEX", "PINECONE_HOST"),
+    "rag": (
+        *_MODEL,
+        *_VECTORS,
+        "PINECONE_INDEX_NAME",
+        "PINECONE_METRIC",
+        "PINECONE_CONTROLLER_HOST",
+        *_CACHES,
+        "CACHE_TTL_EMBEDDINGS",
+        "CACHE_MEMORY_BYTES",
+    ),
+    "sql": (*_MODEL, *_VECTORS, "VANNA_PINECONE_INDEX", "PINECONE_CONTROLLER_HOST"),
     "ingest": ("STORAGE_BACKEND", "S3_CACHE_BUCKET", "USE_DOCLING", "USE_DOCKLING"),
 }
 _SECRET_REFERENCES = ("secretsmanager:", "ssm:")

@@ -143,6 +143,7 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
             embedded_text_count=statistics.embedded_text_count,
             max_text_tokens=statistics.max_text_tokens,
             uptime=_to_proto_duration(statistics.uptime_seconds),
+            parts=statistics.parts,
         )
 
 

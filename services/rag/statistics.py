@@ -1,6 +1,7 @@
 """What a tenant has indexed and what the process has done."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.rag.answering import Answering
@@ -20,15 +21,20 @@ class Statistics:
     embedded_text_count: int
     max_text_tokens: int
     uptime_seconds: float
+    parts: Mapping[str, str]
+    """What settings chose or left out, by name."""
 
 
 class Counting:
     """Collects the statistics."""
 
-    def __init__(self, index: ChunkIndex, embedder: MeteredEmbedder, answering: Answering) -> None:
+    def __init__(
+        self, index: ChunkIndex, embedder: MeteredEmbedder, answering: Answering, *, parts: Mapping[str, str]
+    ) -> None:
         self._index = index
         self._embedder = embedder
         self._answering = answering
+        self._parts = parts
         self._started = time.monotonic()
 
     async def count(self, tenant: str) -> Statistics:
@@ -41,4 +47,5 @@ class Counting:
             embedded_text_count=self._embedder.embedded_text_count,
             max_text_tokens=self._embedder.max_tokens,
             uptime_seconds=time.monotonic() - self._started,
+            parts=self._parts,
         )

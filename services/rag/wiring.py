@@ -43,7 +43,7 @@ async def open_rag(settings: RagSettings) -> AsyncIterator[ServiceDefinition]:
             answering=answering,
             assessing=Assessing(searching, embedder),
             text_embedding=TextEmbedding(embedder),
-            counting=Counting(index, metered, answering),
+            counting=Counting(index, metered, answering, parts={"embedding_cache": _cache_kind(settings)}),
         )
 
         async def is_serving() -> bool:
@@ -96,6 +96,10 @@ async def _open_embedder(settings: RagSettings, openai: OpenAiClient | None) -> 
                 dimensions=settings.embedding_dimensions,
                 timeout_seconds=settings.embedding_timeout_seconds,
             )
+
+
+def _cache_kind(settings: RagSettings) -> str:
+    return settings.cache_kind if settings.cache_ttl_embeddings_seconds else "off"
 
 
 @asynccontextmanager

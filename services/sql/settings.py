@@ -90,7 +90,7 @@ class SqlSettings(BaseSettings):
     )
     pinecone_host: HttpUrl | None = Field(
         default=None,
-        validation_alias="PINECONE_HOST",
+        validation_alias="PINECONE_CONTROLLER_HOST",
         description="Another control plane than Pinecone's own.",
         examples=["https://api.pinecone.io"],
     )

@@ -60,7 +60,7 @@ async def test_an_approved_query_becomes_an_example_for_its_tenant_and_for_no_ot
                 OPENAI_API_KEY=openai_server.api_key,
                 OPENAI_BASE_URL=openai_server.base_url,
                 PINECONE_API_KEY=pinecone.api_key,
-                PINECONE_HOST=pinecone.url,
+                PINECONE_CONTROLLER_HOST=pinecone.url,
             )
             async with running(settings, make_folder()) as stub:
                 with acting_as(ADA):

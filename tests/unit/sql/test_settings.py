@@ -8,7 +8,7 @@ from services.transport.errors import SettingsRefused
 from services.transport.settings import read_settings
 
 TARGET = "postgresql://reader:target-secret@db:5432/shop"
-KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PINECONE_API_KEY", "PINECONE_HOST", "VANNA_PINECONE_INDEX")
+KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "PINECONE_API_KEY", "PINECONE_CONTROLLER_HOST", "VANNA_PINECONE_INDEX")
 STORE = "postgresql://diglot:store-secret@db:5432/diglot_store"
 
 
