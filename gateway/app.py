@@ -33,6 +33,8 @@ def create_app(callees: Callees, settings: GatewaySettings, *, own_machine_alone
         docs_url=None,  # docs.py serves it without a content delivery network
         redoc_url=None,
         redirect_slashes=False,
+        # RequestScopeMiddleware tells of requests; FastAPI's own would tell messages of errors, which quote questions.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         middleware=_middleware(settings, own_machine_alone),
     )
     app.state.callees = callees

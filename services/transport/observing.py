@@ -90,6 +90,8 @@ class _State:
     """Of the process, like its logging."""
 
     observers: tuple[Observer, ...] = ()
+    traced = False
+    """Whether calls made and steps are told too, which measures of the service alone need not."""
     cold = False
     """A function's environment is cold until its first piece of work."""
 
@@ -98,8 +100,13 @@ _state = _State()
 
 
 def is_observed() -> bool:
-    """Whether anybody is told of this process's work."""
+    """Whether anybody is told of what this process serves."""
     return bool(_state.observers)
+
+
+def is_traced() -> bool:
+    """Whether anybody is told of the calls that this process makes, and of the steps of its work."""
+    return _state.traced
 
 
 def begin(kind: Kind, name: str, request: RequestContext, attributes: dict[str, Fact]) -> Observation | None:
@@ -129,6 +136,7 @@ def start_telemetry(service_name: str, settings: TransportSettings, *, is_functi
         from services.transport.otlp_export import open_otlp
 
         observers.extend(open_otlp(service_name, settings, is_function=is_function))
+        _state.traced = True
     _state.observers = tuple(observers)
     _state.cold = is_function
 
@@ -151,7 +159,7 @@ def flush_before_freeze(context: Any) -> None:
 
 def stop_telemetry() -> None:
     """Send what was told, and tell nobody anything from now on."""
-    observers, _state.observers = _state.observers, ()
+    observers, _state.observers, _state.traced = _state.observers, (), False
     for observer in observers:
         observer.stop(_STOP_SECONDS / len(observers))
 

@@ -151,9 +151,9 @@ class _Causes(logging.Handler):
             elif isinstance(argument, Exception):
                 self._told[threading.get_ident()] = type(argument).__qualname__
 
-    def take(self, otherwise: str) -> str:
-        """The cause, which is forgotten then."""
-        return self._told.pop(threading.get_ident(), otherwise)
+    def take(self) -> str:
+        """The cause, which is forgotten then. None is told of a place that was silent, or asked to try again later."""
+        return self._told.pop(threading.get_ident(), "not taken in time")
 
 
 _CAUSES = _Causes()
@@ -204,7 +204,7 @@ class OtlpObserver:
             self._metrics.record(batch)
         spans = [self._span(each) for each in batch if int(each.request.flags, 16) & TraceFlags.SAMPLED]
         if spans and self._spans.export(spans) is not SpanExportResult.SUCCESS:
-            raise ExportFailed(_CAUSES.take("spans were not taken"))
+            raise ExportFailed(_CAUSES.take())
         if self._metrics is not None:
             self._metrics.export(is_flushed=is_flushed)
 
@@ -267,7 +267,7 @@ class _Metrics:
         self._sent_at, self._is_new = time.monotonic(), False
         self._reader.collect()
         if not self._exporter.arrived:
-            raise ExportFailed(_CAUSES.take("metrics were not taken"))
+            raise ExportFailed(_CAUSES.take())
 
 
 @contextmanager

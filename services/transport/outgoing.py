@@ -16,7 +16,7 @@ import grpc
 from services.transport.deadlines import call_timeout_seconds, inside_served_call
 from services.transport.identity import CLAIM_KEY, ClaimSigner, current_caller
 from services.transport.incoming import OPEN_SERVICES
-from services.transport.observing import Fact, Observation, begin, is_observed
+from services.transport.observing import Fact, Observation, begin, is_traced
 from services.transport.retries import RetriedCall, RetryBudget, is_idempotent
 from services.transport.telemetry import (
     REQUEST_ID_KEY,
@@ -77,7 +77,7 @@ class _OutgoingMethod:
     def _begin(self, given: Metadata | None) -> tuple[tuple[tuple[str, str | bytes], ...], Observation | None]:
         """The call's metadata, and its span where somebody is told of it. Questions about health have none."""
         request = current_request()
-        if not (self._claimed and is_observed()):
+        if not (self._claimed and is_traced()):
             request = request or make_request(None, None)
             return self._calls.metadata(given, request, claimed=self._claimed), None
         request = make_request(None, None) if request is None else request.child()

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, TextIO
 
-from services.transport.observing import Fact, begin, is_observed
+from services.transport.observing import Fact, begin, is_traced
 
 REQUEST_ID_KEY = "diglot-request-id"
 TRACEPARENT_KEY = "traceparent"
@@ -128,7 +128,7 @@ def span(
     runs while nobody is told, or outside a request.
     """
     parent = _request.get()
-    if parent is None or not is_observed():
+    if parent is None or not is_traced():
         yield
         return
     inner = parent.child()

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 REFLECTION = "grpc_reflection.v1alpha.reflection"
+TARGETS = (
+    *(f"GATEWAY_{name}_TARGET" for name in ("ROUTER", "RAG", "SQL", "INGEST")),
+    *(f"ROUTER_{name}_TARGET" for name in ("RAG", "SQL")),
+)
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -27,5 +31,29 @@ def test_importing_a_part_brings_no_other(module: str, unwanted: tuple[str, ...]
     code = f"import sys, {module}; print(*(name for name in {unwanted!r} if name in sys.modules))"
 
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == ""
+
+
+SDK = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "requests")
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"DIGLOT_METRICS": "emf"}, {"OPIK_API_KEY": "", "OTEL_EXPORTER_OTLP_ENDPOINT": ""}]
+)
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    # FastAPI imports OpenTelemetry's interfaces by itself.
+    [("services.router.handler", ("opentelemetry", *SDK)), ("gateway.handler", SDK)],
+)
+def test_an_entry_point_brings_opentelemetry_only_where_there_is_somewhere_to_send(
+    module: str, unwanted: tuple[str, ...], told: dict[str, str]
+) -> None:
+    environment = {"DIGLOT_INTERNAL_KEY": "k" * 32, **dict.fromkeys(TARGETS, "127.0.0.1:1"), **told}
+    code = f"import sys, {module}; print(*({set(unwanted)!r} & set(sys.modules)))"
+
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
 
     assert result.stdout.strip() == ""
