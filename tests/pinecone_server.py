@@ -10,8 +10,10 @@ What was stored is in `pinecone.indexes[name].namespaces[namespace][id]`, every 
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ import pytest
 from tests.pinecone_data import Json, Refused, StoredIndex
 
 _DATA = "/data/"
+_numbers = itertools.count()
 _MAX_UPSERT_BYTES = 2 * 1024 * 1024
 _CODES = {400: ("INVALID_ARGUMENT", 3), 401: ("UNAUTHENTICATED", 16), 404: ("NOT_FOUND", 5), 409: ("ALREADY_EXISTS", 6)}
 
@@ -66,16 +69,17 @@ class PineconeServer:
         self._lock = threading.Lock()
         self._http: _Http | None = None
         self._thread: threading.Thread | None = None
+        self._host = _next_host()
         self._port = 0
 
     @property
     def url(self) -> str:
         """The control plane's address: the SDK's `host`, or PINECONE_CONTROLLER_HOST."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     def start(self) -> None:
         """Listen; after `stop` again at the same address, with everything that was stored."""
-        self._http = _Http(("127.0.0.1", self._port), _Handler)
+        self._http = _Http((self._host, self._port), _Handler)
         self._http.pinecone = self
         self._port = self._http.server_port
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
@@ -187,6 +191,14 @@ class PineconeServer:
             "status": {"ready": index.ready, "state": "Ready" if index.ready else "Initializing"},
             "read_capacity": {"mode": "OnDemand", "status": {"state": "Ready"}},
         }
+
+
+def _next_host() -> str:
+    """A loopback address of its own where there are many: the SDK counts failures by host, ports aside, and after some
+    dozens of them retries nothing there any more.
+    """
+    number = next(_numbers)
+    return f"127.0.{number // 250 % 250 + 1}.{number % 250 + 1}" if sys.platform == "linux" else "127.0.0.1"
 
 
 class _Http(ThreadingHTTPServer):
