@@ -77,6 +77,9 @@ lint-deploy: .venv-deploy/.installed .venv-policy/.installed ## templates, image
 		SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .venv-deploy/bin/sam validate --lint --template $$template || exit 1; done
 	.venv-policy/bin/checkov --quiet --compact --config-file .checkov.yaml
 	$(if $(DOCKERFILES),.venv-deploy/bin/hadolint $(DOCKERFILES))
+	.venv-deploy/bin/yamllint --strict -c .yamllint.yaml .github
+	.venv-deploy/bin/actionlint
+	.venv-deploy/bin/zizmor --quiet --offline --persona=pedantic .github
 
 # Images, and the cluster of them on this machine. LOCAL=1, where no registry can be reached: the base image is made here,
 # and so are stand-ins for the images of PostgreSQL and Redis.
