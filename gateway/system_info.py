@@ -19,6 +19,7 @@ from gateway.version import VERSION
 from protos.ingest.v1 import ingest_service_pb2
 from protos.rag.v1 import rag_service_pb2
 from protos.sql.v1 import sql_service_pb2
+from services.transport.observing import telemetry_parts
 
 router = APIRouter(tags=["system"])
 
@@ -138,6 +139,7 @@ async def info(callees: Asked, settings: Settings) -> Info:
             file_store=None if ingest is None else ingest.storage_backend,
         ),
         parts={
+            "gateway": dict(telemetry_parts(settings.transport)),
             "rag": None if rag is None else dict(rag.parts),
             "sql": None if sql is None else dict(sql.parts),
             "ingest": None if ingest is None else dict(ingest.parts),
