@@ -235,7 +235,7 @@ class ImageFunction(Protocol):
     """Another process that does what `Imaging.extract` does."""
 
     async def extract(self, document_id: str) -> int:
-        """Have the images of a document of the caller's tenant extracted, and return their number. Raises IngestError."""
+        """Have the images of the acting tenant's document extracted; returns how many. Raises IngestError."""
         ...
 
 

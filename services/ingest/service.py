@@ -17,6 +17,7 @@ from services.ingest.errors import (
     FileTypeMismatch,
     FileTypeUnsupported,
     FileWithoutText,
+    ImageNotFound,
     IndexRefused,
     IndexUnavailable,
     JobCancelled,
@@ -30,8 +31,9 @@ from services.ingest.errors import (
     WorkGoesOn,
 )
 from services.ingest.filenames import CONTENT_TYPES
+from services.ingest.imaging import Imaging
 from services.ingest.ingesting import Ingesting
-from services.ingest.models import Document, Job
+from services.ingest.models import Document, DocumentImage, Job
 from services.ingest.reading import Reading, document_id_of
 from services.transport.errors import Failure
 from services.transport.identity import current_caller
@@ -50,6 +52,7 @@ FAILURES: Mapping[type[Exception], Failure] = {
     ParsingTimeout: Failure(StatusCode.DEADLINE_EXCEEDED, "PARSING_TIMEOUT"),
     WorkGoesOn: Failure(StatusCode.DEADLINE_EXCEEDED, "WORK_GOES_ON"),
     DocumentNotFound: Failure(StatusCode.NOT_FOUND, "DOCUMENT_NOT_FOUND"),
+    ImageNotFound: Failure(StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND"),
     JobNotFound: Failure(StatusCode.NOT_FOUND, "JOB_NOT_FOUND"),
     StorageFull: Failure(StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL"),
     IndexRefused: Failure(StatusCode.FAILED_PRECONDITION, "INDEX_REFUSED"),
@@ -64,11 +67,18 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     """ingest.v1.IngestService."""
 
     def __init__(
-        self, *, ingesting: Ingesting, reading: Reading, storage_backend: str, parts: Mapping[str, str]
+        self,
+        *,
+        ingesting: Ingesting,
+        reading: Reading,
+        imaging: Imaging,
+        storage_backend: str,
+        parts: Mapping[str, str],
     ) -> None:
         """`parts` is what settings chose, by name."""
         self._ingesting = ingesting
         self._reading = reading
+        self._imaging = imaging
         self._storage_backend = storage_backend
         self._parts = parts
 
@@ -122,6 +132,29 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         await self._ingesting.delete(current_caller().tenant, document_id_of(request.name))
         return empty_pb2.Empty()
 
+    async def ExtractImages(
+        self, request: ingest_service_pb2.ExtractImagesRequest, context: object
+    ) -> ingest_service_pb2.ExtractImagesResponse:
+        images = await self._imaging.extract(current_caller().tenant, request.name)
+        return ingest_service_pb2.ExtractImagesResponse(image_count=len(images))
+
+    async def ListImages(
+        self, request: ingest_service_pb2.ListImagesRequest, context: object
+    ) -> ingest_service_pb2.ListImagesResponse:
+        images, next_page_token = await self._imaging.images(
+            current_caller().tenant, request.document, page_size=request.page_size, page_token=request.page_token
+        )
+        return ingest_service_pb2.ListImagesResponse(
+            images=(_image(request.document, image) for image in images), next_page_token=next_page_token
+        )
+
+    async def ReadImage(
+        self, request: ingest_service_pb2.ReadImageRequest, context: object
+    ) -> ingest_service_pb2.ReadImageResponse:
+        image, content = await self._imaging.read(current_caller().tenant, request.name)
+        document = request.name.partition("/images/")[0]
+        return ingest_service_pb2.ReadImageResponse(image=_image(document, image), content=content)
+
     async def GetStats(
         self, request: ingest_service_pb2.GetStatsRequest, context: object
     ) -> ingest_service_pb2.GetStatsResponse:
@@ -153,6 +186,18 @@ def _document(document: Document) -> document_pb2.Document:
         create_time=_timestamp(document.create_time),
         update_time=_timestamp(document.update_time),
         title=document.title,
+    )
+
+
+def _image(document: str, image: DocumentImage) -> document_pb2.Image:
+    return document_pb2.Image(
+        name=f"{document}/images/{image.image_id}",
+        page=image.page,
+        kind=document_pb2.Image.EMBEDDED,
+        width=image.width,
+        height=image.height,
+        content_type=image.content_type,
+        size_bytes=image.size_bytes,
     )
 
 

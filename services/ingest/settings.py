@@ -119,6 +119,12 @@ class IngestSettings(BaseSettings):
     index_batch_chunks: int = Field(default=64, ge=1, le=256, description="Chunks sent to the index in one call.")
     index_timeout_seconds: float = Field(default=120, gt=0, le=840, description="Longest that one such call takes.")
 
+    images_target: Target | None = Field(
+        default=None,
+        description="Another process of this service that takes images out of PDFs; none: they are taken out here.",
+        examples=["lambda:diglot-images:live"],
+    )
+
     queue_url: QueueUrl | None = Field(
         default=None,
         description="SQS queue that tells of waiting jobs; none: workers look for them in the store.",
@@ -137,7 +143,7 @@ class IngestSettings(BaseSettings):
         description="How long before its end a call that nothing outlives gives work back; at most a fifth of it.",
     )
 
-    @field_validator("storage_backend", "s3_cache_bucket", "queue_url", mode="before")
+    @field_validator("storage_backend", "s3_cache_bucket", "queue_url", "images_target", mode="before")
     @classmethod
     def _absent_when_empty(cls, value: object, info: ValidationInfo) -> object:
         # Templates pass on what is not set as nothing.

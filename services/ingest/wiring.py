@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
 from services.ingest.adapters.docling_use import docling_use
+from services.ingest.adapters.images_client import ImagesClient
+from services.ingest.adapters.images_process import ImagesProcess
 from services.ingest.adapters.parsing.formats import PARSING_VERSION
+from services.ingest.adapters.parsing.pdf_images import IMAGES_VERSION
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.adapters.polled_queue import PolledQueue
 from services.ingest.adapters.rag_client import RagChunkIndexer
@@ -20,6 +23,7 @@ from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
 from services.ingest.chunking import Chunker
 from services.ingest.consuming import Consuming
 from services.ingest.deleting import Deleting
+from services.ingest.imaging import Imaging
 from services.ingest.ingesting import Ingesting
 from services.ingest.ports import DocumentRegistry, FileStore, JobStore
 from services.ingest.reading import Reading
@@ -43,6 +47,7 @@ MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
 SERVICE_NAME = "diglot.ingest.v1.IngestService"
 # Each job renews its lease and tells its progress; calls come on top.
 _MAX_CONNECTIONS = 6
+_STORING_IMAGES_SECONDS = 60
 _S3_READ_TIMEOUT_SECONDS = 30  # for one read of the socket, not for a file
 
 
@@ -59,6 +64,19 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
         )
         deleting = Deleting(jobs=jobs, registry=registry, files=files, indexer=indexer, act_for=act_for)
         docling = docling_use(settings.docling, settings.docling_artifacts_path)
+        imaging = Imaging(
+            jobs=jobs,
+            registry=registry,
+            files=files,
+            reader=ImagesProcess(
+                timeout_seconds=settings.parsing_timeout_seconds, memory_bytes=settings.parsing_memory_bytes
+            ),
+            act_for=act_for,
+            fingerprint=f"images-{IMAGES_VERSION}",
+            elsewhere=await stack.enter_async_context(_open_image_function(settings)),
+            outlive_calls=settings.background_work,
+        )
+        stack.push_async_callback(imaging.close)
         runner = JobRunner(
             jobs=jobs,
             registry=registry,
@@ -77,6 +95,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             act_for=act_for,
             parsing_fingerprint=f"parsing-{PARSING_VERSION}{f'-docling-{docling.when}' if docling else ''}",
             lease_seconds=settings.lease_seconds,
+            after_ready=imaging.after_ready,
             first_pause_seconds=settings.retry_pause_seconds,
         )
         ingesting = Ingesting(
@@ -116,10 +135,12 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
         servicer = IngestServicer(
             ingesting=ingesting,
             reading=Reading(jobs=jobs, registry=registry, counter=runner),
+            imaging=imaging,
             storage_backend=files.kind,
             parts={
                 "job_store": "postgresql" if in_postgresql else "dynamodb",
                 "queue": "off" if queue is None else "sqs",
+                "images": "here" if settings.images_target is None else "elsewhere",
                 "docling": "off" if docling is None else docling.when,
             },
         )
@@ -189,6 +210,15 @@ def _open_queue(settings: IngestSettings) -> Iterator[SqsQueue | None]:
         yield SqsQueue(client, settings.queue_url, visibility_seconds=settings.queue_visibility_seconds)
     finally:
         client.close()
+
+
+@asynccontextmanager
+async def _open_image_function(settings: IngestSettings) -> AsyncIterator[ImagesClient | None]:
+    if settings.images_target is None:
+        yield None
+        return
+    async with open_channel(settings.images_target, settings.transport) as channel:
+        yield ImagesClient(channel, timeout_seconds=settings.parsing_timeout_seconds + _STORING_IMAGES_SECONDS)
 
 
 def act_for(tenant: str) -> AbstractContextManager[Caller]:

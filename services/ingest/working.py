@@ -6,7 +6,7 @@ takes the same chunks twice for once, and a document that is READY already ends 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ class JobRunner:
     Attributes:
         parsing_fingerprint: differs whenever the parsers read the same bytes differently.
         lease_seconds: how long a job stays ours without a sign of life.
+        after_ready: is told of a document that has become READY; raises nothing.
         first_pause_seconds: how long a job rests after a part it needs was away; twice as long after each further time.
         parsed_file_count: files parsed so far.
     """
@@ -58,6 +59,7 @@ class JobRunner:
     act_for: ActFor
     parsing_fingerprint: str
     lease_seconds: float
+    after_ready: Callable[[Document], Awaitable[None]]
     first_pause_seconds: float = 1.0
     parsed_file_count: int = 0
     _working: dict[str, asyncio.Task[Document]] = field(default_factory=dict)
@@ -87,7 +89,9 @@ class JobRunner:
         await stopped(beat) if work.done() else await stopped(work, beat)
         if not work.cancelled():
             with suppress(LeaseLost):
-                return work.result()
+                document = work.result()
+                await self.after_ready(document)
+                return document
         return await self._explain_loss(leased)
 
     def pause_seconds(self, job: Job) -> float:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken
-from services.ingest.models import BlockKind, Chunk, FileKey, ParsedDocument
+from services.ingest.models import BlockKind, Chunk, DocumentImage, FileKey, FoundImage, ParsedDocument
 from tests.fakes.ingest_stores import Trouble
 
 
@@ -55,6 +55,13 @@ class FakeFileStore:
     async def load_record(self, key: FileKey, name: str) -> bytes | None:
         return self.records.get((key, name))
 
+    async def save_image(self, key: FileKey, image: DocumentImage, content: bytes) -> None:
+        self.trouble.strike("save_image")
+        self.records[key, f"images/{image.filename}"] = content
+
+    async def load_image(self, key: FileKey, image: DocumentImage) -> bytes | None:
+        return self.records.get((key, f"images/{image.filename}"))
+
     async def delete(self, key: FileKey) -> None:
         self.trouble.strike("delete")
         self.originals.pop(key, None)
@@ -86,6 +93,25 @@ class FakeParser:
             for text in content.decode().split("\n\n")
         ]
         return compose(pieces)
+
+
+class FakeImageReader:
+    """Takes each line of a file that begins with `image ` for an image of 20 × 10 pixels on the page of its number."""
+
+    def __init__(self) -> None:
+        self.read_count = 0
+        self.error: Exception | None = None
+        self.before_each: Callable[[], Awaitable[object]] | None = None
+
+    async def images(self, path: Path) -> AsyncGenerator[FoundImage]:
+        self.read_count += 1
+        for page, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+            if self.error is not None:
+                raise self.error
+            if line.startswith(b"image "):
+                if self.before_each is not None:
+                    await self.before_each()
+                yield FoundImage(page, 20, 10, "image/png", line)
 
 
 class WordCounter:

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from services.ingest.chunking import Chunker
 from services.ingest.consuming import Consuming
 from services.ingest.deleting import Deleting
+from services.ingest.imaging import Imaging
 from services.ingest.ingesting import Ingesting
 from services.ingest.models import Document, FileKey, Ingested, Job, LeasedJob, NewJob, PageRequest
+from services.ingest.ports import ImageFunction
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
-from tests.fakes.ingest import FakeChunkIndexer, FakeFileStore, FakeParser, WordCounter
+from tests.fakes.ingest import FakeChunkIndexer, FakeFileStore, FakeImageReader, FakeParser, WordCounter
 from tests.fakes.ingest_queue import FakeJobQueue
 from tests.fakes.ingest_stores import Clock, FakeDocumentRegistry, FakeJobStore
 
@@ -41,10 +43,22 @@ class World:
     outlive_calls: bool = True
     queue: FakeJobQueue = field(default_factory=FakeJobQueue)
     remaining_seconds: float = math.inf
+    image_reader: FakeImageReader = field(default_factory=FakeImageReader)
+    image_function: ImageFunction | None = None
 
     def __post_init__(self) -> None:
         self.deleting = Deleting(
             jobs=self.jobs, registry=self.registry, files=self.files, indexer=self.indexer, act_for=act_for
+        )
+        self.imaging = Imaging(
+            jobs=self.jobs,
+            registry=self.registry,
+            files=self.files,
+            reader=self.image_reader,
+            act_for=act_for,
+            fingerprint="images-1",
+            elsewhere=self.image_function,
+            outlive_calls=self.outlive_calls,
         )
         self.runner = JobRunner(
             jobs=self.jobs,
@@ -56,6 +70,7 @@ class World:
             deleting=self.deleting,
             act_for=act_for,
             parsing_fingerprint="parsing-1",
+            after_ready=self.imaging.after_ready,
             lease_seconds=LEASE_SECONDS,
         )
         self.ingesting = Ingesting(

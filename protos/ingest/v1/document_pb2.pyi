@@ -87,6 +87,71 @@ class Document(_message.Message):
 Global___Document: _TypeAlias = Document  # noqa: Y015
 
 @_typing.final
+class Image(_message.Message):
+    """An image that a document shows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Image._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Image._Kind.ValueType  # 0
+        """Never used."""
+        EMBEDDED: Image._Kind.ValueType  # 1
+        """It is in the file: JPEG as it is there, anything else as PNG."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """How an image came about."""
+
+    KIND_UNSPECIFIED: Image.Kind.ValueType  # 0
+    """Never used."""
+    EMBEDDED: Image.Kind.ValueType  # 1
+    """It is in the file: JPEG as it is there, anything else as PNG."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, `documents/{document}/images/{image}`; the id is the SHA-256 of the image's bytes."""
+    page: _builtins.int
+    """First page that shows it, counting from 1."""
+    kind: Global___Image.Kind.ValueType
+    """How it came about. Output only."""
+    width: _builtins.int
+    """Width in pixels."""
+    height: _builtins.int
+    """Height in pixels."""
+    content_type: _builtins.str
+    """Media type: "image/png" or "image/jpeg"."""
+    size_bytes: _builtins.int
+    """Size of the bytes."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page: _builtins.int = ...,
+        kind: Global___Image.Kind.ValueType = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        content_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "height", b"height", "kind", b"kind", "name", b"name", "page", b"page", "size_bytes", b"size_bytes", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Image: _TypeAlias = Image  # noqa: Y015
+
+@_typing.final
 class IngestJob(_message.Message):
     """The work of ingesting one document. The record outlives the process that does the work."""
 

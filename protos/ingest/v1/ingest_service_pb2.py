@@ -28,7 +28,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from protos.ingest.v1 import document_pb2 as protos_dot_ingest_dot_v1_dot_document__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/ingest/v1/ingest_service.proto\x12\x10\x64iglot.ingest.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fprotos/ingest/v1/document.proto\"`\n\x15IngestDocumentRequest\x12\x16\n\x08\x66ilename\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x7f\n\x16IngestDocumentResponse\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.diglot.ingest.v1.Document\x12\x11\n\tcache_hit\x18\x02 \x01(\x08\x12\x17\n\x0fstorage_backend\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"D\n\x0fListJobsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"V\n\x10ListJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.diglot.ingest.v1.IngestJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x12GetDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"I\n\x14ListDocumentsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x15ListDocumentsResponse\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.diglot.ingest.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x15\x44\x65leteDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x11\n\x0fGetStatsRequest\"\xc2\x03\n\x10GetStatsResponse\x12\x16\n\x0e\x64ocument_count\x18\x01 \x01(\x03\x12\x18\n\x10total_size_bytes\x18\x02 \x01(\x03\x12J\n\rjobs_by_state\x18\x03 \x03(\x0b\x32\x33.diglot.ingest.v1.GetStatsResponse.JobsByStateEntry\x12\x17\n\x0fstorage_backend\x18\x04 \x01(\t\x12\x19\n\x11parsed_file_count\x18\x05 \x01(\x03\x12\x19\n\x11served_extensions\x18\x06 \x03(\t\x12\x16\n\x0emax_file_bytes\x18\x07 \x01(\x03\x12)\n\x06uptime\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x05parts\x18\t \x03(\x0b\x32-.diglot.ingest.v1.GetStatsResponse.PartsEntry\x1a\x32\n\x10JobsByStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x8b\x05\n\rIngestService\x12h\n\x0eIngestDocument\x12\'.diglot.ingest.v1.IngestDocumentRequest\x1a(.diglot.ingest.v1.IngestDocumentResponse\"\x03\x90\x02\x02\x12K\n\x06GetJob\x12\x1f.diglot.ingest.v1.GetJobRequest\x1a\x1b.diglot.ingest.v1.IngestJob\"\x03\x90\x02\x01\x12V\n\x08ListJobs\x12!.diglot.ingest.v1.ListJobsRequest\x1a\".diglot.ingest.v1.ListJobsResponse\"\x03\x90\x02\x01\x12T\n\x0bGetDocument\x12$.diglot.ingest.v1.GetDocumentRequest\x1a\x1a.diglot.ingest.v1.Document\"\x03\x90\x02\x01\x12\x65\n\rListDocuments\x12&.diglot.ingest.v1.ListDocumentsRequest\x1a\'.diglot.ingest.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12V\n\x0e\x44\x65leteDocument\x12\'.diglot.ingest.v1.DeleteDocumentRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12V\n\x08GetStats\x12!.diglot.ingest.v1.GetStatsRequest\x1a\".diglot.ingest.v1.GetStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/ingest/v1/ingest_service.proto\x12\x10\x64iglot.ingest.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fprotos/ingest/v1/document.proto\"`\n\x15IngestDocumentRequest\x12\x16\n\x08\x66ilename\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ontent\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"\x7f\n\x16IngestDocumentResponse\x12,\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1a.diglot.ingest.v1.Document\x12\x11\n\tcache_hit\x18\x02 \x01(\x08\x12\x17\n\x0fstorage_backend\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"D\n\x0fListJobsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"V\n\x10ListJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.diglot.ingest.v1.IngestJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x12GetDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"I\n\x14ListDocumentsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"_\n\x15ListDocumentsResponse\x12-\n\tdocuments\x18\x01 \x03(\x0b\x32\x1a.diglot.ingest.v1.Document\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x15\x44\x65leteDocumentRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"*\n\x14\x45xtractImagesRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\",\n\x15\x45xtractImagesResponse\x12\x13\n\x0bimage_count\x18\x01 \x01(\x05\"^\n\x11ListImagesRequest\x12\x16\n\x08\x64ocument\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"V\n\x12ListImagesResponse\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.diglot.ingest.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x10ReadImageRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\x11ReadImageResponse\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x17.diglot.ingest.v1.Image\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\x11\n\x0fGetStatsRequest\"\xc2\x03\n\x10GetStatsResponse\x12\x16\n\x0e\x64ocument_count\x18\x01 \x01(\x03\x12\x18\n\x10total_size_bytes\x18\x02 \x01(\x03\x12J\n\rjobs_by_state\x18\x03 \x03(\x0b\x32\x33.diglot.ingest.v1.GetStatsResponse.JobsByStateEntry\x12\x17\n\x0fstorage_backend\x18\x04 \x01(\t\x12\x19\n\x11parsed_file_count\x18\x05 \x01(\x03\x12\x19\n\x11served_extensions\x18\x06 \x03(\t\x12\x16\n\x0emax_file_bytes\x18\x07 \x01(\x03\x12)\n\x06uptime\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\x05parts\x18\t \x03(\x0b\x32-.diglot.ingest.v1.GetStatsResponse.PartsEntry\x1a\x32\n\x10JobsByStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xab\x07\n\rIngestService\x12h\n\x0eIngestDocument\x12\'.diglot.ingest.v1.IngestDocumentRequest\x1a(.diglot.ingest.v1.IngestDocumentResponse\"\x03\x90\x02\x02\x12K\n\x06GetJob\x12\x1f.diglot.ingest.v1.GetJobRequest\x1a\x1b.diglot.ingest.v1.IngestJob\"\x03\x90\x02\x01\x12V\n\x08ListJobs\x12!.diglot.ingest.v1.ListJobsRequest\x1a\".diglot.ingest.v1.ListJobsResponse\"\x03\x90\x02\x01\x12T\n\x0bGetDocument\x12$.diglot.ingest.v1.GetDocumentRequest\x1a\x1a.diglot.ingest.v1.Document\"\x03\x90\x02\x01\x12\x65\n\rListDocuments\x12&.diglot.ingest.v1.ListDocumentsRequest\x1a\'.diglot.ingest.v1.ListDocumentsResponse\"\x03\x90\x02\x01\x12V\n\x0e\x44\x65leteDocument\x12\'.diglot.ingest.v1.DeleteDocumentRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12\x65\n\rExtractImages\x12&.diglot.ingest.v1.ExtractImagesRequest\x1a\'.diglot.ingest.v1.ExtractImagesResponse\"\x03\x90\x02\x02\x12\\\n\nListImages\x12#.diglot.ingest.v1.ListImagesRequest\x1a$.diglot.ingest.v1.ListImagesResponse\"\x03\x90\x02\x01\x12Y\n\tReadImage\x12\".diglot.ingest.v1.ReadImageRequest\x1a#.diglot.ingest.v1.ReadImageResponse\"\x03\x90\x02\x01\x12V\n\x08GetStats\x12!.diglot.ingest.v1.GetStatsRequest\x1a\".diglot.ingest.v1.GetStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +55,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDOCUMENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
   _globals['_DELETEDOCUMENTREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_DELETEDOCUMENTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_EXTRACTIMAGESREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_EXTRACTIMAGESREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['document']._loaded_options = None
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['document']._serialized_options = b'\342A\001\002'
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTIMAGESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_READIMAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_READIMAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_GETSTATSRESPONSE_JOBSBYSTATEENTRY']._loaded_options = None
   _globals['_GETSTATSRESPONSE_JOBSBYSTATEENTRY']._serialized_options = b'8\001'
   _globals['_GETSTATSRESPONSE_PARTSENTRY']._loaded_options = None
@@ -71,6 +81,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTSERVICE'].methods_by_name['ListDocuments']._serialized_options = b'\220\002\001'
   _globals['_INGESTSERVICE'].methods_by_name['DeleteDocument']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\220\002\002'
+  _globals['_INGESTSERVICE'].methods_by_name['ExtractImages']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['ExtractImages']._serialized_options = b'\220\002\002'
+  _globals['_INGESTSERVICE'].methods_by_name['ListImages']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['ListImages']._serialized_options = b'\220\002\001'
+  _globals['_INGESTSERVICE'].methods_by_name['ReadImage']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['ReadImage']._serialized_options = b'\220\002\001'
   _globals['_INGESTSERVICE'].methods_by_name['GetStats']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['GetStats']._serialized_options = b'\220\002\001'
   _globals['_INGESTDOCUMENTREQUEST']._serialized_start=186
@@ -91,14 +107,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=820
   _globals['_DELETEDOCUMENTREQUEST']._serialized_start=822
   _globals['_DELETEDOCUMENTREQUEST']._serialized_end=865
-  _globals['_GETSTATSREQUEST']._serialized_start=867
-  _globals['_GETSTATSREQUEST']._serialized_end=884
-  _globals['_GETSTATSRESPONSE']._serialized_start=887
-  _globals['_GETSTATSRESPONSE']._serialized_end=1337
-  _globals['_GETSTATSRESPONSE_JOBSBYSTATEENTRY']._serialized_start=1241
-  _globals['_GETSTATSRESPONSE_JOBSBYSTATEENTRY']._serialized_end=1291
-  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_start=1293
-  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_end=1337
-  _globals['_INGESTSERVICE']._serialized_start=1340
-  _globals['_INGESTSERVICE']._serialized_end=1991
+  _globals['_EXTRACTIMAGESREQUEST']._serialized_start=867
+  _globals['_EXTRACTIMAGESREQUEST']._serialized_end=909
+  _globals['_EXTRACTIMAGESRESPONSE']._serialized_start=911
+  _globals['_EXTRACTIMAGESRESPONSE']._serialized_end=955
+  _globals['_LISTIMAGESREQUEST']._serialized_start=957
+  _globals['_LISTIMAGESREQUEST']._serialized_end=1051
+  _globals['_LISTIMAGESRESPONSE']._serialized_start=1053
+  _globals['_LISTIMAGESRESPONSE']._serialized_end=1139
+  _globals['_READIMAGEREQUEST']._serialized_start=1141
+  _globals['_READIMAGEREQUEST']._serialized_end=1179
+  _globals['_READIMAGERESPONSE']._serialized_start=1181
+  _globals['_READIMAGERESPONSE']._serialized_end=1257
+  _globals['_GETSTATSREQUEST']._serialized_start=1259
+  _globals['_GETSTATSREQUEST']._serialized_end=1276
+  _globals['_GETSTATSRESPONSE']._serialized_start=1279
+  _globals['_GETSTATSRESPONSE']._serialized_end=1729
+  _globals['_GETSTATSRESPONSE_JOBSBYSTATEENTRY']._serialized_start=1633
+  _globals['_GETSTATSRESPONSE_JOBSBYSTATEENTRY']._serialized_end=1683
+  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_start=1685
+  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_end=1729
+  _globals['_INGESTSERVICE']._serialized_start=1732
+  _globals['_INGESTSERVICE']._serialized_end=2671
 # @@protoc_insertion_point(module_scope)

@@ -67,6 +67,21 @@ class IngestServiceStub:
                 request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteDocumentRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.ExtractImages = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/ExtractImages',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ExtractImagesRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ExtractImagesResponse.FromString,
+                _registered_method=True)
+        self.ListImages = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/ListImages',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ListImagesRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ListImagesResponse.FromString,
+                _registered_method=True)
+        self.ReadImage = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/ReadImage',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadImageRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadImageResponse.FromString,
+                _registered_method=True)
         self.GetStats = channel.unary_unary(
                 '/diglot.ingest.v1.IngestService/GetStats',
                 request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.GetStatsRequest.SerializeToString,
@@ -155,6 +170,44 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExtractImages(self, request, context):
+        """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
+        with it by itself; repeated, it finds them there. A document of another kind has none.
+        Left out are images of fewer than 16 pixels a side, of more than 40 million pixels or 16 MiB, and whatever comes after
+        500 images or 128 MiB. An image that is shown more than once counts once.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+        INVALID_ARGUMENT / FILE_BROKEN when the file cannot be read within the limits of parsing.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+        DEADLINE_EXCEEDED / PARSING_TIMEOUT when reading takes longer than the limit of parsing.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListImages(self, request, context):
+        """Lists the images of a document in the order of its pages; none until they are extracted.
+        INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call for this document.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadImage(self, request, context):
+        """Reads the bytes of one image.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no image name.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+        NOT_FOUND / IMAGE_NOT_FOUND when it has no such image, or images were not extracted yet.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStats(self, request, context):
         """Counts the tenant's documents and jobs, and what the process has done since it started.
         UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
@@ -195,6 +248,21 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.DeleteDocument,
                     request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteDocumentRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ExtractImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtractImages,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ExtractImagesRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ExtractImagesResponse.SerializeToString,
+            ),
+            'ListImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListImages,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ListImagesRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ListImagesResponse.SerializeToString,
+            ),
+            'ReadImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadImage,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadImageRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadImageResponse.SerializeToString,
             ),
             'GetStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStats,
@@ -365,6 +433,87 @@ class IngestService:
             '/diglot.ingest.v1.IngestService/DeleteDocument',
             protos_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteDocumentRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtractImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/ExtractImages',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ExtractImagesRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ExtractImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/ListImages',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ListImagesRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ListImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/ReadImage',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadImageRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadImageResponse.FromString,
             options,
             channel_credentials,
             insecure,

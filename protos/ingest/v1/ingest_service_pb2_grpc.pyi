@@ -93,6 +93,32 @@ class IngestServiceStub:
     NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
     """
+    ExtractImages: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ExtractImagesRequest, _ingest_service_pb2.ExtractImagesResponse]
+    """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
+    with it by itself; repeated, it finds them there. A document of another kind has none.
+    Left out are images of fewer than 16 pixels a side, of more than 40 million pixels or 16 MiB, and whatever comes after
+    500 images or 128 MiB. An image that is shown more than once counts once.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+    INVALID_ARGUMENT / FILE_BROKEN when the file cannot be read within the limits of parsing.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+    DEADLINE_EXCEEDED / PARSING_TIMEOUT when reading takes longer than the limit of parsing.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+    """
+    ListImages: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListImagesRequest, _ingest_service_pb2.ListImagesResponse]
+    """Lists the images of a document in the order of its pages; none until they are extracted.
+    INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
+    INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call for this document.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+    """
+    ReadImage: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ReadImageRequest, _ingest_service_pb2.ReadImageResponse]
+    """Reads the bytes of one image.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no image name.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+    NOT_FOUND / IMAGE_NOT_FOUND when it has no such image, or images were not extracted yet.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+    """
     GetStats: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetStatsRequest, _ingest_service_pb2.GetStatsResponse]
     """Counts the tenant's documents and jobs, and what the process has done since it started.
     UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
@@ -155,6 +181,32 @@ class IngestServiceAsyncStub(IngestServiceStub):
     INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
     NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+    """
+    ExtractImages: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ExtractImagesRequest, _ingest_service_pb2.ExtractImagesResponse]  # type: ignore[assignment]
+    """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
+    with it by itself; repeated, it finds them there. A document of another kind has none.
+    Left out are images of fewer than 16 pixels a side, of more than 40 million pixels or 16 MiB, and whatever comes after
+    500 images or 128 MiB. An image that is shown more than once counts once.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+    INVALID_ARGUMENT / FILE_BROKEN when the file cannot be read within the limits of parsing.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+    DEADLINE_EXCEEDED / PARSING_TIMEOUT when reading takes longer than the limit of parsing.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+    """
+    ListImages: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListImagesRequest, _ingest_service_pb2.ListImagesResponse]  # type: ignore[assignment]
+    """Lists the images of a document in the order of its pages; none until they are extracted.
+    INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
+    INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call for this document.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+    """
+    ReadImage: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ReadImageRequest, _ingest_service_pb2.ReadImageResponse]  # type: ignore[assignment]
+    """Reads the bytes of one image.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no image name.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+    NOT_FOUND / IMAGE_NOT_FOUND when it has no such image, or images were not extracted yet.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
     """
     GetStats: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetStatsRequest, _ingest_service_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counts the tenant's documents and jobs, and what the process has done since it started.
@@ -251,6 +303,50 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
         NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ExtractImages(
+        self,
+        request: _ingest_service_pb2.ExtractImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ExtractImagesResponse, _abc.Awaitable[_ingest_service_pb2.ExtractImagesResponse]]:
+        """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
+        with it by itself; repeated, it finds them there. A document of another kind has none.
+        Left out are images of fewer than 16 pixels a side, of more than 40 million pixels or 16 MiB, and whatever comes after
+        500 images or 128 MiB. An image that is shown more than once counts once.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+        INVALID_ARGUMENT / FILE_BROKEN when the file cannot be read within the limits of parsing.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+        DEADLINE_EXCEEDED / PARSING_TIMEOUT when reading takes longer than the limit of parsing.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ListImages(
+        self,
+        request: _ingest_service_pb2.ListImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ListImagesResponse, _abc.Awaitable[_ingest_service_pb2.ListImagesResponse]]:
+        """Lists the images of a document in the order of its pages; none until they are extracted.
+        INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call for this document.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadImage(
+        self,
+        request: _ingest_service_pb2.ReadImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ReadImageResponse, _abc.Awaitable[_ingest_service_pb2.ReadImageResponse]]:
+        """Reads the bytes of one image.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no image name.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY.
+        NOT_FOUND / IMAGE_NOT_FOUND when it has no such image, or images were not extracted yet.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
         """
 
     @_abc_1.abstractmethod

@@ -53,7 +53,7 @@ class ParsingProcess:
                 stdin=file,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=child_environment(),
                 start_new_session=True,  # Ctrl-C in a terminal is for the server, which then ends its children
             )
         try:
@@ -79,7 +79,7 @@ class ParsingProcess:
         return output
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """What Python needs to find its modules and nothing else: no key, no address, no password."""
     return {
         "PYTHONPATH": os.pathsep.join(part for part in sys.path if part),

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from services.ingest.models import FileKey
+from services.ingest.models import DocumentImage, FileKey
 from services.ingest.ports import FileStore
 
 KEY = FileKey("red", "pdf", "a" * 64)
+IMAGE = DocumentImage("e" * 64, 1, 20, 10, "image/png", 6)
 OTHER = FileKey("red", "pdf", "b" * 64)
 
 
@@ -47,6 +48,15 @@ class FileStoreContract:
         assert await files.load_record(OTHER, "chunks.json") is None
         async with files.fetched(KEY) as path:
             assert path is None
+
+    async def test_images_are_kept_beside_the_original_and_go_with_it(self, files: FileStore) -> None:
+        await files.save_original(KEY, b"%PDF-1.7")
+        await files.save_image(KEY, IMAGE, b"pixels")
+
+        assert await files.load_image(KEY, IMAGE) == b"pixels"
+        assert await files.load_image(OTHER, IMAGE) is None
+        await files.delete(KEY)
+        assert await files.load_image(KEY, IMAGE) is None
 
     async def test_delete_removes_everything_of_one_document_and_nothing_else(self, files: FileStore) -> None:
         for key in (KEY, OTHER):
