@@ -52,13 +52,17 @@ class TroubledClient(AwsClient):
     `is_heard` the store has done it nevertheless.
     """
 
-    def __init__(self, *, breaks_at: int | None = None, is_heard: bool = False) -> None:
-        self._inner = make_aws_client("dynamodb", max_concurrent_calls=16)
+    def __init__(self, *, breaks_at: int | None = None, is_heard: bool = False, inner: AwsClient | None = None) -> None:
+        self._inner = inner or make_aws_client("dynamodb", max_concurrent_calls=16)
         self._breaks_at = breaks_at
         self._is_heard = is_heard
         self.refusals: list[str] = []
         self.reasons: list[str] = []
         self.call_count = 0
+
+    def breaking(self, at: int, *, is_heard: bool) -> TroubledClient:
+        """Another one on the same connections, as making new ones takes long; it need not be closed."""
+        return TroubledClient(breaks_at=at, is_heard=is_heard, inner=self._inner)
 
     async def run(self, call: Callable[[Any], Any]) -> Any:
         self.call_count += 1
