@@ -50,7 +50,6 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[str] = path.open("a+", encoding="utf-8")
 
     def add(self, environ: Environ, body: bytes) -> None:
         """Write a request down, for good."""
@@ -63,19 +62,20 @@ class Journal:
             "headers": headers,
             "body": base64.b64encode(body).decode(),
         }
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def play(self, application: Application) -> int:
         """Repeat every request. A last line that a kill cut off was never answered, and is dropped.
 
         Returns: how many requests were repeated.
         """
-        content = self._path.read_text(encoding="utf-8")
+        content = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         whole = content[: content.rfind("\n") + 1]
         if whole != content:
-            self._file.truncate(len(whole.encode()))
+            os.truncate(self._path, len(whole.encode()))
         lines = whole.splitlines()
         for line in lines:
             _repeat(application, json.loads(line))

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.deploy.cluster import Cluster
+from tests.deploy.conftest import Record
 from tests.deploy.docker import docker, inspect
 from tests.deploy.load import Load, Upload
 from tests.e2e.running_system import ask, problem
@@ -103,7 +104,7 @@ def test_a_service_that_ends_is_started_again(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("victim", [*SERVICES, *STORES])
-def test_a_killed_part_is_told_survived_and_mended(cluster: Cluster, victim: str) -> None:
+def test_a_killed_part_is_told_survived_and_mended(cluster: Cluster, victim: str, record: Record) -> None:
     client = cluster.client
     query_ids = [ask(client, "/query/sql/generate", query=CUSTOMERS)["query_id"] for _ in range(3)]
     with Load(cluster.url, query_ids) as load:
@@ -111,9 +112,14 @@ def test_a_killed_part_is_told_survived_and_mended(cluster: Cluster, victim: str
         with cluster.without(victim):
             load.wait_for_successes(STILL_GRANTED[victim])
             _wait_for_calls(load, 24)
+            began = time.monotonic()
         load.wait_for_successes(EVERYTHING)
+        record("seconds_from_start_to_all_well", victim, round(time.monotonic() - began, 1))
 
     _refused_properly(load, victim)
+    missed = EVERYTHING - STILL_GRANTED[victim]
+    refused = {outcome.kind for outcome in load.outcomes if outcome.refused_for_now or outcome.error}
+    assert missed <= refused, f"nobody has noticed that {victim} was dead"
     assert all(statuses.count(200) <= 1 for statuses in load.runs.values()), load.runs
     states = [client.get(f"/query/sql/{query_id}").json()["state"] for query_id in query_ids]
     assert set(states) <= {"EXECUTED", "FAILED"}, states
