@@ -46,6 +46,7 @@ class AwsCall:
     method: str
 
 
+@cache
 def modules_of(function: str) -> frozenset[str]:
     """Every module of ours that the function may import, at start or later."""
     return _closure(ENTRIES[function])
@@ -111,7 +112,8 @@ def _methods() -> Mapping[str, frozenset[str]]:
     return {kind: frozenset(names) for kind, names in found.items()}
 
 
-def aws_calls(module: str) -> set[AwsCall]:
+@cache
+def aws_calls(module: str) -> frozenset[AwsCall]:
     """The methods of AWS clients that a module calls.
 
     Raises: AssertionError: a module that uses AWS calls something that looks like a client's method, and it cannot be
@@ -119,7 +121,7 @@ def aws_calls(module: str) -> set[AwsCall]:
     """
     tree = source_of(module)
     if not _uses_aws(tree):
-        return set()
+        return frozenset()
     calls = set()
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
@@ -133,7 +135,7 @@ def aws_calls(module: str) -> set[AwsCall]:
         elif kinds and "client" in receiver.lower() and not receiver.endswith("secret"):
             assert len(kinds) == 1, f"{module}: {receiver}.{method} may be of {kinds}"
             calls.add(AwsCall(module, kinds[0], method))
-    return calls
+    return frozenset(calls)
 
 
 def _uses_aws(tree: ast.Module) -> bool:
@@ -157,6 +159,7 @@ class TableUse:
     indexes: frozenset[str]
 
 
+@cache
 def table_use(modules: frozenset[str], index_names: frozenset[str]) -> TableUse:
     """What these modules, all about one table, do with it."""
     ways = _ways_of_a_table()
