@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GROUPS := gateway router rag sql ingest docling local local-model dev deploy policy images aws-stand-in compose
+GROUPS := gateway router rag sql ingest docling docling-models local local-model dev deploy policy images aws-stand-in compose
 PROTOS := $(sort $(wildcard protos/*/v1/*.proto)) tests/echo/echo_service.proto
 # The second path is where the googleapis package keeps google/api/*.proto.
 PROTO_PATHS = -I . -I $$($(BIN)/python -c 'import pathlib, google.api; print(pathlib.Path(google.api.__path__[0]).parents[1])')
@@ -68,7 +68,7 @@ lint: setup ## style, imports, protos
 	@touch $@
 
 TEMPLATES := $(wildcard deploy/aws/*.yaml)
-DOCKERFILES := $(wildcard deploy/images/Dockerfile* deploy/compose/Dockerfile.*)
+DOCKERFILES := $(wildcard deploy/images/Dockerfile* deploy/aws/*.Dockerfile deploy/compose/Dockerfile.*)
 
 lint-deploy: .venv-deploy/.installed .venv-policy/.installed ## templates, images and parameters, without an account
 	.venv-deploy/bin/yamllint --strict -c .yamllint.yaml $(TEMPLATES)
@@ -103,7 +103,7 @@ base-image:
 	@$(DOCKER) info > /dev/null 2>&1 || { echo "no docker engine answers; start one, or name another command with DOCKER=..."; exit 1; }
 	$(if $(LOCAL),@$(DOCKER) image inspect $(LOCAL_BASE) > /dev/null 2>&1 || DOCKER=$(DOCKER) deploy/images/make_local_base.sh $(LOCAL_BASE))
 
-# DOCLING=1: ingest with docling; see deploy/images/README.md.
+# DOCLING=1 or models: ingest with docling; see deploy/images/README.md.
 images: base-image ## an image for each service; LOCAL=1 where no registry can be reached
 	for service in $(SERVICES); do $(BUILD) --file deploy/images/Dockerfile --build-arg SERVICE=$$service \
 		--build-arg DOCLING=$(or $(DOCLING),0) --build-arg VERSION=$(VERSION) \
