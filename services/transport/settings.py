@@ -127,7 +127,7 @@ class TransportSettings(BaseSettings):
 
 _REFERENCES = ("secretsmanager:", "ssm:")
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\s*=\s*[^\s,]+")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\s*=\s*[^\s,](?:[^\r\n,]*[^\s,])?")
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -142,11 +142,11 @@ def read_settings(kind: type[Settings], **fixed: Any) -> Settings:
     referring = {**_references(TransportSettings, ()), **_references(kind, ("transport", *fixed))}
     values, unresolved = _resolve(referring) if referring else ({}, {})
     faults = [*unresolved.values()]
-    transport, told = _build(TransportSettings, values, {})
+    transport, told = _build(TransportSettings, values, unresolved, {})
     faults += _besides(unresolved, told)
     # In its place, so that all faults are told at once.
     transport = transport or TransportSettings.model_construct()
-    settings, told = _build(kind, values, {"transport": transport, **fixed})
+    settings, told = _build(kind, values, unresolved, {"transport": transport, **fixed})
     faults += _besides(unresolved, told)
     if faults or settings is None:
         raise SettingsRefused("; ".join(faults))
@@ -162,15 +162,17 @@ def settings_or_exit(kind: type[Settings]) -> Settings:
 
 
 def _build(
-    kind: type[Settings], values: Mapping[str, str], fixed: Mapping[str, Any]
+    kind: type[Settings], values: Mapping[str, str], unresolved: Mapping[str, str], fixed: Mapping[str, Any]
 ) -> tuple[Settings | None, list[str]]:
     """The settings of one class, or what is wrong with them."""
     try:
-        if not values:
+        if not values and not unresolved:
             return kind(**fixed), []
         # As kind() reads its environment, with the resolved values standing where the references do.
         source = EnvSettingsSource(kind)
-        source.env_vars = {**source.env_vars, **{name.lower(): value for name, value in values.items()}}
+        left_out = {name.lower() for name in unresolved}
+        kept = {name: value for name, value in source.env_vars.items() if name not in left_out}
+        source.env_vars = kept | {name.lower(): value for name, value in values.items()}
         return kind(_build_sources=((InitSettingsSource(kind, dict(fixed)), source), dict(fixed))), []
     except ValidationError as error:
         return None, _tell(kind, error)
@@ -200,7 +202,7 @@ def _resolve(references: Mapping[str, str]) -> tuple[dict[str, str], dict[str, s
 
 
 def _besides(unresolved: Mapping[str, str], faults: list[str]) -> list[str]:
-    """Without those of variables that are told already: what was checked of them was the reference."""
+    """Without those of variables that are told already."""
     return [fault for fault in faults if fault.partition(":")[0] not in unresolved]
 
 

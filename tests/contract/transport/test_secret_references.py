@@ -151,11 +151,13 @@ def test_a_malformed_reference_is_refused_with_an_example(
 def test_all_faults_are_told_at_once_and_each_variable_once(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGLOT_INTERNAL_KEY", "ssm:/diglot/key")  # shorter than a key may be, too
     monkeypatch.setenv("OPENAI_API_KEY", "secretsmanager:diglot/openai")
+    monkeypatch.setenv("ECHO_PEOPLE", "ssm:/diglot/people")
     monkeypatch.setenv("ECHO_REPEATS", "many")
 
     assert [part.partition(":")[0] for part in refusal().split("; ")] == [
         "DIGLOT_INTERNAL_KEY",
         "OPENAI_API_KEY",
+        "ECHO_PEOPLE",
         "ECHO_REPEATS",
     ]
 

@@ -189,6 +189,33 @@ async def test_a_server_tells_what_failed_and_why_but_not_its_words(
     assert counts == {"OK": 1, "NOT_FOUND": 1, "INTERNAL": 1}
 
 
+@pytest.mark.usefixtures("_telling")
+async def test_a_call_that_was_tried_again_is_one_span_over_all_that_served_it(
+    collector: OtlpCollector, echo_server: tuple[asyncio.subprocess.Process, str]
+) -> None:
+    _, target = echo_server
+
+    async with open_channel(target, settings(collector)) as channel:
+        stub: Any = echo_service_pb2_grpc.EchoServiceStub(channel)
+        with acting_as(CALLER):
+            await stub.Echo(EchoRequest(text="again", fail_times=2))
+            slow = stub.Echo(EchoRequest(delay_ms=60_000))
+            slow.cancel()
+    served_calls = collector.wait_for(lambda seen: [each for each in seen.named(ECHO) if each.service == "echo"][2:])
+    stop_telemetry()
+
+    tried, cancelled = [each for each in collector.named(ECHO) if each.service == "test"]
+    assert (tried.attributes["rpc.response.status_code"], tried.is_error) == ("OK", False)
+    assert (cancelled.attributes["rpc.response.status_code"], cancelled.is_error) == ("CANCELLED", True)
+    assert served_calls
+    by_outcome = [
+        (each.parent_id, each.attributes["rpc.response.status_code"])
+        for each in collector.named(ECHO)
+        if each.service == "echo" and each.parent_id == tried.span_id
+    ]
+    assert by_outcome == [(tried.span_id, code) for code in ("UNAVAILABLE", "UNAVAILABLE", "OK")]
+
+
 @asynccontextmanager
 async def echo_function(monkeypatch: pytest.MonkeyPatch, **env: str) -> AsyncIterator[tuple[LambdaCluster, Any]]:
     env = {"DIGLOT_INTERNAL_KEY": INTERNAL_KEY, **env}
