@@ -32,7 +32,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})(
 _SAMPLED = "01"
 _LOG_DELAY_SECONDS = 0.02
 # Tell in passing where credentials were found; tell of each connection lent and given back, or each path asked for.
-_TALKATIVE = ("boto3", "botocore", "urllib3", "psycopg.pool", "httpx", "httpx2", "mangum")
+_TALKATIVE = ("boto3", "botocore", "urllib3", "psycopg.pool", "httpx", "httpx2", "mangum", "pinecone")
 
 
 @dataclass(slots=True)  # not frozen: that would triple the cost of making one, and one is made for each call

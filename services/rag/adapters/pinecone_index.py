@@ -1,11 +1,11 @@
 """The index of chunks in Pinecone: a namespace for each tenant, words by sparse values where the metric allows it.
 
 What readers may see. Pinecone has no transactions, and its reads follow its writes after moments, most often within a
-second. A changed chunk is stored before its predecessor is removed; who searches in between sees the newer of both.
-This process takes into account at once what it stored and deleted when it writes again, and shows no more what it
-deleted; other processes, searches for what is new, and statistics are up to date moments later. Writes of one document
-are carried out one after the other in this process; across processes whoever indexes keeps them apart. A write that
-fails midway is completed by repeating it.
+second. A changed chunk is stored before its predecessor is removed; who searches in between sees one of them, and of
+both the newer. This process takes into account at once what it stored and deleted when it writes again, and shows no
+more what it deleted; other processes, searches for what is new, and statistics are up to date moments later. Writes of
+one document are carried out one after the other in this process; across processes whoever indexes keeps them apart. A
+write that fails midway is completed by repeating it.
 """
 
 from __future__ import annotations
