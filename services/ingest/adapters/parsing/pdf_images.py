@@ -82,14 +82,12 @@ def _read_image(pdfium: Any, image: Any, page: int, seen: set[bytes]) -> FoundIm
             wanted = _is_wanted(*size) and len(content) <= MAX_IMAGE_BYTES
             return FoundImage(page, *size, "image/jpeg", content) if wanted else None
     bitmap = image.get_bitmap()
-    try:
-        if not _is_wanted(bitmap.width, bitmap.height):
-            return None
-        content = _png(pdfium, bitmap)
-        width, height = bitmap.width, bitmap.height
-    finally:
-        bitmap.close()
-    return FoundImage(page, width, height, "image/png", content) if len(content) <= MAX_IMAGE_BYTES else None
+    if not _is_wanted(bitmap.width, bitmap.height):
+        return None
+    content = _png(pdfium, bitmap)
+    if len(content) > MAX_IMAGE_BYTES:
+        return None
+    return FoundImage(page, bitmap.width, bitmap.height, "image/png", content)
 
 
 def _is_wanted(width: int, height: int) -> bool:
