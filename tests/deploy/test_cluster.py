@@ -21,7 +21,7 @@ STORES = ("postgres", "redis", "aws")
 STILL_GRANTED = {
     "gateway": set[str](),
     "router": {"documents", "upload"},
-    "rag": set[str](),
+    "rag": {"query"},
     "sql": {"documents", "upload"},
     "ingest": {"documents", "query"},
     "postgres": set[str](),
