@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -49,7 +48,7 @@ class LambdaTime:
 
 
 @pytest.fixture
-def notes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notes]:
+def notes(monkeypatch: pytest.MonkeyPatch) -> Notes:
     notes = Notes()
     monkeypatch.setattr(observing._state, "observers", (notes,))
     monkeypatch.setattr(observing._state, "traced", True)
