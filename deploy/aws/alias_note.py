@@ -13,8 +13,9 @@ ended without having reached callers.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 MAX_NOTE_CHARACTERS = 256  # AWS's limit for a description
@@ -91,6 +92,14 @@ def stamp_of(release_id: str, began: datetime) -> Stamp:
             f"--release-id {release_id!r} must be up to 64 of letters, digits, '.', '_' and '-', such as a commit"
         )
     return Stamp(release_id, began.strftime(_TIME))
+
+
+def following(stamp: Stamp, earlier: Iterable[Stamp]) -> Stamp:
+    """The stamp, moved behind all earlier ones should a clock be slow, or the same second hold both."""
+    last = max((each.at for each in earlier), default="")
+    if stamp.at > last:
+        return stamp
+    return replace(stamp, at=f"{datetime.strptime(last, _TIME) + timedelta(seconds=1):{_TIME}}")
 
 
 def read_note(description: str) -> AliasNote:

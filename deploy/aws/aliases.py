@@ -92,7 +92,8 @@ class LiveAliases:
             return now
         except BotoCoreError as error:
             raise explained(error, f"move alias {function}:{LIVE} to version {version}") from error
-        logger.info("%s:%s version %s%s", function, LIVE, version, _shares(weights))
+        state = f" ({note.marker.state.value})" if note.marker else ""
+        logger.info("%s:%s is at version %s%s%s", function, LIVE, version, _shares(weights), state)
         return _alias(alias.part, reply)
 
 

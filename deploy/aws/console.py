@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,12 @@ def client_config() -> Config:
 
 def make_client(service: Any) -> Any:
     """A boto3 client by the environment's credentials and region. Raises BotoCoreError: no region, for one."""
+    return _session().client(service, config=client_config())
+
+
+@cache
+def _session() -> Any:
+    """One for all clients of a program: each session reads botocore's descriptions of AWS anew."""
     import boto3
 
-    return boto3.session.Session().client(service, config=client_config())
+    return boto3.session.Session()

@@ -22,16 +22,26 @@ class LatestRelease:
     open: bool
 
 
+def recorded_stamps(aliases: Mapping[str, LiveAlias]) -> list[Stamp]:
+    """Every release that the notes name."""
+    notes = [alias.note for alias in aliases.values()]
+    return [
+        stamp
+        for note in notes
+        for stamp in (note.marker.stamp if note.marker else None, note.lock, note.undone)
+        if stamp is not None
+    ]
+
+
 def latest_release(aliases: Mapping[str, LiveAlias]) -> LatestRelease | None:
     """None: no release has been recorded on these aliases."""
     notes = {part: alias.note for part, alias in aliases.items()}
-    stamps = [note.marker.stamp for note in notes.values() if note.marker]
+    stamps = recorded_stamps(aliases)
     locks = [note.lock for note in notes.values() if note.lock]
-    stamps += locks + [note.undone for note in notes.values() if note.undone]
     if not stamps:
         return None
     # The one that holds the lock wins over whatever clocks say.
-    stamp = locks[0] if locks else _unfinished(aliases.values()) or max(stamps, key=lambda stamp: (stamp.at, stamp.id))
+    stamp = locks[0] if locks else _unfinished(aliases.values()) or max(stamps, key=lambda stamp: stamp.at)
     markers = {part: note.marker for part, note in notes.items() if note.marker and note.marker.stamp == stamp}
     ended = {marker.state for marker in markers.values()} in ({State.DONE}, {State.ROLLED_BACK}, set())
     return LatestRelease(stamp, markers, open=bool(locks) or not ended)

@@ -12,7 +12,8 @@ Options:
   --images PART=URI ...    images in ECR by tag or digest; PART of rag, sql, ingest, router, gateway. The function
                            `images` runs the ingest image. Parts that are not named stay as they are
   --release-id ID          up to 64 of letters, digits, '.', '_', '-', such as a commit (a time)
-  --canary-percent N       share of the calls during the canary, 1 to 99; 0 leaves the canary out (10)
+  --canary-percent N       share of the calls during the canary, 1 to 99; 0 leaves it out, as AWS wants it when
+                           versions differ in their role or dead-letter queue (10)
   --watch-seconds N        how long the canary is watched, 0 to 3600; metrics come about a minute late (120)
   --max-error-rate R       failed calls of a new version that are borne, 0 to 1 (0.01)
   --sns-topic-arn ARN      topic to tell when the release failed (nobody is told)
@@ -126,14 +127,15 @@ def main(arguments: Sequence[str], pacing: Pacing | None = None) -> int:
         registry = make_client("ecr")
         people = make_client("sns") if options.sns_topic_arn else None
         wanted = with_shared_images({part: by_digest(registry, uri) for part, uri in options.images.items()})
-        parts = release.prepare(wanted)
+        images = {part: wanted[part] for part in release.prepare(wanted)}
+        stamp = release.stamped(options.stamp)
     except BotoCoreError as error:
         complain("release", f"refused, nothing was changed: {explained(error, 'start')}")
         return REFUSED
     except ReleaseError as error:
         complain("release", f"refused, nothing was changed: {error}")
         return REFUSED
-    plan = Plan(options.stamp, {part: wanted[part] for part in parts}, options.canary_share, options.watch_seconds)
+    plan = Plan(stamp, images, options.canary_share, options.watch_seconds)
     return _run(release, plan, Undo(aliases, versions, options.prefix), people, options)
 
 

@@ -7,6 +7,7 @@ ReleaseError              the text says what to do about it
 ├── VersionUnfit          a new version could not be built, or does not answer
 ├── ErrorRateTooHigh      callers saw too many failures of a new version
 ├── ReleaseUnderWay       another release has begun and not ended
+├── ReleaseRepeated       a release of the same name has been there already
 ├── AliasMoved            somebody else changed an alias meanwhile
 └── RollbackIncomplete    some aliases could not be set back
 
@@ -60,6 +61,10 @@ class ReleaseUnderWay(ReleaseError):
     """Another release holds the stack."""
 
 
+class ReleaseRepeated(ReleaseError):
+    """The release's name is taken."""
+
+
 class AliasMoved(ReleaseError):
     """An alias is not as it was read."""
 
@@ -80,7 +85,8 @@ def code_of(error: ClientError) -> str:
 def explained(error: ClientError | BotoCoreError, doing: str) -> AwsRefused:
     """An error of AWS as a sentence with the way out. `doing` completes "cannot …"."""
     if not isinstance(error, ClientError):
-        return AwsRefused(f"cannot {doing}: {error}. Check network, credentials (AWS_PROFILE, AWS_*) and AWS_REGION.")
+        told = str(error).rstrip(".")
+        return AwsRefused(f"cannot {doing}: {told}. Check network, credentials (AWS_PROFILE, AWS_*) and AWS_REGION.")
     code, operation = code_of(error), error.operation_name
     message = str(error.response.get("Error", {}).get("Message", "")) or code
     if code in _FORBIDDEN:

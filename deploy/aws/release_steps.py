@@ -13,12 +13,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from deploy.aws.alias_note import Marker, Stamp, State
+from deploy.aws.alias_note import Marker, Stamp, State, following
 from deploy.aws.aliases import LiveAlias, LiveAliases
 from deploy.aws.canary_watch import CanaryWatch
-from deploy.aws.history import latest_release
+from deploy.aws.history import latest_release, recorded_stamps
 from deploy.aws.parts import IMAGE_OF, ORDER
-from deploy.aws.release_errors import FunctionMissing, ReleaseUnderWay
+from deploy.aws.release_errors import FunctionMissing, ReleaseRepeated, ReleaseUnderWay
 from deploy.aws.version_probe import VersionProbe
 from deploy.aws.versions import Versions
 
@@ -82,6 +82,14 @@ class Release:
         if absent:
             raise FunctionMissing(f"there is no function {self._prefix}-{absent[0]}")
         return [part for part in ORDER if part in parts and part in self._live]
+
+    def stamped(self, stamp: Stamp) -> Stamp:
+        """The release's stamp, later than that of any release `prepare` found. Raises ReleaseRepeated."""
+        recorded = recorded_stamps(self._live)
+        if stamp.id in {each.id for each in recorded}:
+            # Taken back by its name, this one would take the other one along.
+            raise ReleaseRepeated(f"there was a release {stamp.id} already: choose another --release-id, or none")
+        return following(stamp, recorded)
 
     def run(self, plan: Plan) -> list[Outcome]:
         """Release what `prepare` found. After any error the release has to be undone. Raises ReleaseError."""

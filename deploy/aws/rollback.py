@@ -15,8 +15,8 @@ Options:
 Environment: AWS_REGION and credentials as boto3 takes them. They need lambda:GetAlias, UpdateAlias,
 GetFunctionConfiguration and ListVersionsByFunction on the functions, and sns:Publish on the topic.
 
-stdout: a table of functions, the live version, shares of others, and what is or would be done.
-stderr: what is being done.
+stdout: a table: each function's live version before, shares of others, the release that moved it last and how far that
+had come, and the version after; then what was done, or would be. stderr: what is being done.
 Exit codes: 0 done, or there was nothing to do; 1 some alias could not be moved, run it again; 2 refused before anything
 was changed.
 """
@@ -143,7 +143,7 @@ def _carry_out(plan: RollbackPlan, aliases: LiveAliases, undo: Undo) -> str:
 def _table(options: Options, live: Mapping[str, LiveAlias], plan: RollbackPlan) -> str:
     moves = {move.alias.part: move for move in plan.moves}
     rows = [_row(options, alias, moves.get(part)) for part, alias in live.items()]
-    return table(("FUNCTION", "LIVE", "SHARES", "RELEASE", "STATE", "TO"), rows)
+    return table(("FUNCTION", "BEFORE", "SHARES", "RELEASE", "STATE", "AFTER"), rows)
 
 
 def _row(options: Options, alias: LiveAlias, move: Move | None) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ def _row(options: Options, alias: LiveAlias, move: Move | None) -> tuple[str, ..
         shares or "-",
         marker.stamp.id if marker else "-",
         marker.state.value if marker else "-",
-        move.version if move else "-",
+        move.version if move else alias.version,
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from deploy.aws.alias_note import AliasNote, Marker, State, stamp_of
+from deploy.aws.alias_note import AliasNote, Marker, State, following, stamp_of
 from deploy.aws.aliases import LiveAlias
-from deploy.aws.history import latest_release
+from deploy.aws.history import latest_release, recorded_stamps
 from deploy.aws.parts import ORDER, function_name
 from deploy.aws.release_errors import FunctionMissing, ImageMissing, ReleaseUnderWay
 from deploy.aws.versions import Versions
@@ -98,7 +98,7 @@ def forward(live: Mapping[str, LiveAlias], release_id: str) -> RollbackPlan:
 
 def to_versions(live: Mapping[str, LiveAlias], versions: Mapping[str, str], now: datetime) -> RollbackPlan:
     """Put functions on versions of somebody's choice. Raises FunctionMissing."""
-    stamp = stamp_of(f"by-hand-{now:%Y%m%dT%H%M%SZ}", now)
+    stamp = following(stamp_of(f"by-hand-{now:%Y%m%dT%H%M%SZ}", now), recorded_stamps(live))
     absent = [part for part in versions if part not in live]
     if absent:
         raise FunctionMissing(f"--to-version names {absent[0]}, and there is no such function in this stack")

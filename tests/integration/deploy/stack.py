@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,7 @@ class Stack:
 
     def client(self, service: Any) -> Any:
         """A client of the local AWS API."""
-        session = boto3.session.Session("local", "local", region_name=REGION)
-        return session.client(service, endpoint_url=self._url)
+        return _client(service, self._url)
 
     def push(self, *, build: int) -> None:
         """Put an image of every service into ECR, tagged `build-N`."""
@@ -168,6 +168,11 @@ class Stack:
     def _ran(self, code: int) -> Ran:
         captured = self._capsys.readouterr()
         return Ran(code, captured.out, captured.err)
+
+
+@cache
+def _client(service: Any, url: str) -> Any:
+    return boto3.session.Session("local", "local", region_name=REGION).client(service, endpoint_url=url)
 
 
 def everywhere(version: str) -> dict[str, tuple[str, dict[str, float]]]:

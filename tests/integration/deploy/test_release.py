@@ -72,6 +72,17 @@ def test_images_that_are_live_already_move_no_alias(stack: Stack) -> None:
     assert ran.out.count("(unchanged)") == 6
 
 
+def test_a_name_is_not_given_to_two_releases(stack: Stack) -> None:
+    stack.release()
+    stack.push(build=3)
+    stack.api.writes.clear()
+
+    ran = stack.release(build=3)
+
+    assert (ran.code, stack.api.writes) == (2, [])
+    assert "there was a release two already: choose another --release-id" in ran.err
+
+
 def test_a_release_of_one_part_leaves_the_others_alone(stack: Stack) -> None:
     ran = stack.release(services=["rag"])
 

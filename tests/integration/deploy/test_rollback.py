@@ -20,8 +20,8 @@ def test_the_latest_release_is_taken_back_callers_first(released: Stack) -> None
     order = ["gateway", "router", "images", "ingest", "sql", "rag"]
     assert [name for _, name in released.api.writes] == [f"diglot-{part}" for part in order]
     assert ran.out.splitlines()[-1] == "Done: take back release two"
-    assert ran.out.splitlines()[0].split() == ["FUNCTION", "LIVE", "SHARES", "RELEASE", "STATE", "TO"]
-    assert "diglot-rag      2     -       two      done   1" in ran.out.splitlines()
+    assert ran.out.splitlines()[0].split() == ["FUNCTION", "BEFORE", "SHARES", "RELEASE", "STATE", "AFTER"]
+    assert "diglot-rag      2       -       two      done   1" in ran.out.splitlines()
 
 
 def test_taking_back_twice_is_taking_back_once(released: Stack) -> None:

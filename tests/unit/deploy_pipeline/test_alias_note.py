@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.aws.alias_note import MAX_NOTE_CHARACTERS, AliasNote, Marker, Stamp, State, read_note, stamp_of
+from deploy.aws.alias_note import MAX_NOTE_CHARACTERS, AliasNote, Marker, Stamp, State, following, read_note, stamp_of
 
 STAMP = Stamp("4f2c1e", "20261121T102200Z")
 LATER = Stamp("x" * 64, "20261122T102200Z")
@@ -38,6 +38,14 @@ def test_what_others_write_is_no_note(text: str) -> None:
 @pytest.mark.parametrize("text", ["diglot id=a at=20261121T102200Z from=1 to=2 state=lost", "diglot id=a from=1"])
 def test_a_note_that_was_tampered_with_names_no_release(text: str) -> None:
     assert read_note(text).marker is None
+
+
+def test_a_stamp_is_later_than_what_is_recorded_even_when_the_clock_is_not() -> None:
+    slow = Stamp("next", "20261121T102159Z")
+
+    assert following(slow, [STAMP]) == Stamp("next", "20261121T102201Z")
+    assert following(LATER, [STAMP]) == LATER
+    assert following(slow, []) == slow
 
 
 def test_a_stamp_sorts_by_time() -> None:
