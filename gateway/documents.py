@@ -1,9 +1,9 @@
-"""GET /documents, GET and DELETE /documents/{id}."""
+"""GET /documents, GET and DELETE /documents/{id}, and the images of a document."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
@@ -21,11 +21,27 @@ router = APIRouter(prefix="/documents", tags=["documents"])
 
 _DOCUMENT_ID = re.compile(r"[0-9a-f]{64}")
 _FIELDS = {"name": "document_id", "": "document_id"}
+_IMAGE_KINDS = ("image/png", "image/jpeg")
+_BINARY = {"type": "string", "format": "binary"}
+# The bytes come from whoever made the file: a browser takes them for an image and for nothing else, and runs nothing.
+_IMAGE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, max-age=3600",
+}
 
 DocumentId = Annotated[
     str,
     Path(
         description="Id of a document: the SHA-256 of its bytes. Anything else is not found.",
+        json_schema_extra={"pattern": "^[0-9a-f]{64}$"},
+    ),
+]
+
+ImageId = Annotated[
+    str,
+    Path(
+        description="Id of an image: the SHA-256 of its bytes. Anything else is not found.",
         json_schema_extra={"pattern": "^[0-9a-f]{64}$"},
     ),
 ]
@@ -51,6 +67,25 @@ class DocumentList(Answer):
     """Documents, newest first."""
 
     documents: list[Document]
+    next_page_token: str | None = Field(description="Token of the next page; null on the last.")
+
+
+class Image(Answer):
+    """An image that a document shows."""
+
+    image_id: str
+    page: int = Field(description="First page that shows it, counting from 1.")
+    width: int = Field(description="In pixels.")
+    height: int = Field(description="In pixels.")
+    content_type: Literal["image/png", "image/jpeg"]
+    file_size_bytes: int
+    url: str = Field(description="Path of its bytes.", examples=["/documents/9f…/images/3a…"])
+
+
+class ImageList(Answer):
+    """Images, in the order of the pages."""
+
+    images: list[Image]
     next_page_token: str | None = Field(description="Token of the next page; null on the last.")
 
 
@@ -95,6 +130,62 @@ async def delete_document(document_id: DocumentId, callees: Asked) -> Response:
     request = ingest_service_pb2.DeleteDocumentRequest(name=_document_name(document_id))
     await reply_of(Service.INGEST, callees.ingest.DeleteDocument(request), _FIELDS)
     return Response(status_code=204)
+
+
+@router.get(
+    "/{document_id}/images",
+    summary="List a document's images",
+    response_model=ImageList,
+    responses=problem_docs(404, 422, 503, 504),
+)
+async def list_images(
+    document_id: DocumentId, callees: Asked, page_size: PageSize = 50, page_token: PageToken = ""
+) -> ImageList:
+    """The images found in a PDF, in the order of its pages. There are none until they have been taken out of it."""
+    request = ingest_service_pb2.ListImagesRequest(
+        document=_document_name(document_id), page_size=page_size, page_token=page_token
+    )
+    reply = await reply_of(Service.INGEST, callees.ingest.ListImages(request), {**_FIELDS, "page_token": "page_token"})
+    return ImageList(
+        images=[_image(document_id, image) for image in reply.images], next_page_token=reply.next_page_token or None
+    )
+
+
+@router.get(
+    "/{document_id}/images/{image_id}",
+    summary="One image",
+    response_class=Response,
+    responses={
+        200: {"content": {kind: {"schema": _BINARY} for kind in _IMAGE_KINDS}, "description": "The image's bytes."},
+        **problem_docs(404, 422, 503, 504),
+    },
+)
+async def get_image(document_id: DocumentId, image_id: ImageId, callees: Asked) -> Response:
+    """The bytes of an image."""
+    document = _document_name(document_id)
+    if not _DOCUMENT_ID.fullmatch(image_id):
+        raise ProblemRaised(404, "IMAGE_NOT_FOUND", "There is no such image.", field="image_id")
+    request = ingest_service_pb2.ReadImageRequest(name=f"{document}/images/{image_id}")
+    reply = await reply_of(Service.INGEST, callees.ingest.ReadImage(request), {"name": "image_id", "": "image_id"})
+    kind = reply.image.content_type
+    return Response(
+        reply.content,
+        media_type=kind if kind in _IMAGE_KINDS else "application/octet-stream",
+        headers=_IMAGE_HEADERS,
+    )
+
+
+def _image(document_id: str, image: document_pb2.Image) -> Image:
+    image_id = bare_id(image.name)
+    return Image(
+        image_id=image_id,
+        page=image.page,
+        width=image.width,
+        height=image.height,
+        content_type="image/jpeg" if image.content_type == "image/jpeg" else "image/png",
+        file_size_bytes=image.size_bytes,
+        url=f"/documents/{document_id}/images/{image_id}",
+    )
 
 
 def _document_name(document_id: str) -> str:

@@ -8,7 +8,7 @@ from google.protobuf import empty_pb2
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from services.transport.errors import PassedOn
 from services.transport.serving import ServiceDefinition
-from tests.fakes.servicers import Faults, check_name, document_name, failure, page_of
+from tests.fakes.servicers import Faults, check_name, document_name, failure, page_of, unknown_method
 
 
 class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
@@ -18,6 +18,7 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         self.max_bytes = max_bytes
         self.documents: dict[str, document_pb2.Document] = {}
         self.under_way: list[document_pb2.IngestJob] = []
+        self.images: list[bytes] = []
         self.faults = Faults()
 
     async def IngestDocument(
@@ -90,6 +91,32 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         del self.documents[request.name]
         return empty_pb2.Empty()
 
+    async def ExtractImages(
+        self, request: ingest_service_pb2.ExtractImagesRequest, context: object
+    ) -> ingest_service_pb2.ExtractImagesResponse:
+        raise PassedOn(unknown_method("ingest.diglot"))
+
+    async def ListImages(
+        self, request: ingest_service_pb2.ListImagesRequest, context: object
+    ) -> ingest_service_pb2.ListImagesResponse:
+        await self.faults.strike("ListImages")
+        document = await self.GetDocument(ingest_service_pb2.GetDocumentRequest(name=request.document), context)
+        images = [image_of(document.name, content) for content in self.images]
+        page, token = page_of(images, request.page_size, request.page_token, "ingest.diglot")
+        return ingest_service_pb2.ListImagesResponse(images=page, next_page_token=token)
+
+    async def ReadImage(
+        self, request: ingest_service_pb2.ReadImageRequest, context: object
+    ) -> ingest_service_pb2.ReadImageResponse:
+        await self.faults.strike("ReadImage")
+        name = request.name.partition("/images/")[0]
+        document = await self.GetDocument(ingest_service_pb2.GetDocumentRequest(name=name), context)
+        for content in self.images:
+            image = image_of(document.name, content)
+            if image.name == request.name:
+                return ingest_service_pb2.ReadImageResponse(image=image, content=content)
+        raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND", domain="ingest.diglot"))
+
     async def GetJob(self, request: ingest_service_pb2.GetJobRequest, context: object) -> document_pb2.IngestJob:
         check_name(request.name, "jobs/j[0-9]+", "ingest.diglot")
         if request.name != "jobs/j1":
@@ -126,6 +153,20 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
 def _refusal(reason: str, field_name: str) -> PassedOn:
     return PassedOn(
         failure(grpc.StatusCode.INVALID_ARGUMENT, reason, domain="ingest.diglot", fields={field_name: "Not so."})
+    )
+
+
+def image_of(document: str, content: bytes) -> document_pb2.Image:
+    """An image of these bytes on page 1 of the document."""
+    image_id = document_name(content).removeprefix("documents/")
+    return document_pb2.Image(
+        name=f"{document}/images/{image_id}",
+        page=1,
+        kind=document_pb2.Image.EMBEDDED,
+        width=20,
+        height=10,
+        content_type="image/png",
+        size_bytes=len(content),
     )
 
 

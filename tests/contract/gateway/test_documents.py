@@ -212,3 +212,53 @@ async def test_jobs_are_listed_and_got(house: House) -> None:
     problem(await house.client.get("/jobs/j2"), 404, "JOB_NOT_FOUND")
     problem(await house.client.get("/jobs/Nonsense"), 404, "JOB_NOT_FOUND", "job_id")
     problem(await house.client.get("/jobs/%20"), 404, "JOB_NOT_FOUND")
+
+
+async def test_images_of_a_document_are_listed_with_where_their_bytes_are(house: House) -> None:
+    house.ingest.images = [b"first", b"second"]
+    document_id = (await house.upload(TEXT)).json()["document_id"]
+
+    page = (await house.client.get(f"/documents/{document_id}/images?page_size=1")).json()
+    token = page["next_page_token"]
+    rest = (await house.client.get(f"/documents/{document_id}/images", params={"page_token": token})).json()
+
+    image_id = hashlib.sha256(b"first").hexdigest()
+    assert page["images"] == [
+        {
+            "image_id": image_id,
+            "page": 1,
+            "width": 20,
+            "height": 10,
+            "content_type": "image/png",
+            "file_size_bytes": 5,
+            "url": f"/documents/{document_id}/images/{image_id}",
+        }
+    ]
+    assert len(rest["images"]) == 1
+    assert rest["next_page_token"] is None
+
+
+async def test_an_image_comes_as_an_image_and_as_nothing_else(house: House) -> None:
+    house.ingest.images = [b"<script>alert(1)</script>"]
+    document_id = (await house.upload(TEXT)).json()["document_id"]
+    (image,) = (await house.client.get(f"/documents/{document_id}/images")).json()["images"]
+
+    response = await house.client.get(image["url"])
+
+    assert response.status_code == 200
+    assert response.content == b"<script>alert(1)</script>"
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in response.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("image_id", ["0" * 64, "x", "..%2f..%2fsecret", "A" * 64])
+async def test_an_image_that_is_not_there_is_not_found(house: House, image_id: str) -> None:
+    document_id = (await house.upload(TEXT)).json()["document_id"]
+
+    assert (await house.client.get(f"/documents/{document_id}/images/{image_id}")).status_code == 404
+
+
+async def test_images_of_an_unknown_document_are_not_found(house: House) -> None:
+    problem(await house.client.get(f"/documents/{'0' * 64}/images"), 404, "DOCUMENT_NOT_FOUND", "document_id")
+    problem(await house.client.get("/documents/no-id/images"), 404, "DOCUMENT_NOT_FOUND", "document_id")
