@@ -14,10 +14,11 @@ worked on twice, but is recorded once: a change needs the token of the lease, an
 Final jobs are forgotten after `keeps_for`, and with them what their request ids stand for. Lists and counts of jobs
 that are not final come from an index and may lag behind by a moment; a job listed is read again.
 
-Costs, in write and read units for items below 1 KB: create 6 to 9 and 3 for indexes; claim, release 1 and 1; claim_due
-the same and half a read, or that half read alone; heartbeat 2; advance 1, 2 when the state changes; an end 6 to 8 and 4
-for indexes; get 1; find_by_request, find_active 2; a page half a read and one for each job; the counts one read for
-each 4 KB of counters and a half for each 4 KB of jobs that are not final, at about 100 bytes each.
+Costs in write units and write units of indexes, for items below 1 KB: create 4 and 3, and 2 more with a request id;
+claim, heartbeat 1 and 2; release 1 and 3; advance 1, and 1 where the state changes; an end 6 and 2, and 2 more with a
+request id. In read units: claim_due half a one, and a claim where a job is due; cancel 1 and an end; get 1;
+find_by_request, find_active 2; a page half a one and one for each job; the counts one for each 4 KB of counters and
+half a one for each 4 KB of jobs that are not final, at about 100 bytes each.
 """
 
 from __future__ import annotations

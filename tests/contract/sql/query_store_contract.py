@@ -216,10 +216,10 @@ class QueryStoreContract:
 
     @pytest.mark.parametrize("approved_first", [False, True])
     async def test_what_nobody_ran_in_time_is_expired_for_good(self, store: QueryStore, approved_first: bool) -> None:
-        query = await add(store, keeps_for=timedelta(milliseconds=30))
+        query = await add(store, keeps_for=timedelta(milliseconds=500))
         if approved_first:
             assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.55)
 
         assert not await store.begin_run(ADA, query.id, sql_hash=query.sql_hash)
         assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")

@@ -16,6 +16,7 @@ from services.sql.ports import QueryStore
 from services.sql.wiring import MIGRATIONS
 from services.storage.dynamodb import DynamoTable
 from services.storage.postgres import open_store
+from services.transport.aws_clients import make_aws_client
 from tests.aws_server import AwsAccount
 from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add, draft
 from tests.dynamodb import items_of, made_table
@@ -96,6 +97,20 @@ class TestDynamoQueryStore(QueryStoreContract):
         states = [item["to_state"]["S"] for item in await items_of(queries_table.name) if "to_state" in item]
         assert states == ["PENDING", "APPROVED", "EXECUTING"]
         assert await store.count_by_state("acme") == {QueryState.EXECUTING: 1}
+
+    async def test_a_store_that_is_gone_is_unavailable_and_unreachable(
+        self, aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")
+        client = make_aws_client("dynamodb")
+        store = DynamoQueryStore(
+            DynamoTable(client, "diglot-queries", unavailable=QueryStoreUnavailable), run_lease=HOUR
+        )
+
+        assert not await store.is_reachable()
+        with pytest.raises(QueryStoreUnavailable):
+            await store.get(ADA, "0" * 32)
+        client.close()
 
 
 @pytest.fixture
