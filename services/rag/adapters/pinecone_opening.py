@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pinecone import AsyncPinecone, RetryConfig
 from pinecone.errors import ConflictError, ForbiddenError, NotFoundError, PineconeError, UnauthorizedError
+from pinecone.models.indexes.deployment import PodDeployment
 from pinecone.models.indexes.schema import DenseVectorField
 
 from services.rag.adapters.pinecone_index import PineconeIndex
@@ -93,6 +94,11 @@ async def _find_or_make(
 
 def _require_fit(found: IndexModel, model: EmbeddingModel) -> str:
     """The metric of an index that takes the model's embeddings. Raises IndexRefused."""
+    if isinstance(found.deployment, PodDeployment):
+        raise IndexRefused(
+            f"the Pinecone index {found.name!r} is made of pods, which cannot list records; set PINECONE_INDEX_NAME to "
+            "a serverless index"
+        )
     field = found.schema.fields.get(_VECTOR_FIELD)
     if not isinstance(field, DenseVectorField):
         raise IndexRefused(f"the Pinecone index {found.name!r} keeps no dense vectors; make one of its own for Diglot")

@@ -205,6 +205,18 @@ class TestRefusedStarts:
         assert "metric euclidean" in told
         assert "cosine or dotproduct" in told
 
+    async def test_an_index_of_pods_is_refused(self, pinecone_server: PineconeServer) -> None:
+        index = pinecone_server.create_index("rag-documents", dimension=384)
+        index.deployment = {
+            "deployment_type": "pod",
+            "environment": "us-east1-gcp",
+            "pod_type": "p1.x1",
+            "replicas": 1,
+            "shards": 1,
+        }
+
+        assert "a serverless index" in await self.refusal(settings_for(pinecone_server))
+
     async def test_a_missing_index_is_refused_with_how_to_make_it(self, pinecone_server: PineconeServer) -> None:
         told = await self.refusal(settings_for(pinecone_server, PINECONE_ENVIRONMENT=""))
 
