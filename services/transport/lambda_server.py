@@ -7,7 +7,7 @@ import atexit
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -37,10 +37,16 @@ from services.transport.health import HealthServicer
 from services.transport.identity import ClaimVerifier
 from services.transport.incoming import ServedCalls
 from services.transport.lambda_context import LambdaContext
-from services.transport.observing import flush_before_freeze, start_telemetry, stop_telemetry
+from services.transport.observing import (
+    begin,
+    flush_before_freeze,
+    is_traced,
+    start_telemetry,
+    stop_telemetry,
+)
 from services.transport.serving import OpenService, ServiceDefinition
 from services.transport.settings import TransportSettings
-from services.transport.telemetry import configure_logging
+from services.transport.telemetry import configure_logging, new_request
 
 logger = logging.getLogger(__name__)
 
@@ -250,7 +256,8 @@ def lambda_handler(
             taken = definition.take_event(event, remaining_ms / 1_000) if definition.take_event is not None else None
             # Not runner.run: each time it installs a SIGINT handler, which costs more than a small call does.
             try:
-                return loop.run_until_complete(taken or server.handle(event, remaining_ms=remaining_ms))
+                work = server.handle(event, remaining_ms=remaining_ms) if taken is None else _observed(taken)
+                return loop.run_until_complete(work)
             finally:
                 flush_before_freeze(context)
 
@@ -264,3 +271,18 @@ def lambda_handler(
         stop_telemetry()
 
     return handle
+
+
+async def _observed(taken: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """What an event that is no call comes to; a request of its own, so that all it leads to is one trace."""
+    with new_request(None, None) as request:
+        observation = begin("consumer", "process event", request, {}) if is_traced() else None
+        try:
+            reply = await taken
+        except BaseException as error:
+            if observation is not None:
+                observation.end(type(error).__qualname__)
+            raise
+        if observation is not None:
+            observation.end()
+        return reply

@@ -22,9 +22,9 @@ _FLUSH_MARGIN_SECONDS = 0.1
 _STOP_SECONDS = 2.0
 
 Fact = str | bool | int | float
-Kind = Literal["rpc.server", "rpc.client", "http.server", "client", "internal"]
+Kind = Literal["rpc.server", "rpc.client", "http.server", "consumer", "client", "internal"]
 
-_SERVED: frozenset[Kind] = frozenset({"rpc.server", "http.server"})
+_SERVED: frozenset[Kind] = frozenset({"rpc.server", "http.server", "consumer"})
 
 
 class Observation:

@@ -42,6 +42,7 @@ _KINDS: Mapping[str, SpanKind] = {
     "rpc.server": SpanKind.SERVER,
     "http.server": SpanKind.SERVER,
     "rpc.client": SpanKind.CLIENT,
+    "consumer": SpanKind.CONSUMER,
     "client": SpanKind.CLIENT,
     "internal": SpanKind.INTERNAL,
 }

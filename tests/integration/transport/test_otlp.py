@@ -36,7 +36,7 @@ TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 QUESTION = "What are the zebrafish work hours?"
 ECHO = "diglot.echo.v1.EchoService/Echo"
 ASK, ASSESS = "diglot.router.v1.RouterService/AskQuestion", "diglot.rag.v1.RagService/AssessQuestion"
-SERVER, CLIENT, INTERNAL = 2, 3, 1
+INTERNAL, SERVER, CLIENT, CONSUMER = 1, 2, 3, 5
 
 
 @pytest.fixture
