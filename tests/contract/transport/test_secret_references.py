@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ import pytest
 from pydantic import AliasChoices, BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from services.transport import secret_references
 from services.transport.errors import SettingsRefused
 from services.transport.secret_references import resolve_references
 from services.transport.settings import TransportSettings, read_settings
@@ -179,12 +181,15 @@ class Api:
         self.asked: Counter[str] = Counter()
         self.sizes: list[int] = []
         self.refusal: tuple[int, str] | None = None
+        self.answers = threading.Event()
+        self.answers.set()
         api = self
 
         class Answers(QuietHandler):
             def do_POST(self) -> None:
                 target = self.headers["X-Amz-Target"].partition(".")[2]
                 request = json.loads(self.body())
+                api.answers.wait(20)
                 api.asked[f"{target} {request.get('SecretId', '')}".strip()] += 1
                 if api.refusal is not None:
                     status, code = api.refusal
@@ -206,6 +211,7 @@ def api(aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ap
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://{api.server.address}")
     monkeypatch.setenv("DIGLOT_INTERNAL_KEY", KEY)
     yield api
+    api.answers.set()
     api.server.stop()
 
 
@@ -248,6 +254,14 @@ def test_a_service_out_of_reach_is_told(api: Api, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("OPENAI_API_KEY", "ssm:/diglot/openai")
 
     assert "Systems Manager did not answer in time: check the network" in refusal()
+
+
+def test_a_service_that_hangs_does_not_outlast_an_initialisation(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret_references, "_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setenv("OPENAI_API_KEY", "secretsmanager:diglot/openai")
+    api.answers.clear()
+
+    assert "Secrets Manager did not answer in time" in refusal()
 
 
 def test_a_server_process_is_refused_in_one_line(stored: Stored, aws_account: AwsAccount) -> None:
