@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_SECONDS = 15.0
 _PERIOD_SECONDS = 60  # Lambda's metrics are minutes
+_COMPARED_WITH = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class Calls:
 class CanaryWatch:
     """Looks at new versions while a share of the callers reaches them.
 
-    An error rate of callers above `max_error_rate` (0 to 1) ends it, and so does a version that no longer answers when
-    asked directly: a stack that nobody calls just now would otherwise tell nothing.
+    Three things end it: calls of a new version that fail more often than `max_error_rate` (0 to 1); answers of the
+    gateway's URL that are 5xx more often than before the canary by as much, since a service that answers badly does not
+    fail for Lambda; a version that no longer answers when asked directly, for nobody may be calling just now.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class CanaryWatch:
 
     def watch(self, versions: Mapping[str, str], seconds: float) -> dict[str, Calls]:
         """Look for so long, once at least. Raises ErrorRateTooHigh, VersionUnfit, AwsRefused."""
-        began = datetime.now(UTC).replace(second=0, microsecond=0)
+        began = self._pacing.now().replace(second=0, microsecond=0)
         ends_at = self._pacing.monotonic() + seconds
+        requests_before = self._requests(began - _COMPARED_WITH, began)
         while True:
             calls = self._calls(versions, began)
             for part, counted in calls.items():
@@ -67,6 +70,13 @@ class CanaryWatch:
                         f"{counted.failed} of {counted.count} calls to {function} version {versions[part]} failed "
                         f"({counted.error_rate:.1%}, allowed {self._max_error_rate:.1%}): see /aws/lambda/{function}"
                     )
+            requests = self._requests(began, self._pacing.now())
+            if requests.error_rate > requests_before.error_rate + self._max_error_rate:
+                raise ErrorRateTooHigh(
+                    f"{requests.failed} of {requests.count} requests to the URL were answered with 5xx in the canary "
+                    f"({requests.error_rate:.1%}, {requests_before.error_rate:.1%} in the hour before, allowed "
+                    f"{self._max_error_rate:.1%} more): see the functions' logs"
+                )
             for part, version in versions.items():
                 self._probe.check(part, version)
             left = ends_at - self._pacing.monotonic()
@@ -79,41 +89,51 @@ class CanaryWatch:
         return calls
 
     def _calls(self, versions: Mapping[str, str], since: datetime) -> dict[str, Calls]:
-        parts = list(versions)
-        queries: list[MetricDataQueryTypeDef] = [
-            _query(f"{metric.lower()}_{number}", metric, function_name(self._prefix, part), versions[part])
-            for number, part in enumerate(parts)
-            for metric in ("Invocations", "Errors")
-        ]
+        """By part, the calls of its new version through the alias."""
+        queries: list[MetricDataQueryTypeDef] = []
+        for part, version in versions.items():
+            dimensions = {**self._alias_dimensions(part), "ExecutedVersion": version}
+            queries.append(_query(f"{part}_count", "Invocations", dimensions))
+            queries.append(_query(f"{part}_failed", "Errors", dimensions))
+        sums = self._sums(queries, since, self._pacing.now())
+        return {part: Calls(sums.get(f"{part}_count", 0), sums.get(f"{part}_failed", 0)) for part in versions}
+
+    def _requests(self, since: datetime, until: datetime) -> Calls:
+        """The requests to the gateway's URL, whichever versions answered them."""
+        dimensions = self._alias_dimensions("gateway")
+        queries = [_query("count", "UrlRequestCount", dimensions), _query("failed", "Url5xxCount", dimensions)]
+        sums = self._sums(queries, since, until)
+        return Calls(sums.get("count", 0), sums.get("failed", 0))
+
+    def _alias_dimensions(self, part: str) -> dict[str, str]:
+        function = function_name(self._prefix, part)
+        return {"FunctionName": function, "Resource": f"{function}:{LIVE}"}
+
+    def _sums(self, queries: Sequence[MetricDataQueryTypeDef], since: datetime, until: datetime) -> dict[str, int]:
         try:
-            # At most twelve sums over minutes: one page.
+            # A dozen metrics over an hour of minutes at most: one page.
             reply = self._client.get_metric_data(
-                MetricDataQueries=queries,
-                StartTime=since,
-                EndTime=datetime.now(UTC) + timedelta(seconds=_PERIOD_SECONDS),
+                MetricDataQueries=queries, StartTime=since, EndTime=_next_minute(until), ScanBy="TimestampAscending"
             )
         except (ClientError, BotoCoreError) as error:
             raise explained(error, "read the canary's metrics") from error
-        sums = {result["Id"]: int(sum(result["Values"])) for result in reply["MetricDataResults"]}
-        return {
-            part: Calls(sums.get(f"invocations_{number}", 0), sums.get(f"errors_{number}", 0))
-            for number, part in enumerate(parts)
-        }
+        return {result["Id"]: int(sum(result["Values"])) for result in reply["MetricDataResults"]}
 
 
-def _query(query_id: str, metric: str, function: str, version: str) -> MetricDataQueryTypeDef:
-    """The dimensions under which Lambda reports one version reached through a weighted alias."""
+def _next_minute(moment: datetime) -> datetime:
+    """The end of the minute that has begun; a full minute stays as it is."""
+    full = moment.replace(second=0, microsecond=0)
+    return full if full == moment else full + timedelta(seconds=_PERIOD_SECONDS)
+
+
+def _query(query_id: str, metric: str, dimensions: Mapping[str, str]) -> MetricDataQueryTypeDef:
     return {
         "Id": query_id,
         "MetricStat": {
             "Metric": {
                 "Namespace": "AWS/Lambda",
                 "MetricName": metric,
-                "Dimensions": [
-                    {"Name": "FunctionName", "Value": function},
-                    {"Name": "Resource", "Value": f"{function}:{LIVE}"},
-                    {"Name": "ExecutedVersion", "Value": version},
-                ],
+                "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
             },
             "Period": _PERIOD_SECONDS,
             "Stat": "Sum",

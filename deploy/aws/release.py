@@ -15,7 +15,8 @@ Options:
   --canary-percent N       share of the calls during the canary, 1 to 99; 0 leaves it out, as AWS wants it when
                            versions differ in their role or dead-letter queue (10)
   --watch-seconds N        how long the canary is watched, 0 to 3600; metrics come about a minute late (120)
-  --max-error-rate R       failed calls of a new version that are borne, 0 to 1 (0.01)
+  --max-error-rate R       failed calls of a new version that are borne, 0 to 1; the URL's answers may be 5xx by as much
+                           more often than in the hour before (0.01)
   --sns-topic-arn ARN      topic to tell when the release failed (nobody is told)
 
 Environment: AWS_REGION and credentials as boto3 takes them. They need lambda:GetAlias, UpdateAlias,

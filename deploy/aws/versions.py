@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,10 +29,11 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True)
 class Pacing:
-    """How time passes, so that tests need not wait. `sleep` and `monotonic` count seconds."""
+    """How time passes, so that tests need not wait. `sleep` and `monotonic` count seconds; `now` is UTC."""
 
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class Versions:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 class Clock:
     """Time that passes only while somebody sleeps."""
 
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
     now_seconds: float = 0.0
     slept: list[float] = field(default_factory=list)
 
@@ -40,7 +41,10 @@ class Clock:
 
     @property
     def pacing(self) -> Pacing:
-        return Pacing(self.sleep, lambda: self.now_seconds)
+        return Pacing(self.sleep, lambda: self.now_seconds, self.now)
+
+    def now(self) -> datetime:
+        return self.began + timedelta(seconds=self.now_seconds)
 
 
 @dataclass(frozen=True)
@@ -139,18 +143,24 @@ class Stack:
         """Have CloudWatch count calls of a version through the alias."""
         function = f"diglot-{part}"
         dimensions = {"FunctionName": function, "Resource": f"{function}:live", "ExecutedVersion": version}
-        self.client("cloudwatch").put_metric_data(
-            Namespace="AWS/Lambda",
-            MetricData=[
-                {
-                    "MetricName": metric,
-                    "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
-                    "Value": count,
-                    "Timestamp": datetime.now(UTC),
-                }
-                for metric, count in (("Invocations", calls), ("Errors", failed))
-            ],
-        )
+        self._count(dimensions, {"Invocations": calls, "Errors": failed}, minutes_ago=0)
+
+    def count_requests(self, *, requests: int, failed: int, minutes_ago: int = 0) -> None:
+        """Have CloudWatch count requests to the gateway's URL, and how many were answered with 5xx."""
+        dimensions = {"FunctionName": "diglot-gateway", "Resource": "diglot-gateway:live"}
+        self._count(dimensions, {"UrlRequestCount": requests, "Url5xxCount": failed}, minutes_ago=minutes_ago)
+
+    def _count(self, dimensions: dict[str, str], counts: dict[str, int], *, minutes_ago: int) -> None:
+        data = [
+            {
+                "MetricName": metric,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+                "Value": count,
+                "Timestamp": self.clock.now() - timedelta(minutes=minutes_ago),
+            }
+            for metric, count in counts.items()
+        ]
+        self.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=data)
 
     def topic(self) -> tuple[str, Any]:
         """A topic, and a function that returns what has been published to it."""

@@ -178,6 +178,23 @@ def test_errors_that_are_borne_and_errors_of_the_former_version_stop_nothing(sta
     assert stack.release("--max-error-rate", "0.01").code == 0
 
 
+def test_answers_that_turn_bad_without_failing_for_lambda_take_everything_back(stack: Stack) -> None:
+    stack.count_requests(requests=100, failed=0, minutes_ago=10)
+    stack.count_requests(requests=50, failed=5)
+
+    ran = stack.release()
+
+    assert (ran.code, stack.api.state) == (1, everywhere("1"))
+    assert "5 of 50 requests to the URL were answered with 5xx in the canary (10.0%, 0.0% in the hour" in ran.err
+
+
+def test_answers_that_were_as_bad_before_stop_no_release_that_may_mend_them(stack: Stack) -> None:
+    stack.count_requests(requests=100, failed=10, minutes_ago=10)
+    stack.count_requests(requests=50, failed=5)
+
+    assert stack.release().code == 0
+
+
 def test_errors_that_come_late_in_the_watch_are_seen(stack: Stack) -> None:
     sleep = stack.clock.sleep
 
