@@ -98,7 +98,7 @@ class DynamoTable:
         return _living(from_attributes(reply["Item"])) if "Item" in reply else None
 
     async def get_many(self, keys: Sequence[Key]) -> list[Item]:
-        """The items there are of these keys, in their order. Costs as many reads one by one."""
+        """The items there are of these keys, which differ, in their order. Costs as many reads one by one."""
         found: dict[Key, Item] = {}
         for start in range(0, len(keys), _KEYS_A_CALL):
             waiting: list[dict[str, Any]] = [
@@ -149,11 +149,18 @@ class DynamoTable:
             arguments["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
 
     async def read_again(self, entries: AsyncGenerator[Item], *, batch: int) -> AsyncGenerator[Item]:
-        """The items that entries of an index lead to, as the table has them now; those that are gone are left out."""
+        """The items that entries of an index lead to, as the table has them now; those that are gone are left out.
+
+        Each item comes once, although an index shows one again whose place in it changed between two pages.
+        """
         keys: list[Key] = []
+        seen: set[Key] = set()
         async with aclosing(entries):
             async for entry in entries:
-                keys.append(key_of(entry))
+                if (key := key_of(entry)) in seen:
+                    continue
+                seen.add(key)
+                keys.append(key)
                 if len(keys) == batch:
                     for item in await self.get_many(keys):
                         yield item
