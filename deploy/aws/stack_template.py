@@ -2,8 +2,9 @@
 
     Template.read(TEMPLATES / "template.yaml").resolve({"Store": "postgresql"})["SqlFunction"]["Properties"]
 
-Resolving does what CloudFormation does before it makes anything: conditions, Fn::If, Ref of parameters, Fn::Sub,
-Fn::Join. What is known only once a resource is made stays symbolic: a Ref is "${Name}", an attribute "${Name.Arn}".
+Resolving does what CloudFormation does before it makes anything: conditions, Fn::If, Ref of parameters, Fn::Sub and
+the functions on lists. What is known only once a resource is made stays symbolic: a Ref is "${Name}", an attribute
+"${Name.Arn}".
 """
 
 from __future__ import annotations
@@ -132,6 +133,10 @@ class _Resolver:
                 return self.value(parts[1] if self.holds(parts[0]) else parts[2])
             case "Fn::Join":
                 return parts[0].join(str(part) for part in self.value(parts[1]))
+            case "Fn::Split":
+                return str(self.value(parts[1])).split(parts[0])
+            case "Fn::Select":
+                return self.value(parts[1])[int(parts[0])]
             case "Fn::Sub":
                 return _PLACEHOLDER.sub(self._fill, parts)
         raise ValueError(f"{kind} is not resolved here")
