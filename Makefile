@@ -88,7 +88,9 @@ LOCAL ?=
 LOCAL_BASE := diglot-local-base:bookworm
 BASE_IMAGE ?= $(if $(LOCAL),$(LOCAL_BASE),public.ecr.aws/lambda/python:3.12)
 SERVICES := gateway router rag sql ingest
-BUILD = DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --build-arg BASE_IMAGE=$(BASE_IMAGE)
+# Lambda takes a plain image, not the index that a builder's attestations would make of it.
+BUILD = DOCKER_BUILDKIT=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1 \
+	$(DOCKER) build --quiet --platform linux/amd64 --build-arg BASE_IMAGE=$(BASE_IMAGE)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMPOSE_VENV := .venv-compose
 CLUSTER = COMPOSE=$(COMPOSE_VENV)/bin/docker-compose $(if $(LOCAL),DIGLOT_POSTGRES_IMAGE=diglot-compose-postgres \

@@ -17,6 +17,7 @@ esac
 
 # GATEWAY_LISTEN, RAG_LISTEN, …: a server in a container is there for others, so it listens on every address.
 variable=$(echo "$DIGLOT_SERVICE" | tr '[:lower:]' '[:upper:]')_LISTEN
+listen=
 eval "listen=\${$variable:-0.0.0.0:$port}"
 
 case ${1:-handler} in

@@ -22,6 +22,7 @@ if compgen -G "$authorities/*.crt" > /dev/null; then
   hooks+=(--customize-hook="copy-in $authorities/ /usr/local/share/" --chrooted-customize-hook=update-ca-certificates)
 fi
 
+# shellcheck disable=SC2016 # the hooks' $1 is mmdebstrap's, not ours
 # The same mirror and suite as this machine's, so that its cache and its proxy rules serve here too.
 mmdebstrap \
   --mode=auto \

@@ -45,9 +45,9 @@ def image_of(service: str) -> str:
     return f"diglot-{service}"
 
 
-def python_in(image: str, program: str, *options: str) -> str:
+def python_in(image: str, program: str, *arguments: str) -> str:
     """What a Python program prints that runs in an image as a function would: any user, nothing writable but /tmp."""
-    return docker("run", "--rm", *AS_ON_LAMBDA, *options, "--entrypoint", "python3", image, "-c", program)
+    return docker("run", "--rm", *AS_ON_LAMBDA, "--entrypoint", "python3", image, "-c", program, *arguments)
 
 
 # A user id of the platform's choosing, a read-only root file system, a small /tmp, no rights at all.
