@@ -128,7 +128,8 @@ async def test_two_servers_share_the_work_and_do_each_document_once(start_ingest
             jobs = (await one.stub.ListJobs(ListJobsRequest())).jobs
 
     assert len({reply.document.name for reply in replies}) == 4
-    assert [job.state for job in jobs] == [READY] * 4
+    # A job that begins as another one for its document ends finds that READY, and does nothing.
+    assert {job.state for job in jobs} == {READY}
     assert set(rag.embedded.values()) == {1}
 
 
