@@ -203,6 +203,7 @@ async def _open_generator(
 
             generator = VannaGenerator(
                 lambda: _load_model(settings),
+                model_name=settings.model,
                 grounded=grounded,
                 guard=guard,
                 examples=examples,

@@ -15,6 +15,7 @@ from openai.types import CreateEmbeddingResponse
 from services.rag.adapters.openai_client import OpenAiClient, end_of_call
 from services.rag.errors import EmbedderUnavailable, ModelRefused, TextTooLong
 from services.rag.models import Embedding, EmbeddingModel
+from services.transport.telemetry import annotate, span
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,16 @@ class OpenAiEmbedder:
                 task.cancel()
 
     async def _embed(self, texts: Sequence[str], ends_at: float) -> list[Embedding]:
+        name = self._model.name
+        facts = {"gen_ai.operation.name": "embeddings", "gen_ai.provider.name": "openai", "gen_ai.request.model": name}
+        with span(f"embeddings {name}", facts, kind="client"):
+            rows, tokens = await self._ask(texts, ends_at)
+            annotate({"gen_ai.usage.input_tokens": tokens})
+        logger.info("texts.embedded", extra={"model": name, "texts": len(texts), "tokens": tokens})
+        return [_unit_length(row) for row in rows]
+
+    async def _ask(self, texts: Sequence[str], ends_at: float) -> "tuple[list[array[float]], int]":
+        """One request's embeddings as they come, one for each text, and the tokens it took."""
         name, dimension = self._model.name, self._model.dimension
         # As base64 they are a quarter of the size; asked for by name, the SDK hands them on without importing numpy.
         reply = await self._client.call(
@@ -115,8 +126,7 @@ class OpenAiEmbedder:
                     f"The model {name} gives embeddings of {len(row)} dimensions, not {dimension}; "
                     f"set RAG_EMBEDDING_DIMENSIONS={len(row)}."
                 )
-        logger.info("texts.embedded", extra={"model": name, "texts": len(texts), "tokens": tokens})
-        return [_unit_length(row) for row in rows]
+        return rows, tokens
 
 
 def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:

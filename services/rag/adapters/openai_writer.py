@@ -19,6 +19,7 @@ from services.rag.adapters.openai_client import OpenAiClient, RequestFiltered, e
 from services.rag.errors import AnswerModelUnavailable
 from services.rag.models import DraftSentence, FoundChunk, Quote, Reading, WriterUsage
 from services.rag.quoting import Stretch, instructing_stretches, is_backed, locate
+from services.transport.telemetry import annotate
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam
@@ -125,6 +126,15 @@ class OpenAiWriter:
             reply.is_withheld = True
         facts = {"model": self._model, "kept": kept, "dropped": dropped, "finish": reply.finish_reason}
         logger.info("answer.checked", extra=facts)
+        annotate(
+            {
+                "gen_ai.operation.name": "chat",
+                "gen_ai.provider.name": "openai",
+                "gen_ai.request.model": self._model,
+                "gen_ai.usage.input_tokens": reply.usage.input_tokens,
+                "gen_ai.usage.output_tokens": reply.usage.output_tokens,
+            }
+        )
         if not (reply.is_complete or reply.is_withheld or (kept and reply.finish_reason == "length")):
             raise AnswerModelUnavailable(f"The reply of the model {self._model} ends in the middle.")
         yield reply.usage

@@ -17,6 +17,7 @@ from services.sql.prompting.drafts import ModelReply, PromptParts, read_reply
 from services.sql.prompting.schema_text import tell_tables
 from services.sql.query_guard import QueryGuard
 from services.transport.deadlines import call_timeout_seconds
+from services.transport.telemetry import annotate, span
 
 if TYPE_CHECKING:
     from services.sql.adapters.vanna_model import VannaModel
@@ -53,6 +54,7 @@ class VannaGenerator:
         self,
         load_model: Callable[[], VannaModel],
         *,
+        model_name: str,
         grounded: SqlGenerator,
         guard: QueryGuard,
         examples: ExampleStore | None,
@@ -60,6 +62,12 @@ class VannaGenerator:
         limits: PromptLimits,
         max_concurrent_replies: int,
     ) -> None:
+        self._model_name = model_name
+        self._told = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": model_name,
+        }
         self._grounded = grounded
         self._guard = guard
         self._examples = examples
@@ -73,7 +81,14 @@ class VannaGenerator:
         parts = await self._parts(question, schema)
         started_at = time.perf_counter()
         try:
-            outcome = await self._ask(question, schema, parts)
+            with span(f"chat {self._model_name}", self._told, kind="client"):
+                outcome = await self._ask(question, schema, parts)
+                annotate(
+                    {
+                        "gen_ai.usage.input_tokens": parts.input_tokens,
+                        "gen_ai.usage.output_tokens": parts.output_tokens,
+                    }
+                )
         except ModelUnavailable:
             return await self._fall_back(question, schema)
         facts = {

@@ -36,6 +36,7 @@ def vanna_generator(
     with openai.OpenAI(api_key=api_key or server.api_key, base_url=server.base_url, max_retries=0) as client:
         generator = VannaGenerator(
             load_model,  # type: ignore[arg-type]  # a VannaModel; its module is imported in the thread
+            model_name="gpt-4o-mini",
             grounded=GroundedGenerator(),
             guard=QueryGuard(max_rows=1_000),
             examples=examples,
