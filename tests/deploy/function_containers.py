@@ -12,13 +12,15 @@ from tests.lambda_runtime import Environment, Function
 
 # What a process of this machine needs and a container has of its own.
 _OWN_TO_THE_IMAGE = ("PATH", "PYTHONPATH", "LANG", "TZ", "_HANDLER", "AWS_EXECUTION_ENV")
+_IMAGES = {"diglot-images": "diglot-ingest"}
 _MEGABYTES_OF_A_PROCESSOR = 1_769
 
 
 class FunctionContainer(Environment):
     """`docker run` of a function's image, held to the memory and the share of a processor that Lambda gives it.
 
-    The function's name is its image's name. `DATA`, where a function has it, is a folder that all of them share.
+    A function's name is its image's, but for `images`, which is ingest's. Folders that it shares with this machine are
+    named in SHARED_FOLDERS of its environment, parted by blanks.
     """
 
     processor_shares = True
@@ -36,7 +38,8 @@ class FunctionContainer(Environment):
         for key, value in env.items():
             if key not in _OWN_TO_THE_IMAGE:
                 arguments += ["--env", f"{key}={value}"]
-        return subprocess.Popen([*arguments, function.name], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        image = _IMAGES.get(function.name, function.name)
+        return subprocess.Popen([*arguments, image], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def next_invocation(self):  # type: ignore[no-untyped-def]
         if not self.ready_at:

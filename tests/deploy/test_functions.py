@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 from uuid import uuid4
 
+import boto3
 import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,12 +19,14 @@ from protos.rag.v1 import rag_service_pb2, rag_service_pb2_grpc
 from services.transport.channels import open_channel
 from services.transport.identity import Caller, acting_as
 from services.transport.settings import TransportSettings
+from tests.aws_server import AwsAccount
 from tests.deploy.conftest import Record
 from tests.deploy.docker import SERVICES
 from tests.deploy.function_containers import FunctionContainer, UnhurriedContainer
 from tests.e2e.function_url import FunctionUrl
 from tests.e2e.running_system import ask, problem
 from tests.lambda_cluster import Function, LambdaCluster
+from tests.unit.ingest.image_files import pdf_with, rgb_image
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -31,42 +34,49 @@ PASSWORDS = dict.fromkeys(STORE_ROLES.values(), "only-for-tests")
 _ALL = health_pb2.HealthCheckRequest()
 CUSTOMERS = "How many customers do we have?"
 KEY = "k" * 48
-MEMORY_MB = {"gateway": 512, "router": 512, "rag": 1024, "sql": 1024, "ingest": 3008}
+MEMORY_MB = {"gateway": 512, "router": 512, "rag": 1024, "sql": 1024, "ingest": 3008, "images": 3008}
+BUCKET = "rag-cache-123456789012-us-east-1"
 
 
 @pytest.fixture(scope="module")
-def functions(postgres_server: EmbeddedPostgres, shop_url: str, make_folder: Callable[[], Path]) -> dict[str, Function]:
+def functions(postgres_server: EmbeddedPostgres, shop_url: str, aws_endpoint: str) -> dict[str, Function]:
     provision_store(postgres_server, PASSWORDS)
     stores = {name: postgres_server.url(STORE_DATABASE, role, PASSWORDS[role]) for name, role in STORE_ROLES.items()}
-    data = make_folder()
-    (data / "claims").mkdir()
-    for folder in (data, data / "claims"):
-        folder.chmod(0o777)  # the containers' user is another
     sockets = Path(unquote(shop_url.partition("@")[2].partition("/")[0]))
-    sockets.chmod(0o711)
+    sockets.chmod(0o711)  # the containers' user is another
+    account = AwsAccount(aws_endpoint).environment()
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del account[name]  # the cluster has its own, or none
+    boto3.client(
+        "s3", endpoint_url=aws_endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    ).create_bucket(Bucket=BUCKET)
     shared = {
+        **account,
         "DIGLOT_INTERNAL_KEY": KEY,
         "ENVIRONMENT": "test",
-        "DIGLOT_CLAIM_CHECK_DIR": str(data / "claims"),
-        "SHARED_FOLDERS": f"{data} {sockets}",
+        "DIGLOT_CLAIM_CHECK_BUCKET": BUCKET,
+        "SHARED_FOLDERS": str(sockets),
+    }
+    ingest = {
+        "DIGLOT_STORE_URL": stores["ingest"],
+        "INGEST_RAG_TARGET": "lambda:diglot-rag",
+        "STORAGE_BACKEND": "s3",
+        "S3_CACHE_BUCKET": BUCKET,
     }
     own = {
         "gateway": {f"GATEWAY_{name.upper()}_TARGET": f"lambda:diglot-{name}" for name in SERVICES[1:]},
         "router": {"ROUTER_RAG_TARGET": "lambda:diglot-rag", "ROUTER_SQL_TARGET": "lambda:diglot-sql"},
         "rag": {"DIGLOT_STORE_URL": stores["rag"]},
         "sql": {"DIGLOT_STORE_URL": stores["sql"], "DATABASE_URL": shop_url, "SQL_AUTO_APPROVE": "allowed"},
-        "ingest": {
-            "DIGLOT_STORE_URL": stores["ingest"],
-            "INGEST_RAG_TARGET": "lambda:diglot-rag",
-            "DIGLOT_DATA_DIR": str(data),
-        },
+        "ingest": {**ingest, "INGEST_IMAGES_TARGET": "lambda:diglot-images"},
+        "images": ingest,
     }
     return {
         name: Function(
             f"diglot-{name}", "(the image's own)", shared | own[name], timeout_seconds=60, memory_mb=MEMORY_MB[name],
             max_concurrency=2, queues=True,
         )
-        for name in SERVICES
+        for name in own
     }  # fmt: skip
 
 
@@ -130,6 +140,31 @@ def test_a_file_of_each_kind_is_read_in_its_image(client: httpx.Client) -> None:
     }
 
     assert set(statuses.values()) == {201}, statuses
+
+
+def test_images_are_taken_out_of_a_pdf_in_a_function_of_its_own(cluster: LambdaCluster, client: httpx.Client) -> None:
+    pdf = pdf_with([0], images=[rgb_image(40, 30)])
+
+    document = client.post("/upload", files={"file": ("pictures.pdf", pdf)}).json()["document_id"]
+
+    give_up = time.monotonic() + 60
+    while not (images := client.get(f"/documents/{document}/images").json()["images"]):
+        assert time.monotonic() < give_up, cluster.logs("diglot-images")
+        time.sleep(0.5)
+    assert client.get(images[0]["url"]).content.startswith(b"\x89PNG")
+    assert cluster.invoke_count("diglot-images") >= 1
+
+
+def test_a_file_as_large_as_a_function_url_takes_is_read(client: httpx.Client) -> None:
+    line = "Row {number} of the inventory lists a brass lantern without a wick.\n"
+    text = "".join(line.format(number=number) for number in range(300)).encode()
+    padding = b" " * (4_200_000 - len(text))  # 4.5 MB of bytes, as base64 and in an event, are 6
+
+    reply = client.post("/upload", files={"file": ("inventory.txt", text + padding)})
+
+    assert reply.status_code == 201, reply.text
+    assert reply.json()["storage_backend"] == "s3"
+    assert client.delete(f"/documents/{reply.json()['document_id']}").status_code == 204
 
 
 @pytest.mark.parametrize("service", SERVICES)
