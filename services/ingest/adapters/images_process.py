@@ -60,10 +60,23 @@ class ImagesProcess:
                     yield image
                 raise FileBroken(_DAMAGED)
             finally:
-                if process.returncode is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        process.kill()
-                    await process.wait()
+                await _ended(process)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Kill the process if it still runs, and see it gone even if this is cancelled: it takes no time that counts."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    gone = asyncio.ensure_future(process.wait())
+    cancelled: asyncio.CancelledError | None = None
+    while not gone.done():
+        try:
+            await asyncio.shield(gone)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 class _Waiting:

@@ -29,6 +29,8 @@ OPERATIONS = [
     ("POST", "/upload"),
     ("GET", "/documents"),
     ("GET", "/documents/{document_id}"),
+    ("GET", "/documents/{document_id}/images"),
+    ("GET", "/documents/{document_id}/images/{image_id}"),
     ("DELETE", "/documents/{document_id}"),
     ("GET", "/jobs"),
     ("GET", "/jobs/{job_id}"),
