@@ -11,6 +11,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -70,12 +71,13 @@ class S3Files:
     async def _fetched(self, key: FileKey) -> AsyncIterator[Path | None]:
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="diglot-"))
         path = folder / f"original.{key.extension}"
+        left = threading.Event()
         try:
             with self._told():
-                found = await self._client.run(lambda s3: self._download(s3, _original(key), path))
+                found = await self._client.run(lambda s3: self._download(s3, _original(key), path, left))
             yield path if found else None
         finally:
-            # Also after a cancellation, while a thread may still write: what it makes then has no folder to be in.
+            left.set()  # cancelled, this goes while a thread still writes
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def save_record(self, key: FileKey, name: str, data: bytes) -> None:
@@ -120,13 +122,15 @@ class S3Files:
                 return None
             raise
 
-    def _download(self, s3: S3Client, name: str, path: Path) -> bool:
-        """Write an object's bytes to a file; False: there is no such object."""
+    def _download(self, s3: S3Client, name: str, path: Path, left: threading.Event) -> bool:
+        """Write an object's bytes to a file, until nobody waits for it; False: there is no such object."""
         for tries_left in reversed(range(_DOWNLOAD_TRIES)):
             try:
                 stored = s3.get_object(Bucket=self._bucket, Key=name)["Body"]
                 with closing(stored) as body, path.open("wb") as file:
                     for piece in body.iter_chunks(_PIECE_BYTES):
+                        if left.is_set():
+                            return False
                         file.write(piece)
                 return True
             except ClientError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -16,11 +18,15 @@ from protos.ingest.v1.ingest_service_pb2 import IngestDocumentRequest, ListJobsR
 from services.ingest.adapters import sqs_queue
 from services.transport.identity import acting_as
 from tests.aws_server import AwsAccount
+from tests.fakes.servicers import INTERNAL_KEY
 from tests.integration.ingest.conftest import ANN, Running, StartIngest
 from tests.integration.ingest.rag_stand_in import RagStandIn
+from tests.integration.ingest.test_killed import server
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+    from protos.ingest.v1.ingest_service_pb2_grpc import IngestServiceAsyncStub
 
 CONTENT = b"Fifteen days a year."
 # Whatever is done, a message told of it: the store is looked into once, at the start, and not again.
@@ -41,7 +47,11 @@ def queue_url(sqs: SQSClient) -> str:
 
 
 async def only_job(running: Running) -> IngestJob:
-    (job,) = (await running.stub.ListJobs(ListJobsRequest())).jobs
+    return await _job(running.stub)
+
+
+async def _job(stub: IngestServiceAsyncStub) -> IngestJob:
+    (job,) = (await stub.ListJobs(ListJobsRequest())).jobs
     return job
 
 
@@ -97,4 +107,49 @@ async def test_what_a_server_is_doing_when_it_stops_goes_back_at_once_and_anothe
         async with start_ingest(queue_url=queue_url, **BY_MESSAGE_ALONE) as running:
             await ready(running)
 
+    assert set(rag.embedded.values()) == {1}
+
+
+async def test_the_message_of_a_server_that_is_killed_comes_to_another_one(
+    aws_account: AwsAccount,
+    sqs: SQSClient,
+    queue_url: str,
+    store_url: str,
+    rag_target: str,
+    rag: RagStandIn,
+    tmp_path: Path,
+) -> None:
+    shared = {
+        **aws_account.environment(),
+        "PATH": os.environ["PATH"],
+        "DIGLOT_INTERNAL_KEY": INTERNAL_KEY,
+        "DIGLOT_STORE_URL": store_url,
+        "DIGLOT_DATA_DIR": str(tmp_path / "data"),
+        "INGEST_RAG_TARGET": rag_target,
+        "INGEST_LEASE_SECONDS": "1",
+        "INGEST_QUEUE_URL": queue_url,
+        "INGEST_QUEUE_VISIBILITY_SECONDS": "3",
+        "INGEST_SWEEP_SECONDS": "3600",
+    }
+    first, second = ({**shared, "INGEST_LISTEN": f"unix:{tmp_path / name}.sock"} for name in ("first", "second"))
+    with acting_as(ANN):
+        async with server(first) as (process, stub):
+            rag.away = True
+            with pytest.raises(grpc.aio.AioRpcError):
+                await stub.IngestDocument(IngestDocumentRequest(filename="a.txt", content=CONTENT))
+            rag.gate.clear()
+            rag.away = False
+            async with asyncio.timeout(20):
+                while (await _job(stub)).state != IngestJob.INDEXING:  # noqa: ASYNC110 -- another process does it
+                    await asyncio.sleep(0.05)
+            async with server(second) as (_, other_stub):
+                process.kill()
+                await process.wait()
+                rag.gate.set()
+                async with asyncio.timeout(30):
+                    while (await _job(other_stub)).state != IngestJob.READY:  # noqa: ASYNC110 -- as above
+                        await asyncio.sleep(0.1)
+                job = await _job(other_stub)
+
+    assert job.attempt_count == 3
     assert set(rag.embedded.values()) == {1}
