@@ -11,6 +11,7 @@ import pytest
 from deploy.aws.stack_template import TEMPLATES, Template
 from services.ingest.adapters import dynamodb_tables as ingest_tables
 from services.sql.adapters import dynamodb_tables as sql_tables
+from services.transport.envelope import unpack_call
 
 TEMPLATE = Template.read(TEMPLATES / "template.yaml")
 ALARMS = Template.read(TEMPLATES / "alarms.yaml")
@@ -185,6 +186,16 @@ def test_every_rule_may_invoke_what_it_aims_at() -> None:
     }
 
     assert wanted == allowed
+
+
+async def test_a_ping_is_a_health_check_that_services_understand() -> None:
+    targets = {t["Id"]: t["Input"] for t in TEMPLATE.resolve()["WarmRule"]["Properties"]["Targets"]}
+
+    assert json.loads(targets.pop("gateway")) == {"source": "aws.events"}
+    assert set(targets) == {"router", "rag", "sql"}
+    for text in targets.values():
+        call = await unpack_call(json.loads(text), None)
+        assert (call.method, call.body) == ("/grpc.health.v1.Health/Check", b"")
 
 
 def test_environments_are_kept_warm_by_pings_or_held_ready_by_parameter() -> None:
