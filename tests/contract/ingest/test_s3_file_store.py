@@ -8,7 +8,7 @@ import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import boto3
 import pytest
@@ -21,6 +21,7 @@ from services.ingest.ports import FileStore
 from services.transport.aws_clients import AwsClient, make_aws_client
 from tests.aws_server import AwsAccount
 from tests.contract.ingest.file_store_contract import KEY, FileStoreContract
+from tests.lambda_runtime import QuietHandler, QuietServer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -181,3 +182,79 @@ async def test_an_error_of_whoever_reads_a_fetched_file_stays_theirs(files: File
     with pytest.raises(OSError, match="the reader's own"):
         async with files.fetched(DEFAULT):
             raise OSError("the reader's own")
+
+
+class Answers(QuietHandler):
+    """A store that answers as told, one after the other, and then for ever as the last time."""
+
+    told: ClassVar[list[tuple[int, bytes, int]]] = []
+
+    def answer(self) -> None:
+        self.body()
+        status, payload, missing = self.told.pop(0) if len(self.told) > 1 else self.told[0]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(payload) + missing))
+        self.end_headers()
+        self.wfile.write(payload)
+        self.wfile.flush()
+        self.close_connection = bool(missing)
+
+    do_GET = do_PUT = do_HEAD = answer  # noqa: N815 -- the names that the base class looks for
+
+
+@pytest.fixture
+def telling(aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., S3Files]]:
+    """Makes a store whose server gives these answers: status, body, and bytes missing at its end."""
+    server = QuietServer(Answers)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{server.address}")
+    client = make_aws_client("s3")
+
+    def tell(*answers: tuple[int, bytes, int]) -> S3Files:
+        monkeypatch.setattr(Answers, "told", list(answers))
+        return S3Files(client, BUCKET)
+
+    yield tell
+    client.close()
+    server.stop()
+
+
+def fault(code: str) -> bytes:
+    return f"<Error><Code>{code}</Code><Message>secret words of S3</Message></Error>".encode()
+
+
+async def test_a_download_that_breaks_off_is_begun_again(telling: Callable[..., S3Files]) -> None:
+    files = telling((200, b"half", 4), (200, b"the whole", 0))
+
+    async with files.fetched(DEFAULT) as path:
+        assert path is not None
+        assert path.read_bytes() == b"the whole"
+
+
+async def test_a_download_that_always_breaks_off_is_told(
+    telling: Callable[..., S3Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    files = telling((200, b"half", 4))
+
+    with pytest.raises(FileStoreUnavailable):
+        async with files.fetched(DEFAULT):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_store_that_throttles_is_told_as_unavailable(telling: Callable[..., S3Files]) -> None:
+    with pytest.raises(FileStoreUnavailable):
+        await telling((503, fault("SlowDown"), 0)).save_original(DEFAULT, b"bytes")
+
+
+async def test_a_role_that_may_not_is_told_to_operators_and_not_to_users(
+    telling: Callable[..., S3Files], caplog: pytest.LogCaptureFixture
+) -> None:
+    files = telling((403, fault("AccessDenied"), 0))
+
+    with caplog.at_level(logging.ERROR), pytest.raises(FileStoreUnavailable) as caught:
+        await files.save_record(DEFAULT, "chunks.json", b"[]")
+
+    assert str(caught.value) == "the file store cannot be reached at the moment"
+    assert vars(caplog.records[-1])["cause"] == "the role may not do this in the bucket"
+    assert "secret words" not in caplog.text
