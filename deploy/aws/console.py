@@ -91,6 +91,6 @@ def make_client(service: Any) -> Any:
 @cache
 def _session() -> Any:
     """One for all clients of a program: each session reads botocore's descriptions of AWS anew."""
-    import boto3
+    from services.transport.aws_clients import aws_session
 
-    return boto3.session.Session()
+    return aws_session()

@@ -5,7 +5,7 @@ without the stack. It can be run again and again: tables that are there are look
 
     python -m deploy.aws.create_tables --prefix diglot
 
-Region, credentials and endpoint come from where every AWS tool looks for them: AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
+Region, credentials and endpoint come from where every AWS tool looks for them: AWS_REGION, AWS_ACCESS_KEY_ID,
 AWS_ENDPOINT_URL_DYNAMODB. Prints one line for each table; exit status 1 when one could not be made or does not fit.
 """
 
@@ -22,6 +22,7 @@ from services.ingest.adapters import dynamodb_tables as ingest_tables
 from services.sql.adapters import dynamodb_tables as sql_tables
 from services.storage.dynamodb_tables import TTL_ATTRIBUTE, Table
 from services.transport.addresses import check_table_prefix
+from services.transport.aws_clients import aws_session
 from services.transport.errors import AddressInvalid
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TableFault as error:
         complain(PROGRAM, error)
     except NoRegionError:
-        complain(PROGRAM, "no region is set; for example AWS_DEFAULT_REGION=us-east-1")
+        complain(PROGRAM, "no region is set; for example AWS_REGION=us-east-1")
     except NoCredentialsError:
         complain(PROGRAM, "no credentials are set; for example AWS_PROFILE=diglot, or AWS_ACCESS_KEY_ID and its secret")
     except ClientError as error:
@@ -74,11 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def create_tables(prefix: str, *, wait_seconds: float = _WAIT_SECONDS) -> None:
     """Make what is missing and wait until it can be used. Raises: TableFault; botocore's errors."""
-    import boto3
     from botocore.config import Config
 
     config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 4, "mode": "standard"})
-    database: DynamoDBClient = boto3.session.Session().client("dynamodb", config=config)
+    database: DynamoDBClient = aws_session().client("dynamodb", config=config)
     try:
         made = {table.suffix: _make(database, table, prefix) for table in TABLES}
         for table in TABLES:

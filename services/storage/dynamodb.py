@@ -262,7 +262,7 @@ async def open_tables(
         client = make_aws_client("dynamodb", max_concurrent_calls=_CONCURRENT_CALLS)
     except (BotoCoreError, ValueError) as error:  # an endpoint that is no URL is a ValueError
         raise StorageUnreachable(
-            "DynamoDB cannot be called; check the region, for example AWS_DEFAULT_REGION=us-east-1,"
+            "DynamoDB cannot be called; check the region, for example AWS_REGION=us-east-1,"
             " and AWS_ENDPOINT_URL_DYNAMODB"
         ) from error
     try:
@@ -302,7 +302,7 @@ async def _see(client: AwsClient, name: str, prefix: str, *, give_up: float) -> 
                 raise TableMissing(
                     f"the table {name} is not there; make it with"
                     f" python -m deploy.aws.create_tables --prefix {prefix},"
-                    " or check DIGLOT_STORE_URL and AWS_DEFAULT_REGION"
+                    " or check DIGLOT_STORE_URL and AWS_REGION"
                 ) from None
             if code == "ValidationException":
                 raise TableUnfit(
@@ -323,7 +323,7 @@ async def _see(client: AwsClient, name: str, prefix: str, *, give_up: float) -> 
             cause = error
         if time.monotonic() + _LONGEST_PAUSE_SECONDS > give_up:
             raise StorageUnreachable(
-                "DynamoDB cannot be reached; check AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_DYNAMODB and the network"
+                "DynamoDB cannot be reached; check AWS_REGION, AWS_ENDPOINT_URL_DYNAMODB and the network"
             ) from cause
         await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
 

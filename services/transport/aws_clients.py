@@ -6,11 +6,13 @@ The lambda client has rules of its own, see lambda_clients.py.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from botocore.client import BaseClient
 
 Result = TypeVar("Result")
@@ -42,6 +44,13 @@ class AwsClient:
         """Release the client's connections; calls under way end by themselves."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
+
+
+def aws_session() -> Session:
+    """Where boto3 finds its region and credentials; the region also by AWS_REGION, the one name all other SDKs read."""
+    import boto3
+
+    return boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
 def make_aws_client(
@@ -76,7 +85,6 @@ def make_boto_client(
     addressing_style: Literal["auto", "path", "virtual"] = "auto",
 ) -> Any:
     """The same without threads of its own, for code that runs before there is an event loop."""
-    import boto3
     from botocore.config import Config
 
     config = Config(
@@ -89,5 +97,5 @@ def make_boto_client(
         signature_version="s3v4" if kind == "s3" else None,
         user_agent_extra="diglot",
     )
-    make_client: Callable[..., BaseClient] = boto3.session.Session().client
+    make_client: Callable[..., BaseClient] = aws_session().client
     return make_client(kind, config=config)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from services.transport.aws_clients import aws_session
+
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
@@ -60,7 +62,6 @@ class LambdaClients:
 
 
 def _make_client(read_timeout_seconds: int) -> LambdaClient:
-    import boto3
     from botocore.config import Config
 
     config = Config(
@@ -74,7 +75,7 @@ def _make_client(read_timeout_seconds: int) -> LambdaClient:
         # A repeated invoke would run the work twice; retries.py knows which methods may be repeated.
         retries={"total_max_attempts": 1, "mode": "standard"},
     )
-    return boto3.session.Session().client("lambda", config=config)
+    return aws_session().client("lambda", config=config)
 
 
 SHARED_CLIENTS = LambdaClients()

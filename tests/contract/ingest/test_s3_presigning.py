@@ -114,7 +114,7 @@ def test_an_upload_id_leads_nowhere_else(upload_id: str) -> None:
 async def test_links_name_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
     client = make_aws_client("s3", addressing_style="virtual")
 

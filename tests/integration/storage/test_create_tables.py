@@ -93,8 +93,8 @@ def test_a_prefix_that_no_table_can_have_is_refused(prefix: str, capsys: pytest.
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
-        ("AWS_DEFAULT_REGION", "", "no region is set; for example AWS_DEFAULT_REGION=us-east-1"),
-        ("AWS_DEFAULT_REGION", "the moon", "'the moon' doesn't match a supported format"),
+        ("AWS_REGION", "", "no region is set; for example AWS_REGION=us-east-1"),
+        ("AWS_REGION", "the moon", "'the moon' doesn't match a supported format"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1", "DynamoDB cannot be reached"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "no address", "Invalid endpoint: no address"),
         ("AWS_ACCESS_KEY_ID", "", "no credentials are set"),
@@ -108,6 +108,7 @@ def test_what_is_wrong_with_the_place_is_said_in_one_line(
     value: str,
     told: str,
 ) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv(variable, value) if value else monkeypatch.delenv(variable)
 
     assert main([]) == 1

@@ -260,14 +260,13 @@ async def test_a_start_without_credentials_says_so(aws_account: AwsAccount, monk
             pass
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"), [("AWS_DEFAULT_REGION", ""), ("AWS_ENDPOINT_URL_DYNAMODB", "no address")]
-)
+@pytest.mark.parametrize(("variable", "value"), [("AWS_REGION", ""), ("AWS_ENDPOINT_URL_DYNAMODB", "no address")])
 async def test_a_start_without_a_region_or_with_a_malformed_endpoint_says_so(
     aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv(variable, value) if value else monkeypatch.delenv(variable)
 
-    with pytest.raises(StorageUnreachable, match=r"AWS_DEFAULT_REGION=us-east-1.* AWS_ENDPOINT_URL_DYNAMODB"):
+    with pytest.raises(StorageUnreachable, match=r"AWS_REGION=us-east-1.* AWS_ENDPOINT_URL_DYNAMODB"):
         async with open_tables(PREFIX, (THINGS,), unavailable=Away):
             pass

@@ -61,3 +61,11 @@ def test_a_client_made_after_the_last_user_left_looks_at_the_environment_anew(mo
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:10")
 
     assert clients.client(30).meta.endpoint_url == "http://127.0.0.1:10"
+
+
+def test_the_region_is_taken_from_the_name_that_all_sdks_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+
+    assert LambdaClients().client(30).meta.region_name == "eu-west-1"
+    monkeypatch.delenv("AWS_REGION")
+    assert LambdaClients().client(30).meta.region_name == "us-east-1"
