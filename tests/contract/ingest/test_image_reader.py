@@ -1,7 +1,5 @@
 """The process that takes images out of PDFs: what it finds, and what becomes of it within its limits."""
 
-
-
 from __future__ import annotations
 
 import sys
