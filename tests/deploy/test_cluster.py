@@ -3,7 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -126,6 +128,42 @@ def test_a_killed_part_is_told_survived_and_mended(cluster: Cluster, victim: str
     _nothing_lost_or_doubled(client, load.uploads)
 
 
+@pytest.mark.parametrize("victim", ["ingest", "rag", "postgres", "aws"])
+def test_a_document_in_the_making_is_finished_once_whatever_died(cluster: Cluster, victim: str) -> None:
+    client, name = cluster.client, f"long {victim}.txt"
+    text = "".join(f"Room {number} of the {victim} archive holds {number * 7} maps.\n\n" for number in range(2_000))
+    chunks_before = client.get("/stats").json()["index"]["chunk_count"]
+    with ThreadPoolExecutor(1) as pool:
+        upload = pool.submit(client.post, "/upload", files={"file": (name, text.encode())})
+        _wait_for(lambda: _job_of(client, name).get("state") == "INDEXING", cluster)
+
+        with cluster.without(victim):
+            time.sleep(2)
+
+        assert upload.result().status_code in (201, 202, 503)
+    _wait_for(lambda: _job_of(client, name).get("state") == "READY", cluster)
+    documents = [d for d in _all_documents(client) if d["filename"] == name]
+    assert len(documents) == 1
+    assert documents[0]["chunk_count"] >= 100
+    assert client.get("/stats").json()["index"]["chunk_count"] == chunks_before + documents[0]["chunk_count"]
+    answer = ask(client, "/query/documents", query=f"How many maps does room 1999 of the {victim} archive hold?")
+    assert "13993" in answer["answer"]
+
+
+def _job_of(client: httpx.Client, name: str) -> dict[str, Any]:
+    """The newest job for a file of that name; empty when there is none, or nobody can say."""
+    reply = client.get("/jobs", params={"page_size": 50})
+    jobs: list[dict[str, Any]] = reply.json().get("jobs", []) if reply.status_code == 200 else []
+    return next((job for job in jobs if job["filename"] == name), {})
+
+
+def _wait_for(happened: Callable[[], bool], cluster: Cluster) -> None:
+    give_up = time.monotonic() + 180
+    while not happened():
+        assert time.monotonic() < give_up, cluster.logs()
+        time.sleep(0.2)
+
+
 def _wait_for_calls(load: Load, count: int) -> None:
     """Let so many calls end while the part is dead."""
     give_up, enough = time.monotonic() + 120, len(load.outcomes) + count
@@ -149,19 +187,23 @@ def _nothing_lost_or_doubled(client: httpx.Client, uploads: list[Upload]) -> Non
         again = client.post("/upload", files={"file": (upload.name, upload.content)})
         assert again.status_code in (200, 201), again.text
         assert again.json()["cache_hit"] or not upload.taken, f"{upload.name} was taken, and is lost"
-    listed, token = list[dict[str, object]](), ""
-    while True:
-        page = client.get("/documents", params={"page_size": 200, "page_token": token}).json()
-        listed += page["documents"]
-        token = page.get("next_page_token") or ""
-        if not token:
-            break
+    listed = _all_documents(client)
     names = Counter(document["filename"] for document in listed)
     assert {upload.name for upload in uploads} <= set(names)
     assert [name for name, count in names.items() if count > 1] == []
     stats = client.get("/stats").json()
     assert stats["documents"]["document_count"] == len(listed)
-    assert stats["index"]["chunk_count"] == sum(int(str(document["chunk_count"])) for document in listed)
+    assert stats["index"]["chunk_count"] == sum(document["chunk_count"] for document in listed)
+
+
+def _all_documents(client: httpx.Client) -> list[dict[str, Any]]:
+    listed, token = list[dict[str, Any]](), ""
+    while True:
+        page = client.get("/documents", params={"page_size": 200, "page_token": token}).json()
+        listed += page["documents"]
+        token = page.get("next_page_token") or ""
+        if not token:
+            return listed
 
 
 def test_known_documents_and_decisions_survive_a_kill_of_everything(cluster: Cluster) -> None:
