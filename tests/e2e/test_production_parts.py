@@ -12,6 +12,7 @@ from tests.aws_server import AwsAccount
 from tests.contract.sql.vanna_generators import reply
 from tests.e2e.running_system import RunningSystem, ask, problem
 from tests.openai_server import OpenAiServer, server_error
+from tests.otlp_collector import OtlpCollector
 from tests.pinecone_server import PineconeServer
 from tests.redis_server import RedisServer
 
@@ -40,12 +41,19 @@ def pinecone() -> Iterator[PineconeServer]:
 
 
 @pytest.fixture
+def collector() -> Iterator[OtlpCollector]:
+    with OtlpCollector() as collector:
+        yield collector
+
+
+@pytest.fixture
 def system(
     make_folder: Callable[[], Path],
     aws_account: AwsAccount,
     openai_server: OpenAiServer,
     pinecone: PineconeServer,
     redis_server: RedisServer,
+    collector: OtlpCollector,
 ) -> Iterator[RunningSystem]:
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     openai_server.answer_by(answered)
@@ -57,6 +65,7 @@ def system(
         PINECONE_API_KEY=pinecone.api_key,
         PINECONE_CONTROLLER_HOST=pinecone.url,
         REDIS_URL=redis_server.url,
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
         STORAGE_BACKEND="s3",
         S3_CACHE_BUCKET=BUCKET,
     )
@@ -69,7 +78,7 @@ def system(
 
 @pytest.mark.timeout(240)
 def test_the_production_parts_answer_together(
-    system: RunningSystem, openai_server: OpenAiServer, pinecone: PineconeServer, redis_server: RedisServer
+    system: RunningSystem, openai_server: OpenAiServer, pinecone: PineconeServer, collector: OtlpCollector
 ) -> None:
     info = system.client.get("/info").json()
     assert info["adapters"] == {
@@ -80,6 +89,7 @@ def test_the_production_parts_answer_together(
         "sql_generator": "vanna",
         "file_store": "s3",
     }
+    assert info["parts"]["gateway"] == {"traces": "otlp", "metrics": "otlp"}
     assert info["parts"]["rag"] == {"embedding_cache": "redis"}
     assert info["parts"]["sql"]["examples"] == "pinecone"
 
@@ -99,6 +109,16 @@ def test_the_production_parts_answer_together(
     run = system.client.post("/query/sql/execute", json={"query_id": asked["query_id"], "approved": True})
     assert run.json()["results"] == [{"customer_count": 100}]
     assert sum(map(len, pinecone.indexes["vanna-sql-training"].namespaces.values())) == 1
+
+    # One trace goes from the request to the model, and tells what it took, never what was asked.
+    spans = collector.wait_for(lambda seen: [span for span in seen.spans if span.name == "chat gpt-4o-mini"])
+    [root] = collector.wait_for(
+        lambda seen: [span for span in seen.spans if span.trace_id == spans[0].trace_id and not span.parent_id]
+    )
+    assert (root.service, spans[0].service) == ("gateway", "sql")
+    assert spans[0].attributes["gen_ai.usage.input_tokens"] > 0
+    assert collector.wait_for(lambda seen: seen.named("embeddings text-embedding-3-small"))
+    assert not any("customers" in str(span.attributes) for span in collector.spans)
 
     # Known bytes reach no model, and a question asked again is not embedded again.
     embedded = len(openai_server.asked("/embeddings"))
