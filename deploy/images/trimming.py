@@ -1,12 +1,15 @@
 """Takes out of an image what its service never uses.
 
     trimming.py select LOCK_NAME requirements/sql.txt selected.txt    leave packages out before they are installed
+    trimming.py names requirements/sql.txt wanted.txt NAME...         name versions, without hashes
     trimming.py prune FOLDER                                          take files out of those that were
+    trimming.py settle FOLDER                                         make two builds' files the same
 
 A lock file names every package that a resolver would install. `OMITTED` names those that a service can do without,
 each with its reason; the images' own tests run every service without them.
 """
 
+import os
 import re
 import shutil
 import sys
@@ -100,6 +103,12 @@ def selected(lock: str, omitted: frozenset[str]) -> str:
     return "".join(kept)
 
 
+def versions(lock: str, names: list[str]) -> str:
+    """`name==version` of each of the names, one a line, for what the lock's index and hashes do not fit."""
+    found = re.findall(r"^([A-Za-z0-9._-]+==[^ \\\n]+)", lock, re.MULTILINE)
+    return "".join(f"{each}\n" for each in found if each.partition("==")[0] in names)
+
+
 def prunable(packages: Path) -> Iterator[Path]:
     """Files and folders under `packages` that no service uses."""
     for pattern in (*_PRUNED, *_PRUNED_FILES):
@@ -122,6 +131,12 @@ def prune(packages: Path) -> int:
     return freed
 
 
+def settle(folder: Path) -> None:
+    """Give everything one time, so that the same files make the same layer, and the same layer is pushed once."""
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (0, 0), follow_symlinks=False)
+
+
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["select", name, lock, destination]:
@@ -129,6 +144,10 @@ def main(arguments: list[str]) -> None:
             Path(destination).write_text(selected(Path(lock).read_text(), omitted))
         case ["prune", folder]:
             sys.stderr.write(f"pruned {prune(Path(folder)) / 1e6:.0f} MB\n")
+        case ["names", lock, destination, *names]:
+            Path(destination).write_text(versions(Path(lock).read_text(), names))
+        case ["settle", folder]:
+            settle(Path(folder))
         case _:
             sys.exit(__doc__)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images.trimming import OMITTED, prune, selected
+from deploy.images.trimming import OMITTED, prune, selected, settle, versions
 from deploy.local.settings import REPOSITORY
 
 LOCK = """\
@@ -27,6 +27,24 @@ def test_an_omitted_package_goes_with_its_hashes_and_in_every_version() -> None:
 
 def test_a_lock_without_omissions_stays_as_it_is() -> None:
     assert selected(LOCK, frozenset()) == LOCK
+
+
+def test_versions_are_named_without_their_hashes() -> None:
+    assert versions(LOCK, ["alpha", "gamma", "delta"]) == "alpha==1.0\ngamma==4.0\n"
+
+
+def test_a_pattern_omits_all_that_it_fits() -> None:
+    assert selected(LOCK, frozenset({"*a"})) == ""
+
+
+def test_files_of_two_builds_have_one_time(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("x")
+    (tmp_path / "link").symlink_to("nowhere")
+
+    settle(tmp_path)
+
+    assert {path.lstat().st_mtime for path in (tmp_path, *tmp_path.rglob("*"))} == {0}
 
 
 def test_an_omission_that_the_lock_does_not_hold_is_told() -> None:
