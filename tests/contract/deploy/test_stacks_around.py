@@ -122,6 +122,17 @@ def test_a_domain_brings_its_certificate_and_records() -> None:
     assert [resources[name]["Properties"]["Type"] for name in ("Name4", "Name6")] == ["A", "AAAA"]
 
 
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_exception_from_a_policy_has_its_reason(path: Any) -> None:
+    skips = [
+        skip
+        for resource in Template.read(path).document["Resources"].values()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+
+    assert [skip["id"] for skip in skips if len(skip.get("comment", "").split()) < 8] == []
+
+
 @pytest.mark.parametrize("path", sorted((TEMPLATES / "parameters").glob("*.json")), ids=lambda path: path.stem)
 def test_parameter_files_hold_values_that_the_template_takes(path: Any) -> None:
     template = Template.read(TEMPLATES / "template.yaml")
