@@ -75,7 +75,9 @@ class Cache:
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """What is kept under each key, in the same order; None for a miss."""
         kept = await self._attempt(lambda: self._store.get_many(keys)) if keys else []
-        values = [_unwrap(entry) for entry in ([None] * len(keys) if kept is None else kept)]
+        if kept is None or len(kept) != len(keys):  # which is whose cannot be told then
+            kept = [None] * len(keys)
+        values = [_unwrap(entry) for entry in kept]
         found = sum(value is not None for value in values)
         self.hits += found
         self.misses += len(values) - found

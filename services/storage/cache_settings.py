@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,20 +12,41 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _MAX_TTL_SECONDS = 30 * 24 * 60 * 60  # 30 days
 
 
+# What an address may add; the client takes any other word for an argument of its own.
+_REDIS_OPTIONS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_check_hostname"})
+_REST_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/*")
+_REST_TOKEN = re.compile(r"[!-~]+")
+
+
 def _check_redis_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("redis://", "rediss://")):
+    try:
+        parts = urlsplit(url.get_secret_value())
+        has_place = bool(parts.hostname) and parts.port != 0  # reading a port that is none raises ValueError
+        options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    except ValueError:
+        raise ValueError("is no Redis address") from None
+    if parts.scheme not in ("redis", "rediss") or not has_place or not re.fullmatch(r"(/[0-9]*)?", parts.path):
         raise ValueError("is no Redis address")
+    if options and (parts.scheme == "redis" or not options <= _REDIS_OPTIONS):
+        raise ValueError(f"has options; a rediss:// address may have {', '.join(sorted(_REDIS_OPTIONS))}, others none")
     return url
 
 
 def _check_rest_url(url: str) -> str:
-    if not url.startswith(("https://", "http://")):
+    if not _REST_URL.fullmatch(url):
         raise ValueError("is no address of a REST interface")
     return url.rstrip("/")
 
 
+def _check_rest_token(token: SecretStr) -> SecretStr:
+    if not _REST_TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError("holds blanks or signs that no token has")
+    return token
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
 RestUrl = Annotated[str, AfterValidator(_check_rest_url)]
+RestToken = Annotated[SecretStr, AfterValidator(_check_rest_token)]
 
 
 class CacheSettings(BaseSettings):
@@ -46,7 +69,7 @@ class CacheSettings(BaseSettings):
         description="The same over Upstash's REST interface; needs UPSTASH_REDIS_TOKEN.",
         examples=["https://name.upstash.io"],
     )
-    upstash_redis_token: SecretStr | None = Field(
+    upstash_redis_token: RestToken | None = Field(
         default=None,
         validation_alias="UPSTASH_REDIS_TOKEN",
         description="Lets this service in at UPSTASH_REDIS_URL.",

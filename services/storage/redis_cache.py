@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -44,14 +44,17 @@ class RedisCacheStore:
 @asynccontextmanager
 async def open_redis_cache(url: str) -> AsyncIterator[RedisCacheStore]:
     """The store at a redis:// or rediss:// address; nothing is asked of it before it is used."""
-    client = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
         socket_timeout=_SOCKET_WAIT_SECONDS,
         socket_connect_timeout=_SOCKET_WAIT_SECONDS,
         max_connections=_MAX_CONNECTIONS,
+        # More calls than connections wait for one another; that is no failure of Redis.
+        timeout=_SOCKET_WAIT_SECONDS,
         # Once: a connection that died while it was idle shows when it is used, and a second one works.
         retry=Retry(NoBackoff(), 1),
     )
+    client = Redis.from_pool(pool)
     try:
         yield RedisCacheStore(client)
     finally:

@@ -25,7 +25,7 @@ class UpstashCacheStore:
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         try:
             kept = await self._client.mget(*keys)
-            return [None if value is None else b64decode(value) for value in kept]
+            return [_decoded(value) for value in kept]
         except Exception as error:  # its client raises what its HTTP client does, or trips over an answer that is none
             raise CacheUnavailable("Upstash cannot be reached, or refuses the call.") from error
 
@@ -42,6 +42,13 @@ class UpstashCacheStore:
             await waiting.exec()
         except Exception as error:
             raise CacheUnavailable("Upstash cannot be reached, or refuses the call.") from error
+
+
+def _decoded(value: str | None) -> bytes | None:
+    try:
+        return None if value is None else b64decode(value)
+    except ValueError:  # somebody else's entry under our key
+        return None
 
 
 @asynccontextmanager

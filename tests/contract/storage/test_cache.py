@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -87,6 +88,32 @@ class TestRedisCache(CacheContract):
         assert while_away == [None]
         assert await cache.get_many(["a"]) == [b"two"]
 
+    async def test_more_calls_than_connections_wait_for_one_another(self, store: CacheStore) -> None:
+        cache = Cache(store, wait_seconds=5)
+        await asyncio.gather(*(cache.set_many({str(place): b"one"}, ttl_seconds=60) for place in range(50)))
+
+        kept = await asyncio.gather(*(cache.get_many([str(place)]) for place in range(50)))
+
+        assert kept == [[b"one"]] * 50
+
+    async def test_a_redis_that_ends_under_many_calls_costs_them_their_entries_alone(
+        self, store: CacheStore, redis_server: RedisServer
+    ) -> None:
+        clock = Clock()
+        cache = Cache(store, wait_seconds=5, clock=clock)
+        await cache.set_many({"a": b"x" * 100_000}, ttl_seconds=60)
+        calls = [asyncio.create_task(cache.get_many(["a"] * 20)) for _ in range(50)]
+        await asyncio.sleep(0)
+        redis_server.stop()
+
+        answers = await asyncio.gather(*calls)
+
+        assert all(value in (None, b"x" * 100_000) for answer in answers for value in answer)
+        redis_server.start()
+        clock.now += 10
+        await cache.set_many({"b": b"one"}, ttl_seconds=60)
+        assert await cache.get_many(["b"]) == [b"one"]
+
 
 class TestUpstashCache(CacheContract):
     @pytest.fixture
@@ -116,6 +143,16 @@ class TestUpstashCache(CacheContract):
         cache = Cache(store, wait_seconds=5)
 
         assert await cache.get_many(["a"]) == [None]
+
+    async def test_what_somebody_else_put_under_a_key_is_a_miss_for_that_key_alone(
+        self, store: CacheStore, upstash_server: UpstashServer
+    ) -> None:
+        cache = Cache(store, wait_seconds=5)
+        await cache.set_many({"a": b"one"}, ttl_seconds=60)
+        upstash_server.run(["SET", "b", "%%% no base64 é"])
+
+        assert await cache.get_many(["a", "b"]) == [b"one", None]
+        assert await cache.get_many(["a"]) == [b"one"]
 
     async def test_a_wrong_token_makes_every_entry_a_miss(
         self, upstash_server: UpstashServer, caplog: pytest.LogCaptureFixture

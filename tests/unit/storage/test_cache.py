@@ -57,6 +57,18 @@ async def test_a_failure_is_logged_once_in_a_minute(caplog: pytest.LogCaptureFix
     assert [record.getMessage() for record in caplog.records] == ["cache.unavailable"] * 2
 
 
+class ShortStore(FakeCacheStore):
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        return (await super().get_many(keys))[:-1]
+
+
+async def test_an_answer_of_another_length_than_the_question_is_a_miss_for_all() -> None:
+    cache = Cache(ShortStore(), wait_seconds=1)
+    await cache.set_many({"a": b"one", "b": b"two"}, ttl_seconds=60)
+
+    assert await cache.get_many(["a", "b"]) == [None, None]
+
+
 async def test_a_store_that_does_not_answer_in_time_is_a_miss() -> None:
     cache = Cache(StuckStore(), wait_seconds=0.01)
 
