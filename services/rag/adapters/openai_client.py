@@ -29,6 +29,8 @@ _CONNECT_SECONDS = 3.0
 # How long it is believed that the provider is there, and that it is not.
 _TRUST_SECONDS, _DOUBT_SECONDS, _CHECK_SECONDS = 30.0, 5.0, 2.0
 _FAILS_FOR_NOW = (408, 409, 429)
+# A body that is no JSON, too deep, or with numbers too large comes through the SDK as Python's own error.
+_FAILURES = (openai.OpenAIError, TimeoutError, ValueError, RecursionError, OverflowError)
 
 
 class RequestFiltered(ModelRefused):
@@ -61,7 +63,7 @@ class OpenAiClient:
             try:
                 async with asyncio.timeout_at(ends_at):
                     reply = await send(self._sdk)
-            except (openai.OpenAIError, TimeoutError, ValueError) as error:
+            except _FAILURES as error:
                 pause = _pause_seconds(error, attempt)
                 if pause is None or attempt == _MAX_ATTEMPTS or loop.time() + pause >= ends_at:
                     raise self._told(error, model, away) from error
@@ -82,7 +84,7 @@ class OpenAiClient:
                         event = await anext(stream)
                 except StopAsyncIteration:
                     return
-                except (openai.OpenAIError, TimeoutError, ValueError) as error:
+                except _FAILURES as error:
                     raise self._told(error, model, away) from error
                 yield event
         finally:
@@ -102,7 +104,7 @@ class OpenAiClient:
         except openai.APIStatusError as error:
             useless = error.code in ("model_not_found", "insufficient_quota") or error.status_code == 401
             self._believe(not useless and error.status_code < 500)
-        except (openai.OpenAIError, TimeoutError, ValueError):
+        except _FAILURES:
             self._believe(False)
         else:
             self._believe(True)

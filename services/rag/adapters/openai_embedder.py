@@ -116,7 +116,7 @@ class OpenAiEmbedder:
         )
         try:
             rows, tokens = _read(reply), reply.usage.total_tokens if reply.usage else 0
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise EmbedderUnavailable(f"The reply of the model {name} cannot be read.") from error
         if len(rows) != len(texts):
             raise EmbedderUnavailable(f"The model {name} gave {len(rows)} embeddings for {len(texts)} texts.")

@@ -22,13 +22,16 @@ from services.rag.quoting import Stretch, instructing_stretches, is_backed, loca
 from services.transport.telemetry import annotate
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionMessageParam
+    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
     from openai.types.shared_params import ResponseFormatJSONSchema
 
 logger = logging.getLogger(__name__)
 
 # Twenty times the longest answer that is asked for.
 _MAX_OUTPUT_TOKENS = 2_000
+_MAX_REPLY_CHARACTERS = 16 * _MAX_OUTPUT_TOKENS
+# What no text of a reply may hold: control characters, and halves of characters, which JSON can spell.
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Models that think first take no temperature.
 _WITHOUT_TEMPERATURE = re.compile(r"o\d|gpt-[5-9]")
 
@@ -172,13 +175,18 @@ class OpenAiWriter:
         events = self._client.read(stream, model=self._model, ends_at=ends_at, away=AnswerModelUnavailable)
         async with aclosing(events):
             async for event in events:
-                if event.usage is not None:
-                    reply.usage = WriterUsage(event.usage.prompt_tokens, event.usage.completion_tokens)
-                for choice in event.choices[:1]:
-                    reply.finish_reason = choice.finish_reason or reply.finish_reason
-                    reply.is_withheld |= bool(choice.delta.refusal) or choice.finish_reason == "content_filter"
-                    for draft in reply.take(choice.delta.content or ""):
-                        yield draft
+                try:
+                    reply.note(event)
+                except (
+                    AttributeError,
+                    TypeError,
+                    ValueError,
+                ) as error:  # the SDK hands on what it is sent, of whatever shape
+                    raise AnswerModelUnavailable(f"The reply of the model {self._model} cannot be read.") from error
+                for draft in reply.complete():
+                    yield draft
+                if reply.is_overlong:
+                    return
 
 
 @dataclass
@@ -193,9 +201,22 @@ class _Reply:
     _place: int = -1
     """Where the next sentence begins; -1 before the list has begun."""
 
-    def take(self, piece: str) -> Iterator[object]:
-        """Go on reading; gives the entries of the list that are complete now."""
-        self._text += piece
+    @property
+    def is_overlong(self) -> bool:
+        """Whether it goes on past any reply that was asked for."""
+        return len(self._text) > _MAX_REPLY_CHARACTERS
+
+    def note(self, event: "ChatCompletionChunk") -> None:
+        """Add a piece. Raises AttributeError, TypeError and ValueError for one that is none."""
+        if event.usage is not None:
+            self.usage = WriterUsage(int(event.usage.prompt_tokens), int(event.usage.completion_tokens))
+        for choice in event.choices[:1]:
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            self.is_withheld |= bool(choice.delta.refusal) or choice.finish_reason == "content_filter"
+            self._text += choice.delta.content or ""
+
+    def complete(self) -> Iterator[object]:
+        """The entries of the list that are complete now and were not before."""
         if self._place < 0 and (opening := _OPENING.search(self._text)):
             self._place = opening.end()
         while self._place >= 0 and not self.is_complete:
@@ -208,7 +229,7 @@ class _Reply:
             else:
                 try:
                     entry, self._place = _DECODER.raw_decode(self._text, start)
-                except ValueError:
+                except (ValueError, RecursionError):  # incomplete, or nested without end
                     return
                 yield entry
 
@@ -244,7 +265,7 @@ class _Shown:
         text = " ".join(str(draft.get("sentence") or "").split())
         quotes = [self._find(entry) for entry in draft["quotes"]]
         found = [quote for quote in quotes if quote is not None]
-        if not text or not found or len(found) < len(quotes):
+        if not text or _UNREADABLE.search(text) or not found or len(found) < len(quotes):
             return None
         words = [self.passages[quote.passage].chunk.text[quote.start : quote.end] for quote in found]
         known = [self._question]

@@ -32,6 +32,7 @@ from services.rag.adapters.pinecone_records import (
     chunk_record_id,
     chunks_namespace,
     id_prefix,
+    is_chunk,
     read_chunk_id,
     register_id,
     register_namespace,
@@ -192,9 +193,9 @@ class PineconeIndex:
         fetched = await self._call(lambda: self._index.fetch(ids=[record_id], namespace=namespace))
         record = fetched.vectors.get(record_id)
         held = (record.metadata if record else None) or {}
-        if not held or self._recent.is_deleted(namespace, record_id, written=held["written"]):
+        if not held or self._recent.is_deleted(namespace, record_id, written=held.get("written", 0)):
             return None
-        return str(held["filename"])
+        return str(held.get("filename"))
 
     async def _query(
         self, query: IndexQuery, embedding: Embedding, *, sparse: Record | None = None, only: Sequence[ChunkId] = ()
@@ -227,11 +228,11 @@ class PineconeIndex:
         namespace = chunks_namespace(tenant)
         for match in response.matches if response else ():
             held = match.metadata
-            if held is None or read_chunk_id(match.id) is None:
+            if held is None or not is_chunk(held) or read_chunk_id(match.id) is None:
                 continue  # not of our making
             if self._recent.is_deleted(namespace, match.id, written=held["written"]):
                 continue
-            self._require(held.get("model"))
+            self._require(held["model"])
             chunk = ChunkId(held["document"], int(held["chunk"]))
             if chunk not in found or held["written"] > found[chunk][1]["written"]:
                 found[chunk] = (match.score, held)

@@ -41,6 +41,10 @@ _SATURATION, _LENGTH_WEIGHT, _USUAL_LENGTH = 1.2, 0.75, 120
 
 Record = dict[str, Any]
 
+_KINDS: Final = dict.fromkeys(("document", "filename", "text", "model"), str) | dict.fromkeys(
+    ("chunk", "start", "end", "written"), (int, float)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
@@ -140,6 +144,18 @@ def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
 def slices(ids: Sequence[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(ids), size):
         yield list(ids[start : start + size])
+
+
+def is_chunk(metadata: Mapping[str, Any] | None) -> bool:
+    """Whether a record's metadata is what `chunk_record` writes; others may keep records in the same namespace."""
+    if metadata is None or not all(isinstance(metadata.get(name), kind) for name, kind in _KINDS.items()):
+        return False
+    if not isinstance(metadata.get("page", 0), int | float):
+        return False
+    try:
+        return isinstance(json.loads(metadata.get("headings", "[]")), list)
+    except (TypeError, ValueError):
+        return False
 
 
 def to_found(metadata: Mapping[str, Any], similarity: float) -> FoundChunk:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pinecone.errors import PineconeError
 
@@ -46,6 +46,7 @@ class PineconeExamples:
         self._database = database
         self._wait_seconds = wait_seconds
         self._index: AsyncIndex | None = None
+        self._opening = asyncio.Lock()
 
     async def close(self) -> None:
         """Release the connections."""
@@ -73,11 +74,8 @@ class PineconeExamples:
                 vector=values, top_k=limit, include_metadata=True, namespace=self._namespace(tenant)
             )
         )
-        return [
-            Example(str(match.metadata["question"]), str(match.metadata["sql"]))
-            for match in response.matches
-            if match.metadata and match.score >= _LEAST_SIMILARITY
-        ]
+        near = [_read(match.metadata or {}) for match in response.matches if match.score >= _LEAST_SIMILARITY]
+        return [example for example in near if example is not None][:limit]
 
     def _namespace(self, tenant: str) -> str:
         return hashlib.sha256(f"{self._database}\0{tenant}".encode()).hexdigest()
@@ -85,11 +83,21 @@ class PineconeExamples:
     async def _ask(self, call: Callable[[AsyncIndex], Awaitable[Answer]]) -> Answer:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                if self._index is None:
-                    self._index = await self._client.index(name=self._index_name)
-                return await call(self._index)
+                return await call(self._index or await self._look_up())
         except (PineconeError, TimeoutError) as error:
             # Which index, because a missing one is the operator's to make: 1536 dimensions, cosine.
             facts = {"index": self._index_name, "error_kind": type(error).__name__}
             logger.warning("examples.failed", extra=facts)
             raise ExamplesUnavailable("approved examples cannot be reached") from error
+
+    async def _look_up(self) -> AsyncIndex:
+        async with self._opening:  # of two clients one would never be closed
+            if self._index is None:
+                self._index = await self._client.index(name=self._index_name)
+        return self._index
+
+
+def _read(metadata: Mapping[str, Any]) -> Example | None:
+    """The example in a record; None for a record that is not of our making."""
+    question, sql = metadata.get("question"), metadata.get("sql")
+    return Example(question, sql) if isinstance(question, str) and isinstance(sql, str) else None

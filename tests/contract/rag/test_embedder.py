@@ -258,7 +258,16 @@ class TestOpenAiEmbedder(EmbedderContract):
         swap_served_call(outside)
 
     @pytest.mark.parametrize(
-        "fault", [truncated_json(), Fault(200, body=b"<html>"), Fault(200, body=b"{}"), Fault(200, body=b'{"data":[]}')]
+        "fault",
+        [
+            truncated_json(),
+            Fault(200, body=b"<html>"),
+            Fault(200, body=b"{}"),
+            Fault(200, body=b'{"data":[]}'),
+            Fault(200, body=b"[" * 100_000),
+            Fault(200, body=b'{"data":[{"index":0,"embedding":[%s]}]}' % (b"9" * 400)),
+        ],
+        ids=["truncated", "html", "empty", "none", "nested", "huge number"],
     )
     async def test_a_reply_that_is_none_is_told_as_such(
         self, embedder: Embedder, openai_server: OpenAiServer, fault: Fault

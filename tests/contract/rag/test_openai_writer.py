@@ -254,6 +254,44 @@ class TestOpenAiWriter(AnswerWriterContract):
             await self.told(writer, openai_server, reply)
 
     @pytest.mark.parametrize(
+        "event",
+        [
+            "null",
+            "[]",
+            '{"choices": null}',
+            '{"choices": [{"index": 0, "delta": null}]}',
+            '{"choices": [{"index": 0, "delta": {"content": ["a", "list"]}}]}',
+            '{"choices": [], "usage": "none"}',
+            '{"choices": [], "usage": {"prompt_tokens": "x", "completion_tokens": 1}}',
+            "[" * 100_000,
+        ],
+        ids=range(8),
+    )
+    async def test_an_event_of_another_shape_is_a_fault_of_the_model(
+        self, writer: AnswerWriter, openai_server: OpenAiServer, event: str
+    ) -> None:
+        openai_server.fail(Fault(200, body=f"data: {event}\n\n".encode()))
+
+        with pytest.raises(AnswerModelUnavailable, match="cannot be read"):
+            await write(writer, await read(QUESTION, passage(FERRY)))
+
+    @pytest.mark.parametrize("endless", ["x" * 40_000, '{"sentences": [' + "[" * 40_000 + "}"], ids=["prose", "nested"])
+    async def test_a_reply_without_end_is_not_read_to_it(
+        self, writer: AnswerWriter, openai_server: OpenAiServer, endless: str
+    ) -> None:
+        with pytest.raises(AnswerModelUnavailable, match="in the middle"):
+            await self.told(writer, openai_server, Reply(endless))
+
+    @pytest.mark.parametrize("sign", ["\0", "\x1b", "\ud800"], ids=["null", "escape", "half a character"])
+    async def test_a_sentence_with_signs_that_no_text_has_is_left_out(
+        self, writer: AnswerWriter, openai_server: OpenAiServer, sign: str
+    ) -> None:
+        sentence, quotes = TRUE
+        reply = json.dumps(said(TRUE, (f"{sentence} {sign}", quotes)))
+
+        assert [each.text for each in await self.told(writer, openai_server, Reply(reply))] == [sentence]
+
+    @pytest.mark.parametrize(
         "entry", [None, 7, "text", {}, {"quotes": "all"}, {"quotes": [None]}, {"quotes": [{"words": 7}]}, ["deep"]]
     )
     async def test_entries_that_are_no_sentences_are_passed_over(

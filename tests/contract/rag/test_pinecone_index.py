@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 from pinecone import AsyncPinecone
@@ -120,6 +121,32 @@ class TestPineconeIndexOfMeanings(PineconeIndexContract):
 
         assert [chunk.chunk.text for chunk in found.chunks.values()] == ["ours"]
         assert list(pinecone_server.indexes["chunks"].namespaces["red"]) == ["theirs"]
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            {"text": ["a list"]},
+            {"written": "today"},
+            {"chunk": "first"},
+            {"page": "ii"},
+            {"headings": "[["},
+            {"headings": "5"},
+            {"model": 7},
+            {"filename": None},
+        ],
+        ids=str,
+    )
+    async def test_a_record_that_only_looks_like_a_chunk_is_no_chunk(
+        self, index: ChunkIndex, pinecone_server: PineconeServer, broken: dict[str, Any]
+    ) -> None:
+        await index.write(write(indexed(0, "ours", EAST)))
+        [ours] = pinecone_server.indexes["chunks"].namespaces["red"].values()
+        theirs = replace(ours, id=ours.id.replace("#000000#", "#000001#"), metadata={**ours.metadata, **broken})
+        pinecone_server.indexes["chunks"].namespaces["red"][theirs.id] = theirs
+
+        found = await search(index)
+
+        assert [chunk.chunk.text for chunk in found.chunks.values()] == ["ours"]
 
 
 class TestLaggingReads:

@@ -1,6 +1,8 @@
 """The example store's suite on the stand-in and on Pinecone."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
 
 import pytest
 from pinecone import AsyncPinecone
@@ -12,6 +14,7 @@ from services.sql.ports import ExampleStore
 from tests.contract.sql.example_store_contract import CUSTOMERS, ExampleStoreContract
 from tests.fakes.sql import FakeExamples
 from tests.openai_server import embedding_of
+from tests.pinecone_data import StoredVector
 from tests.pinecone_server import Fault, PineconeServer
 
 INDEX = "vanna-sql-training"
@@ -72,6 +75,26 @@ async def test_an_example_too_large_for_a_record_is_not_kept(
 
     assert await pinecone_examples.similar("acme", "How large?", limit=1) == []
     assert not any(request.path == "/vectors/upsert" for request in pinecone.requests)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"question": "Which?"}, {"question": 7, "sql": ["SELECT 1"]}])
+async def test_a_record_that_is_no_example_is_passed_over(
+    pinecone: PineconeServer, pinecone_examples: PineconeExamples, metadata: dict[str, Any]
+) -> None:
+    await pinecone_examples.add("acme", CUSTOMERS)
+    [namespace] = pinecone.indexes[INDEX].namespaces.values()
+    [kept] = namespace.values()
+    namespace["stranger"] = StoredVector("stranger", kept.values, {}, metadata)
+
+    assert await pinecone_examples.similar("acme", CUSTOMERS.question, limit=5) == [CUSTOMERS]
+
+
+async def test_many_first_calls_look_the_index_up_once(
+    pinecone: PineconeServer, pinecone_examples: PineconeExamples
+) -> None:
+    await asyncio.gather(*(pinecone_examples.similar("acme", "anything", limit=1) for _ in range(10)))
+
+    assert sum(request.path == f"/indexes/{INDEX}" for request in pinecone.requests) == 1
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(cut=True), Fault(delay_seconds=3), Fault(status=429)])
