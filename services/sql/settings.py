@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
 from services.transport.addresses import ListenAddress, PostgresUrl, StoreUrl, Target
 from services.transport.settings import TransportSettings
 
-Seconds = Annotated[float, Field(gt=0)]
+_MAX_APPROVAL_SECONDS = 30 * 24 * 60 * 60  # 30 days
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    """The key without blanks around it: it travels in a header."""
+    value = key.get_secret_value().strip()
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("holds blanks or signs that no key has")
+    return SecretStr(value)
+
+
+ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class SqlSettings(BaseSettings):
@@ -22,7 +43,7 @@ class SqlSettings(BaseSettings):
 
     transport: TransportSettings = Field(default_factory=TransportSettings)
     listen: ListenAddress = "127.0.0.1:50052"
-    environment: str = Field(default="local", validation_alias="ENVIRONMENT")
+    environment: Name = Field(default="local", validation_alias="ENVIRONMENT")
 
     database_url: PostgresUrl = Field(
         validation_alias="DATABASE_URL", examples=["postgresql://reader:password@host:5432/shop"]
@@ -39,7 +60,9 @@ class SqlSettings(BaseSettings):
         default=AutoApprovePolicy.NEVER,
         description="Whether a caller may ask for a query to run without a person's decision.",
     )
-    approval_seconds: Seconds = Field(default=3600, description="How long a query waits for a decision and its run.")
+    approval_seconds: float = Field(
+        default=3600, gt=0, le=_MAX_APPROVAL_SECONDS, description="How long a query waits for a decision and its run."
+    )
 
     statement_seconds: float = Field(
         default=15, gt=0, le=600, description="Longest that one run may take in the database."
@@ -73,7 +96,7 @@ class SqlSettings(BaseSettings):
         description="What writes queries; unset: vanna where there is an OPENAI_API_KEY, else grounded.",
         examples=["grounded"],
     )
-    openai_api_key: SecretStr | None = Field(
+    openai_api_key: ApiKey | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="Key of the model's API.", examples=["sk-..."]
     )
     openai_base_url: HttpUrl | None = Field(
@@ -82,7 +105,7 @@ class SqlSettings(BaseSettings):
         description="Another API that speaks as OpenAI's does.",
         examples=["https://api.openai.com/v1"],
     )
-    pinecone_api_key: SecretStr | None = Field(
+    pinecone_api_key: ApiKey | None = Field(
         default=None,
         validation_alias="PINECONE_API_KEY",
         description="With it and a rag service, approved queries become examples for the model.",
@@ -105,7 +128,7 @@ class SqlSettings(BaseSettings):
         description="Where the rag service listens, which embeds questions for the examples.",
         examples=["dns:///rag:50051"],
     )
-    model: str = Field(default="gpt-4o-mini", min_length=1, description="The model that writes queries.")
+    model: Name = Field(default="gpt-4o-mini", description="The model that writes queries.")
     model_seconds: float = Field(default=20, gt=0, le=600, description="Longest that one reply of the model may take.")
     max_concurrent_replies: int = Field(default=4, ge=1, le=64, description="Most replies waited for at a time.")
     prompt_values: bool = Field(
@@ -124,6 +147,12 @@ class SqlSettings(BaseSettings):
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("environment", "examples_index", mode="before")
+    @classmethod
+    def _blank_is_default(cls, value: object, info: ValidationInfo) -> object:
+        given = value.strip() if isinstance(value, str) else value
+        return cls.model_fields[info.field_name or ""].default if given == "" else given
 
     @model_validator(mode="after")
     def _model_has_key(self) -> SqlSettings:

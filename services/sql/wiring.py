@@ -32,6 +32,8 @@ from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
 
 if TYPE_CHECKING:
+    import openai
+
     from services.sql.adapters.postgres_queries import StorePool
     from services.sql.adapters.vanna_model import VannaModel
 
@@ -42,6 +44,7 @@ SERVICE_NAME = "diglot.sql.v1.SqlService"
 
 MAX_RESULT_ROWS = 1_000
 EXAMPLES_SECONDS = 3.0  # a question can do without them
+OPENAI_URL = "https://api.openai.com/v1"
 PROMPT_TOKENS = 24_000  # more than the tables, with room for rules
 MAX_RESULT_BYTES = 4_000_000
 _STRUCTURE_SECONDS = 15.0
@@ -218,17 +221,21 @@ async def _open_generator(
 
 
 def _load_model(settings: SqlSettings) -> VannaModel:
-    import openai
-
     from services.sql.adapters.vanna_model import VannaModel
 
-    client = openai.OpenAI(
+    return VannaModel(model_client(settings), model=settings.model, max_prompt_tokens=PROMPT_TOKENS)
+
+
+def model_client(settings: SqlSettings) -> openai.OpenAI:
+    """What asks the model, at the address and with the key of the settings."""
+    import openai
+
+    return openai.OpenAI(
         api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "",
-        base_url=str(settings.openai_base_url) if settings.openai_base_url else None,
-        timeout=settings.model_seconds,
-        max_retries=1,
+        # Never left to the SDK, which would take an empty OPENAI_BASE_URL for an address.
+        base_url=str(settings.openai_base_url or OPENAI_URL),
+        max_retries=0,  # VannaModel itself tries again, within the time that is left
     )
-    return VannaModel(client, model=settings.model, max_prompt_tokens=PROMPT_TOKENS)
 
 
 @asynccontextmanager

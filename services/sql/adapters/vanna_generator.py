@@ -15,7 +15,7 @@ from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 from services.sql.ports import ExampleStore, SqlGenerator
 from services.sql.prompting.drafts import ModelReply, PromptParts, read_reply
 from services.sql.prompting.schema_text import tell_tables
-from services.sql.query_guard import QueryGuard
+from services.sql.query_guard import MAX_SQL_CHARACTERS, QueryGuard
 from services.transport.deadlines import call_timeout_seconds
 from services.transport.telemetry import annotate, span
 
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _FALLEN_BACK = "The language model is not reachable, so this was written without it. "
 _MAX_REASON_CHARACTERS = 500
+_FALL_BACK_SECONDS = 1.0  # kept of a call's time for the grounded generator
 _NO_QUERY = "The language model wrote no query for this question."
 
 
@@ -115,7 +116,7 @@ class VannaGenerator:
             max_tokens=self._limits.max_schema_tokens,
             with_values=self._limits.with_values,
         )
-        return PromptParts(tables, await self._similar(question), self._limits.reply_seconds)
+        return PromptParts(tables, await self._similar(question))
 
     async def _similar(self, question: str) -> list[dict[str, str]]:
         if self._examples is None:
@@ -129,14 +130,8 @@ class VannaGenerator:
         return [{"question": example.question, "sql": example.sql} for example in reversed(found)]
 
     async def _ask(self, question: str, schema: Schema, parts: PromptParts) -> SqlDraft | NoDraft:
-        loop = asyncio.get_running_loop()
-        model = await asyncio.shield(asyncio.wrap_future(self._model))
         for tries_left in range(self._limits.repair_rounds, -1, -1):
-            parts.timeout_seconds = call_timeout_seconds(self._limits.reply_seconds, self._limits.reply_seconds)
-            if parts.timeout_seconds <= 0:
-                raise ModelUnavailable("no time is left for the language model")
-            text = await loop.run_in_executor(self._threads, model.write, question, parts)
-            reply = read_reply(text)
+            reply = read_reply(await self._reply(question, parts))
             if reply is None or not reply.sql:
                 return _refusal(reply)
             verdict = self._guard.check(reply.sql, schema)
@@ -145,14 +140,34 @@ class VannaGenerator:
                 return SqlDraft(reply.sql, explanation, reply.confidence, verdict.tables)
             codes = [refusal.code.value for refusal in verdict.refusals]
             logger.info("draft.refused", extra={"generator": self.name, "refusals": codes, "tries_left": tries_left})
-            parts.objection, parts.former_sql = str(verdict.refusals[0]), reply.sql
+            parts.objection, parts.former_sql = str(verdict.refusals[0]), _told_again(reply.sql)
         return NoDraft("The language model wrote only queries that are not safe to run.")
+
+    async def _reply(self, question: str, parts: PromptParts) -> str:
+        """The model's text. The limit holds for the wait; the thread ends by itself a little later."""
+        longest = self._limits.reply_seconds + _FALL_BACK_SECONDS
+        seconds = call_timeout_seconds(longest, longest) - _FALL_BACK_SECONDS
+        if seconds <= 0:
+            raise ModelUnavailable("no time is left for the language model")
+        parts.ends_at = time.monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                model = await asyncio.shield(asyncio.wrap_future(self._model))
+                return await asyncio.get_running_loop().run_in_executor(self._threads, model.write, question, parts)
+        except TimeoutError as error:
+            logger.warning("model.failed", extra={"error_kind": "TimeoutError", "status": None})
+            raise ModelUnavailable("the language model gives no reply in time") from error
 
     async def _fall_back(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
         outcome = await self._grounded.generate(question, schema)
         if isinstance(outcome, NoDraft):
             return NoDraft((_FALLEN_BACK + outcome.reason)[:_MAX_REASON_CHARACTERS], outcome.unmatched_words)
         return SqlDraft(outcome.sql, _FALLEN_BACK + outcome.explanation, outcome.confidence, outcome.tables)
+
+
+def _told_again(sql: str) -> str:
+    """A refused text as it can be sent: without halves of characters, and no longer than any that is taken."""
+    return sql[:MAX_SQL_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def _refusal(reply: ModelReply | None) -> NoDraft:

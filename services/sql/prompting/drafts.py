@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ REPLY_SCHEMA: dict[str, Any] = {
     "required": ["sql", "explanation", "refusal", "confidence"],
     "additionalProperties": False,
 }
+_MAX_TEXT_CHARACTERS = 1_000
+# Control characters, and halves of characters, which JSON can spell and no store keeps.
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _DOUBTED_CONFIDENCE = 0.5  # of a reply that says nothing about it
 
 
@@ -26,7 +30,8 @@ class PromptParts:
 
     tables: list[str]
     examples: list[dict[str, str]]
-    timeout_seconds: float
+    ends_at: float = float("inf")
+    """Time of the monotonic clock at which nobody waits for the reply any more."""
     objection: str = ""
     """Why the former reply was refused, for another try."""
     former_sql: str = ""
@@ -49,7 +54,7 @@ def read_reply(text: str) -> ModelReply | None:
     """The reply in a model's text; None when it is not one. Nothing in it is trusted: the guard decides."""
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return None
     if not isinstance(told, dict):
         return None
@@ -65,4 +70,4 @@ def read_reply(text: str) -> ModelReply | None:
 
 
 def _text(value: object) -> str:
-    return " ".join(value.split()) if isinstance(value, str) else ""
+    return " ".join(_UNREADABLE.sub(" ", value).split())[:_MAX_TEXT_CHARACTERS] if isinstance(value, str) else ""

@@ -1,5 +1,7 @@
 """Vanna before a scripted model that is right, wrong, hostile, slow or away."""
 
+import asyncio
+import json
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import pytest
 from services.sql.adapters.vanna_generator import PromptLimits
 from services.sql.models import Example, NoDraft, SqlDraft
 from services.sql.prompting.schema_text import tell_tables
+from services.transport.deadlines import enter_served_call, swap_served_call
 from tests.contract.sql.vanna_generators import reply, vanna_generator
 from tests.fakes.sql import FakeExamples, shop_schema
 from tests.openai_server import (
@@ -104,6 +107,7 @@ async def test_a_model_that_writes_nothing_safe_is_not_asked_for_ever(openai_ser
         '{"sql": 7, "explanation": [], "refusal": {}, "confidence": "high"}',
         '{"sql": ""}',
         "",
+        "[" * 100_000,
         # Vanna would run this one to look into the data, had it been let.
         "-- intermediate_sql\nSELECT DISTINCT status FROM orders;",
     ],
@@ -133,7 +137,7 @@ async def test_a_reply_the_model_withheld_is_a_refusal(openai_server: OpenAiServ
 async def test_a_model_that_is_away_leaves_the_question_to_the_grounded_generator(
     openai_server: OpenAiServer, fault: Fault
 ) -> None:
-    openai_server.fail(fault)
+    openai_server.fail(fault, fault)
 
     with vanna_generator(openai_server, limits=PromptLimits(reply_seconds=0.5)) as generator:
         draft = await generator.generate(QUESTION, shop_schema())
@@ -141,6 +145,95 @@ async def test_a_model_that_is_away_leaves_the_question_to_the_grounded_generato
     assert isinstance(draft, SqlDraft)
     assert draft.explanation.startswith("The language model is not reachable, so this was written without it. ")
     assert draft.tables == ("public.customers",)
+
+
+@pytest.mark.parametrize("fault", [broken(), server_error()], ids=["broken", "server error"])
+async def test_a_passing_fault_is_got_over(openai_server: OpenAiServer, fault: Fault) -> None:
+    openai_server.answer(reply(COUNT))
+    openai_server.fail(fault)
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+    assert draft.sql == COUNT
+
+
+async def test_a_call_with_little_time_left_is_answered_without_the_model(openai_server: OpenAiServer) -> None:
+    outside = swap_served_call(None)
+    enter_served_call(0.9)
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+    swap_served_call(outside)
+
+    assert isinstance(draft, SqlDraft)
+    assert prompts(openai_server) == []
+
+
+async def test_questions_that_wait_for_a_busy_model_wait_no_longer_than_for_a_reply(
+    openai_server: OpenAiServer,
+) -> None:
+    openai_server.fail(*[slow(30)] * 8)
+
+    with vanna_generator(openai_server, limits=PromptLimits(reply_seconds=0.5)) as generator:  # two replies at a time
+        drafts = await asyncio.gather(*(generator.generate(QUESTION, shop_schema()) for _ in range(8)))
+
+    assert all(isinstance(draft, SqlDraft) for draft in drafts)
+    assert len(prompts(openai_server)) < 8
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null",
+        b"[]",
+        b'{"choices": null}',
+        b'{"choices": []}',
+        b'{"choices": [{"message": null}]}',
+        b'{"choices": [{"message": {"content": ["a list"]}}]}',
+        b'{"choices": [{"message": {"content": "{}"}}], "usage": {"prompt_tokens": "x"}}',
+        b"[" * 100_000,
+    ],
+    ids=range(8),
+)
+async def test_a_completion_of_another_shape_counts_as_none(openai_server: OpenAiServer, body: bytes) -> None:
+    openai_server.fail(Fault(200, body=body))
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+    assert draft.explanation.startswith("The language model is not reachable")
+
+
+async def test_what_the_model_says_holds_no_signs_that_a_store_does_not_keep_and_has_an_end(
+    openai_server: OpenAiServer,
+) -> None:
+    openai_server.answer(json.dumps(reply(COUNT, "Counts\0 the \ud800 customers. " + "x" * 100_000)))
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+    assert draft.explanation.startswith("Counts the customers. xxx")
+    assert len(draft.explanation) == 1_000
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT '\ud800' FROM customers", "SELECT " + "1 + " * 100_000 + "1"], ids=["half", "long"]
+)
+async def test_a_refused_text_that_cannot_be_sent_as_it_is_goes_back_all_the_same(
+    openai_server: OpenAiServer, sql: str
+) -> None:
+    openai_server.answer(json.dumps(reply(sql)), reply(COUNT))
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+    assert draft.sql == COUNT
+    assert len(prompts(openai_server)[1][-2]["content"]) <= 20_000
 
 
 async def test_approved_examples_of_the_tenant_stand_before_the_question(openai_server: OpenAiServer) -> None:

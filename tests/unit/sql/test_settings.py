@@ -4,6 +4,7 @@ import pytest
 
 from services.sql.answering import AutoApprovePolicy
 from services.sql.settings import SqlSettings
+from services.sql.wiring import model_client
 from services.transport.errors import SettingsRefused
 from services.transport.settings import read_settings
 
@@ -84,6 +85,10 @@ def test_examples_are_kept_where_there_are_a_model_pinecone_and_rag(monkeypatch:
         ("SQL_GENERATOR", "magic", "^SQL_GENERATOR: .*SQL_GENERATOR=grounded"),
         ("OPENAI_BASE_URL", "api.openai.com", "^OPENAI_BASE_URL: .*OPENAI_BASE_URL=https://api.openai.com/v1"),
         ("VANNA_PINECONE_INDEX", "No Such Index!", "^VANNA_PINECONE_INDEX: .*VANNA_PINECONE_INDEX=vanna-sql-training"),
+        ("OPENAI_API_KEY", "sk-one sk-two", "^OPENAI_API_KEY: .*OPENAI_API_KEY=sk-"),
+        ("PINECONE_API_KEY", "pcsk_one\npcsk_two", "^PINECONE_API_KEY: .*PINECONE_API_KEY=pcsk_"),
+        ("SQL_APPROVAL_SECONDS", "inf", "^SQL_APPROVAL_SECONDS: .*SQL_APPROVAL_SECONDS=3600"),
+        ("SQL_MODEL", " ", "^SQL_MODEL: .*SQL_MODEL=gpt-4o-mini"),
         ("SQL_RAG_TARGET", "not a target", "^SQL_RAG_TARGET: .*SQL_RAG_TARGET=dns:///rag:50051"),
     ],
 )
@@ -94,3 +99,24 @@ def test_a_malformed_part_is_refused_with_its_name_and_an_example(
 
     with pytest.raises(SettingsRefused, match=message):
         read_settings(SqlSettings)
+
+
+def test_blanks_around_a_value_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", " production\n")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\n")
+    monkeypatch.setenv("VANNA_PINECONE_INDEX", " ")
+
+    settings = SqlSettings()
+
+    assert settings.is_production
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "sk-secret"
+    assert settings.examples_index == "vanna-sql-training"
+
+
+def test_an_empty_address_of_the_model_means_its_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+
+    with model_client(SqlSettings()) as client:
+        assert str(client.base_url) == "https://api.openai.com/v1/"
