@@ -205,7 +205,7 @@ async def test_work_that_outlasts_its_call_is_announced_and_done_by_the_next_swe
 ) -> None:
     rag.gate.clear()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await world.ingest(timeout_seconds=4)
+        await world.ingest(timeout_seconds=10)
     rag.gate.set()
 
     failure = read_failure(caught.value)
