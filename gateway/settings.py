@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gateway.names import can_be_carried, is_name
 from services.transport.addresses import Target, check_listen_address
 from services.transport.settings import TransportSettings
 
@@ -19,14 +29,30 @@ _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+def _check_name(name: str) -> str:
+    if not is_name(name):
+        raise ValueError("is no name: printable characters, with no blanks around them")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Stripped = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class ApiKey(BaseModel):
     """Whom a key stands for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tenant: str = Field(min_length=1, max_length=200)
-    subject: str = Field(min_length=1, max_length=200)
-    roles: frozenset[str] = frozenset({"user"})
+    tenant: Name
+    subject: Name
+    roles: frozenset[Name] = frozenset({"user"})
+
+    @model_validator(mode="after")
+    def _fits_a_call(self) -> Self:
+        if not can_be_carried([self.tenant, self.subject, *self.roles]):
+            raise ValueError("tenant, subject and roles are too long together")
+        return self
 
 
 class GatewaySettings(BaseSettings):
@@ -41,7 +67,7 @@ class GatewaySettings(BaseSettings):
     rag_target: Target
     sql_target: Target
     ingest_target: Target
-    environment: str = Field("development", validation_alias="ENVIRONMENT", min_length=1, max_length=50)
+    environment: Stripped = Field("development", validation_alias="ENVIRONMENT", max_length=50)
     identity: Literal["none", "api_key", "jwt"] = "none"
     api_keys: Annotated[dict[str, ApiKey], NoDecode] = Field(
         default_factory=dict, description="SHA-256 of each key → whom it stands for.", examples=[_API_KEYS_EXAMPLE]
@@ -53,20 +79,28 @@ class GatewaySettings(BaseSettings):
         description="Verifies users' tokens (HS256). At least 32 characters.",
         examples=["$(openssl rand -hex 32)"],
     )
-    jwt_audience: str = Field("diglot", validation_alias="JWT_AUDIENCE", min_length=1, description="`aud` of a token.")
-    jwt_issuer: str = Field("diglot", validation_alias="JWT_ISSUER", min_length=1, description="`iss` of a token.")
+    jwt_audience: Stripped = Field("diglot", validation_alias="JWT_AUDIENCE", description="`aud` of a token.")
+    jwt_issuer: Stripped = Field("diglot", validation_alias="JWT_ISSUER", description="`iss` of a token.")
     allow_anonymous: bool = Field(False, validation_alias="ALLOW_ANONYMOUS")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), validation_alias="ALLOWED_ORIGINS", examples=["https://app.example.com,https://admin.example.com"]
     )
     max_file_bytes: int = Field(50 * 1024 * 1024, gt=0, le=60 * 1024 * 1024, description="Below gRPC's message limit.")
     max_body_bytes: int = Field(1024 * 1024, gt=0, description="Of every body that is not a file.")
-    body_timeout_seconds: float = Field(30, gt=0, description="For a body that is not a file to arrive whole.")
-    file_timeout_seconds: float = Field(600, gt=0, description="For a file to arrive whole.")
+    body_timeout_seconds: float = Field(
+        30, gt=0, le=3_600, description="For a body that is not a file to arrive whole."
+    )
+    file_timeout_seconds: float = Field(600, gt=0, le=3_600, description="For a file to arrive whole.")
     health_timeout_seconds: float = Field(3, gt=0, le=10)
     stats_timeout_seconds: float = Field(3, gt=0, le=30)
     upload_timeout_seconds: float = Field(120, gt=0, le=890)
     transport: TransportSettings = Field(default_factory=TransportSettings)
+
+    @field_validator("jwt_secret_key", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        # A compose file or a template hands on a variable that nobody set as an empty one.
+        return None if isinstance(value, str) and not value.strip() else value
 
     @field_validator("listen")
     @classmethod

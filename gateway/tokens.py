@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import jwt
 
+from gateway.names import MAX_NAME_CHARACTERS, can_be_carried, is_name
 from services.transport.identity import Caller
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 _ALGORITHM = "HS256"  # fixed: a token never chooses how it is verified
 _LEEWAY_SECONDS = 5  # clocks of two machines differ a little
 _MAX_TOKEN_CHARACTERS = 8_192
-_MAX_NAME_CHARACTERS = 200
 _DEFAULT_TENANT = "default"
 
 
@@ -25,7 +25,7 @@ class TokenRefused(Exception):
 def caller_of_token(token: str, settings: GatewaySettings) -> Caller:
     """Whom a token speaks for: `sub`, `tenant` ("default" without one) and `roles` (["user"] without any).
 
-    Raises: TokenRefused: `exp`, `aud`, `iss` or `sub` is missing or wrong, or the signature is.
+    Raises: TokenRefused: a claim is missing, wrong or no name, or the signature does not hold.
     """
     if settings.jwt_secret_key is None or len(token) > _MAX_TOKEN_CHARACTERS:
         raise TokenRefused("The token does not hold.")
@@ -48,12 +48,13 @@ def caller_of_token(token: str, settings: GatewaySettings) -> Caller:
     except (jwt.InvalidTokenError, UnicodeError):
         raise TokenRefused("The token does not hold.") from None
     subject, tenant, roles = payload["sub"], payload.get("tenant", _DEFAULT_TENANT), payload.get("roles", ["user"])
-    if not _is_name(subject) or not _is_name(tenant):
-        raise TokenRefused(f"`sub` and `tenant` of a token are texts of 1 to {_MAX_NAME_CHARACTERS} characters.")
-    if not isinstance(roles, list) or not all(_is_name(role) for role in roles):
+    if not is_name(subject) or not is_name(tenant):
+        raise TokenRefused(
+            f"`sub` and `tenant` of a token are texts of 1 to {MAX_NAME_CHARACTERS} printable characters, "
+            "with no blanks around them."
+        )
+    if not isinstance(roles, list) or not all(is_name(role) for role in roles):
         raise TokenRefused("`roles` of a token is a list of names.")
+    if not can_be_carried([subject, tenant, *roles]):
+        raise TokenRefused("`sub`, `tenant` and `roles` of a token are too long together.")
     return Caller(tenant, subject, frozenset(roles))
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME_CHARACTERS

@@ -1,4 +1,5 @@
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -59,6 +60,17 @@ async def test_a_token_without_a_tenant_belongs_to_the_default_one(locked: House
         (token(algorithm="none", secret=""), "does not hold"),
         (token(tenant=""), "`sub` and `tenant`"),
         (token(tenant=["acme"]), "`sub` and `tenant`"),
+        (token(tenant=" acme"), "`sub` and `tenant`"),
+        (token(tenant="ac\0me"), "`sub` and `tenant`"),
+        (token(tenant="\ud800"), "`sub` and `tenant`"),
+        (token(sub="ada\u202e"), "`sub` and `tenant`"),
+        (token(roles=["user", "ad\nmin"]), "`roles`"),
+        (token(roles=[f"ещёроль{place}" for place in range(120)]), "too long together"),
+        (token(exp="soon"), "does not hold"),
+        (token(exp=float("inf")), "does not hold"),
+        (token(exp=float("nan")), "does not hold"),
+        (token(aud=[["diglot"]]), "is not for `diglot`"),
+        (f"{urlsafe_b64encode(b'[' * 5_000).decode()}.e30.x", "does not hold"),
         (token(roles="admin"), "`roles`"),
         ("no.token.atall", "does not hold"),
         ("x" * 9_000, "does not hold"),
@@ -72,6 +84,15 @@ async def test_a_token_that_does_not_hold_is_refused(locked: House, sent: str, s
     assert said in body["detail"]
     assert SECRET not in response.text
     assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("tenant", ["Bäckerei 東京", "default:documents", "a#b", "../other", "x" * 200])
+async def test_a_tenant_may_have_any_printable_name(locked: House, tenant: str) -> None:
+    sent = bearer(token(tenant=tenant, roles=["user"] * 60))
+    response = await locked.client.post("/query/sql/generate", json={"query": "customers"}, headers=sent)
+
+    assert response.status_code == 200
+    assert [query.owner for query in locked.sql.queries.values()] == [f"{tenant}/ada"]
 
 
 async def test_an_api_key_header_is_no_token(locked: House) -> None:

@@ -98,3 +98,29 @@ def test_origins_are_given_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", "https://a.example, https://b.example,")
 
     assert GatewaySettings().allowed_origins == ("https://a.example", "https://b.example")
+
+
+def test_blanks_around_a_value_open_no_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", " production\n")
+    monkeypatch.setenv("JWT_SECRET_KEY", " ")
+
+    with pytest.raises(SettingsRefused, match="ENVIRONMENT=production with GATEWAY_IDENTITY=none"):
+        read_settings(GatewaySettings)
+
+
+def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JWT_SECRET_KEY", "")
+
+    assert GatewaySettings().jwt_secret_key is None
+    monkeypatch.setenv("GATEWAY_IDENTITY", "jwt")
+    with pytest.raises(SettingsRefused, match="GATEWAY_IDENTITY=jwt needs JWT_SECRET_KEY"):
+        read_settings(GatewaySettings)
+
+
+@pytest.mark.parametrize("field", ["tenant", "subject"])
+@pytest.mark.parametrize("name", ["", " acme", "ac\\u0000me", "\\ud800", "x" * 201])
+def test_a_key_stands_for_names_alone(monkeypatch: pytest.MonkeyPatch, field: str, name: str) -> None:
+    monkeypatch.setenv("GATEWAY_API_KEYS", KEY.replace("acme" if field == "tenant" else "ada", name))
+
+    with pytest.raises(SettingsRefused, match=r"GATEWAY_API_KEYS.*for example"):
+        read_settings(GatewaySettings)
