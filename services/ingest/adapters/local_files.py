@@ -11,6 +11,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from services.ingest.adapters.tenant_folders import tenant_folder
+from services.ingest.adapters.writes_under_way import WritesUnderWay
 from services.ingest.errors import FileStoreUnavailable, StorageFull
 from services.ingest.models import DocumentImage, FileKey
 
@@ -26,9 +27,10 @@ class LocalFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._writes = WritesUnderWay()
 
     async def save_original(self, key: FileKey, content: bytes) -> None:
-        await _in_thread(lambda: self._write(self._original(key), content))
+        await self._save(key, self._original(key), content)
 
     def fetched(self, key: FileKey) -> AbstractAsyncContextManager[Path | None]:
         return self._fetched(key)
@@ -39,7 +41,7 @@ class LocalFiles:
         yield path if await _in_thread(path.is_file) else None
 
     async def save_record(self, key: FileKey, name: str, data: bytes) -> None:
-        await _in_thread(lambda: self._write(self._folder(key) / name, data))
+        await self._save(key, self._folder(key) / name, data)
 
     async def load_record(self, key: FileKey, name: str) -> bytes | None:
         def read() -> bytes | None:
@@ -51,12 +53,13 @@ class LocalFiles:
         return await _in_thread(read)
 
     async def save_image(self, key: FileKey, image: DocumentImage, content: bytes) -> None:
-        await _in_thread(lambda: self._write(self._folder(key) / "images" / image.filename, content))
+        await self._save(key, self._folder(key) / "images" / image.filename, content)
 
     async def load_image(self, key: FileKey, image: DocumentImage) -> bytes | None:
         return await self.load_record(key, f"images/{image.filename}")
 
     async def delete(self, key: FileKey) -> None:
+        await self._writes.ended(key)
         await _in_thread(lambda: self._delete(self._folder(key)))
 
     async def is_reachable(self) -> bool:
@@ -74,6 +77,9 @@ class LocalFiles:
 
     def _original(self, key: FileKey) -> Path:
         return self._folder(key) / f"original.{key.extension}"
+
+    async def _save(self, key: FileKey, path: Path, data: bytes) -> None:
+        await self._writes.make(key, _in_thread(lambda: self._write(path, data)))
 
     def _write(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")

@@ -8,6 +8,7 @@ and ListBucketVersions on the bucket: without ListBucket S3 does not tell an abs
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.ingest.adapters.tenant_folders import tenant_folder
+from services.ingest.adapters.writes_under_way import WritesUnderWay
 from services.ingest.errors import FileStoreUnavailable
 from services.ingest.filenames import CONTENT_TYPES
 from services.ingest.models import DocumentImage, FileKey
@@ -60,16 +62,19 @@ class S3Files:
     def __init__(self, client: AwsClient, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+        self._writes = WritesUnderWay()
 
     async def save_original(self, key: FileKey, content: bytes) -> None:
-        await self._put(_original(key), content, CONTENT_TYPES.get(key.extension, "application/octet-stream"))
+        content_type = CONTENT_TYPES.get(key.extension, "application/octet-stream")
+        await self._put(key, _original(key), content, content_type)
 
     def fetched(self, key: FileKey) -> AbstractAsyncContextManager[Path | None]:
         return self._fetched(key)
 
     @asynccontextmanager
     async def _fetched(self, key: FileKey) -> AsyncIterator[Path | None]:
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="diglot-"))
+        with self._told():
+            folder = Path(tempfile.mkdtemp(prefix="diglot-"))  # here, as a thread's would stay if this is cancelled
         path = folder / f"original.{key.extension}"
         left = threading.Event()
         try:
@@ -81,23 +86,28 @@ class S3Files:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def save_record(self, key: FileKey, name: str, data: bytes) -> None:
-        await self._put(f"{_folder(key)}{name}", data, "application/json")
+        await self._put(key, f"{_folder(key)}{name}", data, "application/json")
 
     async def load_record(self, key: FileKey, name: str) -> bytes | None:
         with self._told():
             return await self._client.run(lambda s3: self._read(s3, f"{_folder(key)}{name}"))
 
     async def save_image(self, key: FileKey, image: DocumentImage, content: bytes) -> None:
-        await self._put(f"{_folder(key)}images/{image.filename}", content, image.content_type)
+        await self._put(key, f"{_folder(key)}images/{image.filename}", content, image.content_type)
 
     async def load_image(self, key: FileKey, image: DocumentImage) -> bytes | None:
         return await self.load_record(key, f"images/{image.filename}")
 
     async def delete(self, key: FileKey) -> None:
-        with self._told():
-            # The original goes first: what a crash leaves behind then is no document any more.
-            await self._client.run(lambda s3: self._erase(s3, _original(key)))
-            await self._client.run(lambda s3: self._erase(s3, _folder(key)))
+        left = threading.Event()
+        try:
+            await self._writes.ended(key)
+            with self._told():
+                # The original goes first: what a crash leaves behind then is no document any more.
+                await self._client.run(lambda s3: self._erase(s3, _original(key), left))
+                await self._client.run(lambda s3: self._erase(s3, _folder(key), left))
+        finally:
+            left.set()
 
     async def is_reachable(self) -> bool:
         try:
@@ -107,11 +117,12 @@ class S3Files:
             return False
         return True
 
-    async def _put(self, name: str, data: bytes, content_type: str) -> None:
+    async def _put(self, key: FileKey, name: str, data: bytes, content_type: str) -> None:
+        def put(s3: S3Client) -> None:
+            s3.put_object(Bucket=self._bucket, Key=name, Body=data, ContentType=content_type)
+
         with self._told():
-            await self._client.run(
-                lambda s3: s3.put_object(Bucket=self._bucket, Key=name, Body=data, ContentType=content_type)
-            )
+            await self._writes.make(key, self._client.run(put))
 
     def _read(self, s3: S3Client, name: str) -> bytes | None:
         try:
@@ -142,16 +153,19 @@ class S3Files:
                     raise
         return False
 
-    def _erase(self, s3: S3Client, prefix: str) -> None:
-        """Remove every version of every object whose name begins so, and the marks of earlier deletions."""
-        while True:
+    def _erase(self, s3: S3Client, prefix: str, left: threading.Event) -> None:
+        """Remove every version of every object whose name begins so, and the marks of earlier deletions.
+
+        Until nobody waits for it: a process that was frozen meanwhile would erase what has come since.
+        """
+        while not left.is_set():
             # Always the first page: what it named is gone when it is asked for again.
             page = s3.list_object_versions(Bucket=self._bucket, Prefix=prefix, MaxKeys=_DELETED_AT_ONCE)
             condemned: list[ObjectIdentifierTypeDef] = [
                 {"Key": found["Key"], "VersionId": found["VersionId"]}
                 for found in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
             ]
-            if not condemned:
+            if not condemned or left.is_set():
                 return
             reply = s3.delete_objects(Bucket=self._bucket, Delete={"Objects": condemned, "Quiet": True})
             if refused := reply.get("Errors"):
@@ -170,12 +184,17 @@ class S3Files:
             else:
                 logger.warning("file_store.refused", extra=facts)
             raise FileStoreUnavailable("the file store cannot be reached at the moment") from error
-        except (BotoCoreError, OSError) as error:  # OSError: no room for the fetched file, for one
+        except BotoCoreError as error:
             logger.warning(
                 "file_store.unreachable",
                 extra={"bucket": self._bucket, "error_kind": type(error).__name__},
             )
             raise FileStoreUnavailable("the file store cannot be reached at the moment") from error
+        except OSError as error:
+            # Of the folder of temporary files, which is full (ENOSPC) or may not be written.
+            code = errno.errorcode.get(error.errno or 0, "")
+            logger.error("file_store.no_temporary_file", extra={"code": code, "folder": tempfile.gettempdir()})
+            raise FileStoreUnavailable("a stored file cannot be fetched at the moment") from error
 
 
 def _code(error: ClientError) -> str:

@@ -2,8 +2,10 @@
 
 # ruff: noqa: ASYNC240 -- files of tests are small
 
+import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,27 @@ class TestLocalFiles(FileStoreContract):
         with pytest.raises(FileStoreUnavailable):
             await files.save_original(KEY, b"bytes")
         assert await files.is_reachable() is False
+
+    async def test_what_an_abandoned_write_was_still_writing_is_deleted_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files, arrived, opened, flush = LocalFiles(tmp_path), threading.Event(), threading.Event(), os.fsync
+
+        def slow(descriptor: int) -> None:
+            arrived.set()
+            assert opened.wait(10)
+            flush(descriptor)
+
+        monkeypatch.setattr(os, "fsync", slow)
+        saving = asyncio.create_task(files.save_record(KEY, "chunks.json", b"[]"))
+        assert await asyncio.to_thread(arrived.wait, 10)
+        saving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await saving
+
+        deleting = asyncio.create_task(files.delete(KEY))
+        await asyncio.sleep(0)
+        opened.set()
+        await deleting
+
+        assert list(tmp_path.iterdir()) == []

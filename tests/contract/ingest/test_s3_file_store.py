@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +22,7 @@ from services.ingest.adapters.s3_files import S3Files
 from services.ingest.errors import FileStoreUnavailable
 from services.ingest.models import FileKey
 from services.ingest.ports import FileStore
-from services.transport.aws_clients import AwsClient, make_aws_client
+from services.transport.aws_clients import AwsClient, make_aws_client, make_boto_client
 from tests.aws_server import AwsAccount
 from tests.contract.ingest.file_store_contract import KEY, FileStoreContract
 from tests.lambda_runtime import QuietHandler, QuietServer
@@ -258,3 +262,89 @@ async def test_a_role_that_may_not_is_told_to_operators_and_not_to_users(
     assert str(caught.value) == "the file store cannot be reached at the moment"
     assert vars(caplog.records[-1])["cause"] == "the role may not do this in the bucket"
     assert "secret words" not in caplog.text
+
+
+async def test_no_room_for_a_fetched_file_is_told_as_unavailable_and_the_operator_learns_why(
+    files: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await files.save_original(DEFAULT, b"bytes")
+
+    def full(**_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "secret"))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+
+    with caplog.at_level(logging.ERROR), pytest.raises(FileStoreUnavailable) as caught:
+        async with files.fetched(DEFAULT):
+            pass
+
+    assert "secret" not in str(caught.value)
+    assert vars(caplog.records[-1])["code"] == "ENOSPC"
+
+
+@dataclass
+class Gate:
+    """Holds calls of one operation up, in their threads, from the moment it is closed."""
+
+    arrived: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, **_: object) -> None:
+        self.arrived.set()
+        assert self.opened.wait(10)
+
+
+@pytest.fixture
+def gated(s3: S3Client) -> Iterator[Callable[[str], tuple[S3Files, Gate]]]:
+    """Makes a store whose calls of an operation wait at a gate."""
+    gates: list[tuple[AwsClient, Gate]] = []
+
+    def make(operation: str) -> tuple[S3Files, Gate]:
+        boto_client, gate = make_boto_client("s3", read_timeout_seconds=10, max_concurrent_calls=4), Gate()
+        boto_client.meta.events.register(f"before-send.s3.{operation}", gate)
+        client = AwsClient(boto_client, max_concurrent_calls=4)
+        gates.append((client, gate))
+        return S3Files(client, BUCKET), gate
+
+    yield make
+    for client, gate in gates:
+        gate.opened.set()
+        client.close()
+
+
+async def abandoned(work: Coroutine[Any, Any, None], gate: Gate) -> None:
+    """The work has arrived at the gate, and nobody waits for it any more."""
+    task = asyncio.create_task(work)
+    assert await asyncio.to_thread(gate.arrived.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_an_abandoned_write_was_still_sending_is_deleted_too(
+    gated: Callable[[str], tuple[S3Files, Gate]], s3: S3Client
+) -> None:
+    files, gate = gated("PutObject")
+    await abandoned(files.save_record(DEFAULT, "chunks.json", b"[]"), gate)
+
+    deleting = asyncio.create_task(files.delete(DEFAULT))
+    await asyncio.sleep(0)
+    gate.opened.set()
+    await deleting
+
+    assert versions(s3) == []
+
+
+async def test_an_abandoned_deletion_takes_nothing_that_came_after_it(
+    gated: Callable[[str], tuple[S3Files, Gate]], files: FileStore, s3: S3Client
+) -> None:
+    await files.save_original(DEFAULT, b"former")
+    frozen, gate = gated("ListObjectVersions")
+    await abandoned(frozen.delete(DEFAULT), gate)
+    await files.delete(DEFAULT)
+
+    await files.save_original(DEFAULT, b"sent again")
+    gate.opened.set()
+    await asyncio.to_thread(frozen._client._threads.shutdown)
+
+    assert len(versions(s3)) == 1
