@@ -79,6 +79,18 @@ class Template:
             if "Condition" not in resource or resolver.holds(resource["Condition"])
         }
 
+    def refusals(self, given: Mapping[str, str] | None = None) -> list[str]:
+        """What CloudFormation would say before it makes anything, by the template's rules; nothing when it goes on."""
+        resolver = _Resolver(self.document, self.parameters(given), REGION)
+        rules = self.document.get("Rules", {}).values()
+        return [
+            assertion["AssertDescription"]
+            for rule in rules
+            if resolver.truth(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not resolver.truth(assertion["Assert"])
+        ]
+
 
 class _Resolver:
     def __init__(self, document: Mapping[str, Any], parameters: Mapping[str, Any], region: str) -> None:
@@ -94,9 +106,9 @@ class _Resolver:
         }
 
     def holds(self, name: str) -> bool:
-        return self._truth(self._conditions[name])
+        return self.truth(self._conditions[name])
 
-    def _truth(self, rule: Any) -> bool:
+    def truth(self, rule: Any) -> bool:
         ((kind, parts),) = rule.items()
         match kind:
             case "Condition":
@@ -105,11 +117,11 @@ class _Resolver:
                 left, right = (self.value(part) for part in parts)
                 return str(left) == str(right)
             case "Fn::Not":
-                return not self._truth(parts[0])
+                return not self.truth(parts[0])
             case "Fn::And":
-                return all(self._truth(part) for part in parts)
+                return all(self.truth(part) for part in parts)
             case "Fn::Or":
-                return any(self._truth(part) for part in parts)
+                return any(self.truth(part) for part in parts)
         raise ValueError(f"no condition: {kind}")
 
     def value(self, node: Any) -> Any:

@@ -52,10 +52,48 @@ def test_memory_and_time_fit_what_a_function_does() -> None:
     assert all(function(name)["EphemeralStorage"] == {"Size": 10240} for name in ("ingest", "images"))
 
 
-def test_the_images_function_alone_has_a_reserve_and_none_where_the_account_is_too_small() -> None:
-    assert function("images")["ReservedConcurrentExecutions"] == 5
-    assert "ReservedConcurrentExecutions" not in function("images", {"ImagesConcurrency": "0"})
-    assert not any("ReservedConcurrentExecutions" in function(name) for name in FUNCTIONS if name != "images")
+def test_gateway_and_images_alone_are_bounded_and_neither_where_the_account_is_too_small() -> None:
+    bounded = {"GatewayConcurrency": "100", "ImagesConcurrency": "5"}
+    unbounded = {"GatewayConcurrency": "0", "ImagesConcurrency": "0"}
+
+    reserved = {name: function(name, bounded).get("ReservedConcurrentExecutions") for name in FUNCTIONS}
+
+    assert {name: reserve for name, reserve in reserved.items() if reserve} == {"gateway": "100", "images": "5"}
+    assert not any("ReservedConcurrentExecutions" in function(name, unbounded) for name in FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"Identity": "jwt", "UrlAuth": "AWS_IAM"}, "Identity=jwt needs UrlAuth=NONE"),
+        ({"Identity": "none"}, "Identity=none with UrlAuth=NONE lets the whole internet ask"),
+        ({"LanguageModel": "none"}, "SqlGenerator=vanna needs LanguageModel=openai"),
+        ({"TracesToOpik": "true", "OtlpEndpoint": "https://otlp.example.com"}, "traces go to OtlpEndpoint or to Opik"),
+        (
+            {"DistributionArn": "arn:aws:cloudfront::123456789012:distribution/E1"},
+            "DistributionArn is for UrlAuth=AWS_IAM",
+        ),
+    ],
+)
+def test_parameters_that_cannot_work_together_are_refused_before_anything_is_made(
+    given: Mapping[str, str], told: str
+) -> None:
+    (refusal,) = TEMPLATE.refusals(given)
+
+    assert refusal.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Identity": "jwt"},
+        {"Identity": "none", "UrlAuth": "AWS_IAM"},
+        {"Identity": "none", "Environment": "demo"},
+        {"LanguageModel": "none", "SqlGenerator": "grounded", "ChunkIndex": "pgvector"},
+    ],
+)
+def test_parameters_that_can_work_together_are_taken(given: Mapping[str, str]) -> None:
+    assert TEMPLATE.refusals(given) == []
 
 
 def test_the_stack_never_moves_an_alias_that_releases_move() -> None:
@@ -246,7 +284,23 @@ def test_the_bucket_is_private_versioned_encrypted_and_outlives_the_stack() -> N
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_tables_come_last_so_that_a_failed_first_attempt_leaves_no_name_taken() -> None:
+    """What holds them back is what may fail on a fresh account; a sweep waits for them in turn."""
+    resources = TEMPLATE.resolve()
+    tables = {name: r for name, r in resources.items() if r["Type"] == "AWS::DynamoDB::Table"}
+    aliases = {name for name, r in resources.items() if r["Type"] == "AWS::Lambda::Alias"}
+
+    for table in tables.values():
+        waits_for = set(table["DependsOn"])
+        waits_for |= {"GatewayAlias", "IngestAlias"}  # by way of the URL and the queue's mapping
+        assert aliases | {"GatewayUrl", "IngestFromQueue", "Watching"} == waits_for
+    assert resources["GatewayUrl"]["DependsOn"] == "GatewayAlias"
+    assert resources["IngestFromQueue"]["Properties"]["FunctionName"] == "${IngestAlias}"
+    assert "${JobsTable}, ${DocumentsTable}" in resources["SweepRule"]["Properties"]["Description"]
+    assert "Table" not in TEMPLATE.resolve({"Store": "postgresql"})["SweepRule"]["Properties"]["Description"]
 
 
 def test_only_leftovers_expire_and_earlier_versions_are_kept_for_thirty_days() -> None:

@@ -45,14 +45,15 @@ def test_old_images_expire_and_lambda_alone_may_pull_besides_the_account() -> No
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
         part = repository["RepositoryName"].removeprefix("diglot-")
         arns = [arn.rpartition("diglot-")[2] for arn in statement["Condition"]["ArnLike"]["aws:SourceArn"]]
-        assert arns == ([part, "images"] if part == "ingest" else [part])
+        runners = [part, "images"] if part == "ingest" else [part]
+        assert arns == [pattern for name in runners for pattern in (name, f"{name}:*")]  # versions name themselves
 
 
 def test_secrets_are_made_empty_and_kept_when_the_stack_goes() -> None:
     for resource in REPOSITORIES.resolve().values():
         if resource["Type"] == "AWS::SecretsManager::Secret":
             assert set(resource["Properties"]) == {"Name", "Description"}
-            assert resource["DeletionPolicy"] == "Retain"
+            assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_the_pipelines_role_is_for_jobs_of_one_environment_of_one_repository() -> None:
@@ -67,6 +68,22 @@ def test_the_pipelines_role_is_for_jobs_of_one_environment_of_one_repository() -
             "token.actions.githubusercontent.com:sub": "repo:acme/diglot:environment:production",
         }
     }
+
+
+@pytest.mark.parametrize("repository", ["acme/diglot", "acme@123456/diglot@456789", "a.b-c/d_e.f"])
+def test_the_repository_is_named_as_github_names_it_to_aws_with_numbers_or_without(repository: str) -> None:
+    """Repositories made or renamed after 15 July 2026 have immutable subjects."""
+    role = BOOTSTRAP.resolve({"Repository": repository})["DeployRole"]["Properties"]
+
+    condition = role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]
+
+    assert condition["token.actions.githubusercontent.com:sub"] == f"repo:{repository}:environment:production"
+    assert re.fullmatch(BOOTSTRAP.document["Parameters"]["Repository"]["AllowedPattern"], repository)
+
+
+@pytest.mark.parametrize("repository", ["acme/*", "acme", "acme@*/diglot", "acme/diglot:environment:x", "*/*"])
+def test_no_repository_is_a_pattern_for_many(repository: str) -> None:
+    assert not re.fullmatch(BOOTSTRAP.document["Parameters"]["Repository"]["AllowedPattern"], repository)
 
 
 def test_the_pipelines_role_holds_what_its_programs_say_they_need() -> None:
@@ -139,7 +156,7 @@ def test_parameter_files_hold_values_that_the_template_takes(path: Any) -> None:
 
     given = dict(pair.split("=", 1) for pair in json.loads(path.read_text()))
 
-    template.resolve(given)  # an unknown name is a KeyError
+    assert template.refusals(given) == []  # an unknown name is a KeyError
     for name, value in given.items():
         declared = template.document["Parameters"][name]
         assert value in map(str, declared.get("AllowedValues", [value]))

@@ -13,6 +13,12 @@ Parameters:
   Prefix: {Type: String, Default: diglot}
   Size: {Type: Number, Default: 5}
   Origins: {Type: CommaDelimitedList, Default: ""}
+Rules:
+  AcmeIsSmall:
+    RuleCondition: !Equals [!Ref Prefix, acme]
+    Assertions:
+      - Assert: !Equals [!Ref Size, 5]
+        AssertDescription: acme takes size 5
 Conditions:
   IsBig: !Not [!Equals [!Ref Size, 5]]
   IsAcme: !Equals [!Ref Prefix, acme]
@@ -67,6 +73,11 @@ def test_parameters_fill_names_and_what_is_not_made_yet_stays_a_symbol(template:
 def test_a_value_that_is_none_takes_its_place_away(template: Template) -> None:
     assert "Size" not in template.resolve()["Thing"]["Properties"]
     assert template.resolve({"Size": "7"})["Thing"]["Properties"]["List"] == ["big", "always"]
+
+
+def test_rules_refuse_what_does_not_go_together(template: Template) -> None:
+    assert template.refusals({"Prefix": "acme", "Size": "7"}) == ["acme takes size 5"]
+    assert template.refusals({"Prefix": "acme"}) == template.refusals({"Size": "7"}) == []
 
 
 def test_a_parameter_nobody_declared_is_refused(template: Template) -> None:

@@ -9,6 +9,7 @@ import yaml
 
 from deploy.aws import release, rollback, smoke
 from deploy.aws.parts import IMAGES
+from deploy.aws.stack_template import TEMPLATES, Template
 
 GITHUB = Path(__file__).resolve().parents[3] / ".github"
 FILES = sorted(GITHUB.rglob("*.yml"))
@@ -86,6 +87,21 @@ def test_a_failure_after_the_release_and_a_lost_runner_both_lead_to_a_rollback()
     net = DEPLOY["jobs"]["roll-back"]
     assert net["needs"] == "release"
     assert "deploy.aws.rollback" in steps_of(net)[-1]["run"]
+    assert all("--sns-topic-arn" in steps_of(job)[-1]["run"] for job in (DEPLOY["jobs"]["release"], net))
+
+
+def test_credentials_outlive_the_longest_job_and_the_role_grants_that() -> None:
+    action = yaml.safe_load((GITHUB / "actions/aws/action.yml").read_text(encoding="utf-8"))
+    role = Template.read(TEMPLATES / "bootstrap.yaml").resolve({"Repository": "a/b"})["DeployRole"]["Properties"]
+
+    (lasting,) = (
+        step["with"]["role-duration-seconds"]
+        for step in steps_of(action["runs"])
+        if "role-to-assume" in step.get("with", {})
+    )
+
+    assert max(job.get("timeout-minutes", 0) for job in DEPLOY["jobs"].values()) * 60 < lasting
+    assert lasting == role["MaxSessionDuration"]
 
 
 def test_release_ids_fit_into_a_note() -> None:
