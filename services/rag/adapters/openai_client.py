@@ -44,6 +44,7 @@ class OpenAiClient:
         # Only connecting has a limit of its own: every call ends at a time.
         timeout = openai.Timeout(None, connect=_CONNECT_SECONDS)
         self._sdk = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout)
+        self._without_idle: openai.AsyncOpenAI | None = None
         self._reachable = False
         self._believed_until = float("-inf")
 
@@ -58,15 +59,17 @@ class OpenAiClient:
         Raises: `away`, with the wait the server asks for; ModelRefused.
         """
         loop = asyncio.get_running_loop()
-        attempt = 1
+        attempt, sdk = 1, self._sdk
         while True:
             try:
                 async with asyncio.timeout_at(ends_at):
-                    reply = await send(self._sdk)
+                    reply = await send(sdk)
             except _FAILURES as error:
                 pause = _pause_seconds(error, attempt)
                 if pause is None or attempt == _MAX_ATTEMPTS or loop.time() + pause >= ends_at:
                     raise self._told(error, model, away) from error
+                if isinstance(error, openai.APIConnectionError):
+                    sdk = self._with_new_connections()
             else:
                 self._believe(True)
                 return reply
@@ -113,6 +116,15 @@ class OpenAiClient:
     async def close(self) -> None:
         """Give the connections back."""
         await self._sdk.close()
+        if self._without_idle is not None:
+            await self._without_idle.close()
+
+    def _with_new_connections(self) -> openai.AsyncOpenAI:
+        """The client without idle connections: where one was dead, the others are, as after a function was frozen."""
+        if self._without_idle is None:
+            http = openai.DefaultAsyncHttpxClient(headers={"Connection": "close"})
+            self._without_idle = self._sdk.with_options(http_client=http)
+        return self._without_idle
 
     def _believe(self, reachable: bool) -> None:
         self._reachable = reachable

@@ -133,23 +133,28 @@ class VannaModel(_import_base()):  # type: ignore[misc]  # Vanna has no types
 
     def _complete(self, prompt: list[ChatCompletionMessageParam], parts: PromptParts) -> ChatCompletion:
         """One reply, asked for once more where the connection broke off, as idle ones do, or the provider failed."""
-        is_first = True
-        while True:
-            try:
-                return self._client.chat.completions.create(
-                    model=self._model,
-                    messages=prompt,
-                    temperature=0,
-                    timeout=max(_LEAST_SECONDS, parts.ends_at - time.monotonic()),
-                    response_format={
-                        "type": "json_schema",
-                        "json_schema": {"name": "query", "schema": REPLY_SCHEMA, "strict": True},
-                    },
-                )
-            except (openai.APIConnectionError, openai.InternalServerError) as error:
-                if not is_first or isinstance(error, openai.APITimeoutError):
-                    raise
-                is_first = False
+        try:
+            return self._complete_with(self._client, prompt, parts)
+        except openai.APITimeoutError:
+            raise
+        except (openai.APIConnectionError, openai.InternalServerError):
+            # On a new connection: where an idle one was dead, the others are, as after a function was frozen.
+            with openai.DefaultHttpxClient() as http:
+                return self._complete_with(self._client.with_options(http_client=http), prompt, parts)
+
+    def _complete_with(
+        self, client: openai.OpenAI, prompt: list[ChatCompletionMessageParam], parts: PromptParts
+    ) -> ChatCompletion:
+        return client.chat.completions.create(
+            model=self._model,
+            messages=prompt,
+            temperature=0,
+            timeout=max(_LEAST_SECONDS, parts.ends_at - time.monotonic()),
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "query", "schema": REPLY_SCHEMA, "strict": True},
+            },
+        )
 
     def extract_sql(self, llm_response: str) -> str:
         """The reply as it is; `read_reply` takes it apart."""

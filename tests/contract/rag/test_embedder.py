@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from services.rag.errors import EmbedderUnavailable, ModelRefused
 from services.rag.ports import Embedder
 from services.transport.deadlines import enter_served_call, swap_served_call
 from tests.contract.rag.embedder_contract import EmbedderContract, cosine
+from tests.dying_connections import way_to
 from tests.fakes.rag import FakeEmbedder
 from tests.openai_server import (
     MAX_REQUEST_TOKENS,
@@ -256,6 +258,22 @@ class TestOpenAiEmbedder(EmbedderContract):
             await embedder.embed_passages(["ferry"])
 
         swap_served_call(outside)
+
+    async def test_idle_connections_that_died_together_cost_no_call_its_embeddings(
+        self, openai_server: OpenAiServer
+    ) -> None:
+        async with way_to(urlsplit(openai_server.base_url).port or 0) as way:
+            client = OpenAiClient(api_key=openai_server.api_key, base_url=f"http://127.0.0.1:{way.port}/v1")
+            embedder = embedder_over(client)
+            await asyncio.gather(*(embedder.embed_queries([str(place)]) for place in range(5)))
+            opened = way.opened
+            way.let_die()
+
+            embedded = await embedder.embed_queries(["ferry"])
+            await client.close()
+
+        assert opened > 3
+        assert len(embedded) == 1
 
     @pytest.mark.parametrize(
         "fault",

@@ -25,6 +25,7 @@ def vanna_generator(
     examples: ExampleStore | None = None,
     limits: PromptLimits | None = None,
     api_key: str | None = None,
+    base_url: str = "",
 ) -> Iterator[VannaGenerator]:
     """A generator of tenant "acme"; the SDK does not repeat requests."""
 
@@ -33,7 +34,9 @@ def vanna_generator(
 
         return VannaModel(client, model="gpt-4o-mini", max_prompt_tokens=24_000)
 
-    with openai.OpenAI(api_key=api_key or server.api_key, base_url=server.base_url, max_retries=0) as client:
+    with openai.OpenAI(
+        api_key=api_key or server.api_key, base_url=base_url or server.base_url, max_retries=0
+    ) as client:
         generator = VannaGenerator(
             load_model,  # type: ignore[arg-type]  # a VannaModel; its module is imported in the thread
             model_name="gpt-4o-mini",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +13,7 @@ from services.sql.models import Example, NoDraft, SqlDraft
 from services.sql.prompting.schema_text import tell_tables
 from services.transport.deadlines import enter_served_call, swap_served_call
 from tests.contract.sql.vanna_generators import reply, vanna_generator
+from tests.dying_connections import way_to
 from tests.fakes.sql import FakeExamples, shop_schema
 from tests.openai_server import (
     Fault,
@@ -154,6 +156,19 @@ async def test_a_passing_fault_is_got_over(openai_server: OpenAiServer, fault: F
 
     with vanna_generator(openai_server) as generator:
         draft = await generator.generate(QUESTION, shop_schema())
+
+    assert isinstance(draft, SqlDraft)
+    assert draft.sql == COUNT
+
+
+async def test_idle_connections_that_died_together_cost_no_question_its_answer(openai_server: OpenAiServer) -> None:
+    openai_server.answer_by(lambda _: reply(COUNT))
+    async with way_to(urlsplit(openai_server.base_url).port or 0) as way:
+        with vanna_generator(openai_server, base_url=f"http://127.0.0.1:{way.port}/v1") as generator:
+            await asyncio.gather(*(generator.generate(QUESTION, shop_schema()) for _ in range(2)))
+            way.let_die()
+
+            draft = await generator.generate(QUESTION, shop_schema())
 
     assert isinstance(draft, SqlDraft)
     assert draft.sql == COUNT
