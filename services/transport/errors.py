@@ -140,6 +140,10 @@ class ServiceNotOpened(TransportError):
     """A function's service could not be opened; its log says why."""
 
 
+class EventFailed(TransportError):
+    """What a function should have done about an event went wrong; its log says how."""
+
+
 ENVELOPE_FAILURES: Mapping[type[Exception], Failure] = {
     EnvelopeInvalid: Failure(grpc.StatusCode.INVALID_ARGUMENT, "ENVELOPE_INVALID"),
     BodyDamaged: Failure(grpc.StatusCode.DATA_LOSS, "BODY_DAMAGED"),

@@ -7,6 +7,7 @@ import atexit
 import inspect
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from services.transport.errors import (
     BodyDamaged,
     ClaimCheckUnavailable,
     EnvelopeInvalid,
+    EventFailed,
     PayloadTooLarge,
     RemoteFailure,
     ServiceNotOpened,
@@ -88,14 +90,19 @@ class LambdaServer(grpc.aio.Server):
         The method gets the call's own time or what the environment has left, less a margin in which the reply can
         still be sent, whichever is shorter.
         """
+        began_at = time.monotonic()
+        allowed_ms = max(0.0, remaining_ms - min(_MAX_MARGIN_MS, remaining_ms * _MARGIN_SHARE))
         try:
-            call = await unpack_call(event, self._claim_checks)
+            async with asyncio.timeout(allowed_ms / 1_000):  # a large body is fetched first
+                call = await unpack_call(event, self._claim_checks)
+        except TimeoutError:
+            return await pack_reply(_failed(transport_failure(grpc.StatusCode.DEADLINE_EXCEEDED)), None)
         except (EnvelopeInvalid, BodyDamaged, ClaimCheckUnavailable) as error:
             failure = describe_error(error, ENVELOPE_FAILURES[type(error)], TRANSPORT_DOMAIN)
             logger.warning("envelope.refused", extra={"reason": failure.reason, "field": getattr(error, "field", None)})
             return await pack_reply(_failed(failure), None)
-        allowed_ms = max(0.0, remaining_ms - min(_MAX_MARGIN_MS, remaining_ms * _MARGIN_SHARE))
-        timeout_ms = allowed_ms if call.timeout_ms is None else min(call.timeout_ms, allowed_ms)
+        left_ms = max(0.0, allowed_ms - (time.monotonic() - began_at) * 1_000)
+        timeout_ms = left_ms if call.timeout_ms is None else min(call.timeout_ms, left_ms)
         reply = await self._run(call, timeout_ms / 1_000)
         try:
             return await pack_reply(reply, self._claim_checks)
@@ -274,7 +281,10 @@ def lambda_handler(
 
 
 async def _observed(taken: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """What an event that is no call comes to; a request of its own, so that all it leads to is one trace."""
+    """What an event that is no call comes to; a request of its own, so that all it leads to is one trace.
+
+    Raises: EventFailed: Lambda is to deliver the event again.
+    """
     with new_request(None, None) as request:
         observation = begin("consumer", "process event", request, {}) if is_traced() else None
         try:
@@ -282,7 +292,11 @@ async def _observed(taken: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any
         except BaseException as error:
             if observation is not None:
                 observation.end(type(error).__qualname__)
-            raise
+            if not isinstance(error, Exception):
+                raise
+            logger.exception("event.failed")
+            # As with a service that could not be opened: Lambda prints the message of what is raised.
+            raise EventFailed("the event could not be dealt with") from None
         if observation is not None:
             observation.end()
         return reply

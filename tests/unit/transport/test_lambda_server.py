@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import logging
 import threading
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +14,9 @@ import grpc
 import pytest
 
 from services.transport import lambda_server
+from services.transport.claim_check import ClaimCheckStore
 from services.transport.envelope import pack_call
-from services.transport.errors import ServiceNotOpened
+from services.transport.errors import EventFailed, ServiceNotOpened
 from services.transport.identity import Caller, ClaimSigner
 from services.transport.lambda_context import LambdaContext
 from services.transport.lambda_server import LambdaServer, lambda_handler
@@ -107,8 +111,14 @@ def test_a_service_that_cannot_be_opened_fails_the_environment_without_saying_wh
     assert [record.message for record in caplog.records] == ["function.init_failed"]
 
 
-async def _handle(servicer: Any, document: dict[str, Any], *, remaining_ms: float = 5_000) -> dict[str, Any]:
-    server = LambdaServer()
+async def _handle(
+    servicer: Any,
+    document: dict[str, Any],
+    *,
+    remaining_ms: float = 5_000,
+    claim_checks: ClaimCheckStore | None = None,
+) -> dict[str, Any]:
+    server = LambdaServer(claim_checks=claim_checks)
     echo_service_pb2_grpc.add_EchoServiceServicer_to_server(servicer, server)
     return await server.handle(document, remaining_ms=remaining_ms)
 
@@ -141,6 +151,66 @@ def test_a_call_gets_its_own_time_or_what_the_environment_has_left(
     asyncio.run(_handle(Scripted(look), document, remaining_ms=remaining_ms))
 
     assert longest - 100 < seen[0] <= longest
+
+
+class SlowClaimChecks:
+    """A store that takes its time; `seconds` None: for ever."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    async def put(self, data: bytes) -> str:
+        return "key"
+
+    async def get(self, key: str) -> bytes:
+        if self._seconds is None:
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(self._seconds)
+        return b""
+
+
+def test_the_time_that_fetching_a_large_body_takes_is_the_calls() -> None:
+    seen: list[float] = []
+
+    async def look(context: Any) -> Any:
+        seen.append(context.time_remaining())
+        return EchoResponse()
+
+    document = as_claim(event(EchoRequest()))
+    asyncio.run(_handle(Scripted(look), document, remaining_ms=2_000, claim_checks=SlowClaimChecks(0.3)))
+
+    assert seen[0] <= 1.8 - 0.3
+
+
+def test_a_large_body_that_cannot_be_fetched_in_time_is_told_before_the_end() -> None:
+    document = as_claim(event(EchoRequest()))
+
+    reply = asyncio.run(_handle(EchoServicer(), document, remaining_ms=50, claim_checks=SlowClaimChecks(None)))
+
+    assert reply["status"] == "DEADLINE_EXCEEDED"
+
+
+def as_claim(document: dict[str, Any]) -> dict[str, Any]:
+    """The same call, its empty body stored."""
+    return {name: value for name, value in document.items() if name != "body"} | {"claim": "key"}
+
+
+def test_an_event_that_fails_is_delivered_again_without_saying_why(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> dict[str, Any]:
+        raise ValueError("secret words of a file")
+
+    @asynccontextmanager
+    async def open_service() -> AsyncIterator[ServiceDefinition]:
+        yield dataclasses.replace(define_echo(EchoServicer()), take_event=lambda event, seconds: fail())
+
+    handler = lambda_handler(open_service, SETTINGS, "echo")
+
+    with caplog.at_level(logging.ERROR), pytest.raises(EventFailed) as caught:
+        handler({"source": "aws.events"}, Invocation())
+
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+    assert [record.message for record in caplog.records] == ["event.failed"]
 
 
 def test_a_method_that_ignores_its_cancellation_is_left_behind() -> None:
