@@ -121,7 +121,7 @@ def job_id_in(body: str) -> str | None:
     """The job that a message is about; None: it is none of ours."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: nested without end
         return None
     job_id = said.get("job_id") if isinstance(said, dict) else None
     return job_id if isinstance(job_id, str) and _JOB_ID.fullmatch(job_id) else None

@@ -85,7 +85,17 @@ class JobQueueContract:
 
     @pytest.mark.parametrize(
         "body",
-        ["", "job", "[]", "{}", json.dumps({"job_id": 3}), json.dumps({"job_id": "../x"}), json.dumps({"job_id": ""})],
+        [
+            "",
+            "job",
+            "[]",
+            "{}",
+            json.dumps({"job_id": 3}),
+            json.dumps({"job_id": "../x"}),
+            json.dumps({"job_id": ""}),
+            pytest.param("9" * 10_000, id="a-long-number"),
+            pytest.param("[" * 100_000, id="nested"),
+        ],
     )
     async def test_a_message_that_names_no_job_is_told_as_such(
         self, queue: BothEnds, put_nonsense: Callable[[str], object], body: str
