@@ -75,8 +75,8 @@ class DynamoSchemaStore:
             "expires_at": expires_at,
         }
         former = await self._table.replace(Key(partition, "HEAD"), head)
-        if former is None:
-            return True
+        if former is None or former["revision"] == revision:
+            return True  # Its own: the head was written at the first try, of which no answer came.
         for key in _part_keys(partition, former["revision"], former["part_count"]):
             await self._table.write(Write(key))
         return bool(former["fingerprint"] != schema.fingerprint)

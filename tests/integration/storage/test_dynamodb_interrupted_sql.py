@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -218,3 +219,21 @@ async def test_a_schema_whose_saving_broke_off_is_the_old_or_the_new_one(
         assert await store.load("db") == schema
 
     assert not await store.save("db", schema)
+
+
+class RepeatingClient(TroubledClient):
+    """Makes each call twice and hands on what the second brings, as the SDK does that heard nothing of the first."""
+
+    async def run(self, call: Callable[[Any], Any]) -> Any:
+        await super().run(call)
+        return await super().run(call)
+
+
+async def test_a_schema_of_which_each_write_is_sent_twice_is_kept(client: TroubledClient) -> None:
+    store = DynamoSchemaStore(table_of(RepeatingClient(inner=client)), part_bytes=200)
+    schema = shop_schema()
+
+    assert await store.save("db", schema)
+    assert await store.save("db", schema)
+
+    assert await store.load("db") == schema
