@@ -78,7 +78,10 @@ class IngestSettings(BaseSettings):
         default=120, gt=0, le=840, description="Longest that parsing one file takes."
     )
     parsing_memory_bytes: int = Field(
-        default=1536 * 1024 * 1024, ge=128 * 1024 * 1024, description="Most address space a parsing process may have."
+        default=1536 * 1024 * 1024,
+        ge=128 * 1024 * 1024,
+        le=1024**4,
+        description="Most address space a parsing process may have.",
     )
     max_parallel_parsings: int = Field(default=2, ge=1, le=32, description="Most parsing processes at a time.")
 
@@ -143,11 +146,20 @@ class IngestSettings(BaseSettings):
         description="How long before its end a call that nothing outlives gives work back; at most a fifth of it.",
     )
 
-    @field_validator("storage_backend", "s3_cache_bucket", "queue_url", "images_target", mode="before")
+    @field_validator(
+        "data_dir",
+        "storage_backend",
+        "s3_cache_bucket",
+        "docling_artifacts_path",
+        "queue_url",
+        "images_target",
+        mode="before",
+    )
     @classmethod
     def _absent_when_empty(cls, value: object, info: ValidationInfo) -> object:
         # Templates pass on what is not set as nothing.
-        return cls.model_fields[info.field_name].default if value == "" and info.field_name else value
+        is_empty = isinstance(value, str) and not value.strip()
+        return cls.model_fields[info.field_name].default if is_empty and info.field_name else value
 
     @field_validator("use_docling", "use_dockling", mode="before")
     @classmethod

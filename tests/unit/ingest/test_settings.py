@@ -40,6 +40,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("INGEST_RAG_TARGET", "no target", "INGEST_RAG_TARGET.*use dns:///rag:50051"),
         ("INGEST_CHUNK_TOKENS", "300", "INGEST_CHUNK_TOKENS"),
         ("INGEST_LISTEN", "nowhere", "INGEST_LISTEN"),
+        ("INGEST_PARSING_MEMORY_BYTES", "9" * 30, "INGEST_PARSING_MEMORY_BYTES: .*for example .*=1610612736"),
         ("STORAGE_BACKEND", "ftp", "STORAGE_BACKEND"),
         (
             "STORAGE_BACKEND",
@@ -108,3 +109,21 @@ def test_docling_chosen_two_ways_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(SettingsRefused, match=r"USE_DOCLING and USE_DOCKLING differ.*USE_DOCLING=auto"):
         read_settings(IngestSettings)
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_variable_handed_on_empty_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    monkeypatch.delenv("DIGLOT_DATA_DIR")
+    unset = read_settings(IngestSettings)
+    for variable in (
+        "DIGLOT_DATA_DIR",
+        "STORAGE_BACKEND",
+        "S3_CACHE_BUCKET",
+        "DOCLING_ARTIFACTS_PATH",
+        "USE_DOCLING",
+        "INGEST_QUEUE_URL",
+        "INGEST_IMAGES_TARGET",
+    ):
+        monkeypatch.setenv(variable, blank)
+
+    assert read_settings(IngestSettings) == unset
