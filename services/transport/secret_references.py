@@ -76,7 +76,8 @@ def resolve_references(references: Mapping[str, str]) -> tuple[dict[str, str], d
         if taken.fault:
             faults[variable] = f"{variable}: {told} cannot be resolved: {taken.fault}"
         else:
-            values[variable] = taken.text
+            # A file's last line break, which tools that make secrets of files take along.
+            values[variable] = taken.text.rstrip("\r\n")
     return values, faults
 
 

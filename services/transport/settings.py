@@ -106,6 +106,14 @@ class TransportSettings(BaseSettings):
             raise ValueError("is no http or https address without user, query and fragment")
         return value
 
+    @field_validator("opik_api_key", "opik_workspace", "opik_project_name")
+    @classmethod
+    def _fits_a_header(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+        if not (text.isprintable() and all(ord(character) < 256 for character in text)):
+            raise ValueError("holds characters that no header of HTTP carries")
+        return value
+
     @field_validator("otlp_headers")
     @classmethod
     def _are_headers(cls, value: SecretStr) -> SecretStr:

@@ -102,6 +102,15 @@ def test_every_kind_of_reference_is_resolved_for_own_and_for_shared_settings(
     assert (settings.repeats, settings.people, settings.background_work) == (7, {"ada": Person(name="Ada")}, False)
 
 
+def test_the_line_break_at_the_end_of_a_secret_made_of_a_file_is_left_out(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored.secret("diglot/openai", "sk-plain \r\n")
+    monkeypatch.setenv("OPENAI_API_KEY", "secretsmanager:diglot/openai")
+
+    assert read_settings(EchoSettings).api_key.get_secret_value() == "sk-plain "
+
+
 def test_what_was_resolved_does_not_enter_the_environment(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     stored.secret("diglot/openai", HUNTER)
     monkeypatch.setenv("OPENAI_API_KEY", "secretsmanager:diglot/openai")

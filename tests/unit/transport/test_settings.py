@@ -59,6 +59,8 @@ def test_settings_are_read_with_those_that_all_processes_share() -> None:
             "opik",
             "is no http or https address without user, query and fragment (for example OPIK_U",
         ),
+        ("OPIK_API_KEY", "hunter2\n", "holds characters that no header of HTTP carries (for example OPIK_API_KEY="),
+        ("OPIK_WORKSPACE", "株", "holds characters that no header of HTTP carries (for example OPIK_WORKSPACE=def"),
         ("ECHO_PEER_TARGET", None, "is not set (for example ECHO_PEER_TARGET=dns:///host:50051)"),
         ("ECHO_PEER_TARGET", "nowhere", "'nowhere' is no target; use "),
         ("ECHO_REPEATS", "0", "Input should be greater than or equal to 1 (for example ECHO_REPEATS=3)"),
