@@ -95,6 +95,8 @@ class FakeExamples:
     """Examples in memory; nearness is the share of words that two questions have in common."""
 
     away: bool = False
+    fault: Exception | None = None
+    """Raised by every call: what no store should."""
     kept: dict[tuple[str, str], str] = field(default_factory=dict)
     kind: str = "memory"
 
@@ -114,6 +116,8 @@ class FakeExamples:
         return sorted(own, key=lambda example: -nearness(example.question))[:limit]
 
     def _refuse_when_away(self) -> None:
+        if self.fault is not None:
+            raise self.fault
         if self.away:
             raise ExamplesUnavailable("approved examples cannot be reached")
 

@@ -116,9 +116,10 @@ class VannaGenerator:
             max_tokens=self._limits.max_schema_tokens,
             with_values=self._limits.with_values,
         )
-        return PromptParts(tables, await self._similar(question))
+        return PromptParts(tables, await self._similar(question, schema))
 
-    async def _similar(self, question: str) -> list[dict[str, str]]:
+    async def _similar(self, question: str, schema: Schema) -> list[dict[str, str]]:
+        """Examples that the guard lets pass: since they were kept, the database and the guard may have changed."""
         if self._examples is None:
             return []
         try:
@@ -126,8 +127,9 @@ class VannaGenerator:
         except ExamplesUnavailable:
             logger.warning("examples.unavailable")
             return []
+        usable = [example for example in found if self._guard.check(example.sql, schema).allowed]
         # The nearest last, next to the question.
-        return [{"question": example.question, "sql": example.sql} for example in reversed(found)]
+        return [{"question": example.question, "sql": example.sql} for example in reversed(usable)]
 
     async def _ask(self, question: str, schema: Schema, parts: PromptParts) -> SqlDraft | NoDraft:
         for tries_left in range(self._limits.repair_rounds, -1, -1):

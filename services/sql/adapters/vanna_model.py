@@ -195,4 +195,5 @@ def _content(completion: ChatCompletion, parts: PromptParts) -> str:
     content = completion.choices[0].message.content or ""
     if not isinstance(content, str):
         raise TypeError("the content is no text")
-    return content
+    # Vanna takes a reply with this word for a wish to look into the data. In JSON both ways of writing it are one.
+    return content.replace("intermediate_sql", "intermediate\\u005fsql")

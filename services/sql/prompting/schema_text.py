@@ -63,9 +63,10 @@ def _tell_column(column: Column, *, with_values: bool) -> tuple[str, str]:
         with_values
         and column.values_complete
         and 0 < len(values) <= _MAX_TOLD_VALUES
-        and all(len(value) <= _MAX_TOLD_VALUE_CHARACTERS for value in values)
+        # To the letter or not at all: the model is told to use them as they are written.
+        and all(len(value) <= _MAX_TOLD_VALUE_CHARACTERS and value.isprintable() for value in values)
     ):
-        notes.append("one of " + ", ".join(f"'{_one_line(value)}'" for value in values))
+        notes.append("one of " + ", ".join(map(_literal, values)))
     null = "" if column.nullable else " NOT NULL"
     return f"  {_name(column.name)} {column.type}{null}", "; ".join(notes)
 
@@ -97,6 +98,11 @@ def _name(name: str) -> str:
         return name
     escaped = name.replace('"', '""')
     return f'"{escaped}"'
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
 
 
 def _one_line(text: str) -> str:

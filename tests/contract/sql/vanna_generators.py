@@ -1,5 +1,6 @@
 """Vanna before a scripted model, put together as the service does it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -51,3 +52,7 @@ def vanna_generator(
             yield generator
         finally:
             generator.close()
+            # A reply that nobody waits for any more is still read; it must not outlive its client.
+            for thread in threading.enumerate():
+                if thread.name.startswith("model_"):
+                    thread.join(10)

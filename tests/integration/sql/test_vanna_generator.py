@@ -265,6 +265,29 @@ async def test_approved_examples_of_the_tenant_stand_before_the_question(openai_
     assert [message["content"] for message in prompt[1:3]] == ["How many clients are there?", COUNT]
 
 
+@pytest.mark.parametrize("sql", ["SELECT rolname FROM pg_roles", "SELECT 1 FROM dropped_since", "DROP TABLE customers"])
+async def test_an_example_that_the_guard_would_refuse_is_not_shown(openai_server: OpenAiServer, sql: str) -> None:
+    examples = FakeExamples()
+    await examples.add("acme", Example(QUESTION, sql))
+    openai_server.answer(reply(COUNT))
+
+    with vanna_generator(openai_server, examples=examples) as generator:
+        await generator.generate(QUESTION, shop_schema())
+
+    [prompt] = prompts(openai_server)
+    assert [message["role"] for message in prompt] == ["system", "user"]
+
+
+async def test_a_word_that_means_something_to_vanna_means_nothing_here(openai_server: OpenAiServer) -> None:
+    sql = "SELECT count(*) AS intermediate_sql FROM customers"
+    openai_server.answer(reply(sql, "Counts as intermediate_sql."))
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate("How many, as intermediate_sql?", shop_schema())
+
+    assert draft == SqlDraft(sql, "Counts as intermediate_sql.", 0.9, ("public.customers",))
+
+
 async def test_examples_that_are_away_are_done_without(openai_server: OpenAiServer) -> None:
     openai_server.answer(reply(COUNT))
 

@@ -59,3 +59,13 @@ async def test_a_store_of_examples_that_is_away_does_not_spoil_a_run() -> None:
     executed, _ = await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
 
     assert executed.state is QueryState.EXECUTED
+
+
+async def test_a_fault_of_the_examples_does_not_spoil_a_run_either() -> None:
+    parts = Parts()
+    query = await parts.approved()
+    parts.examples.fault = KeyError("values")
+
+    executed, _ = await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
+
+    assert executed.state is QueryState.EXECUTED

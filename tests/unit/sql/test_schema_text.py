@@ -26,7 +26,7 @@ def test_a_table_is_told_as_the_statement_that_would_make_it() -> None:
         "CREATE TABLE public.orders (\n"
         "  id int4 NOT NULL,\n"
         "  customer_id int4, -- Who ordered\n"
-        "  status text, -- State; one of 'it's', 'open'\n"
+        "  status text, -- State; one of 'it''s', 'open'\n"
         '  "Odd ""name"" -- x" text,\n'
         "  PRIMARY KEY (id),\n"
         "  FOREIGN KEY (customer_id) REFERENCES public.customers (id)\n"
@@ -38,8 +38,9 @@ def test_values_are_told_only_where_they_may_be_and_are_few() -> None:
     many = replace(ORDERS.columns[2], values=tuple(f"v{n}" for n in range(21)))
     partial = replace(ORDERS.columns[2], values_complete=False)
     long = replace(ORDERS.columns[2], values=("x" * 41,))
+    lines = replace(ORDERS.columns[2], values=("open", "on\nhold"))
 
-    for column in (many, partial, long):
+    for column in (many, partial, long, lines):
         assert "one of" not in tell_table(replace(ORDERS, columns=(column,)), with_values=True)
     assert "one of" not in tell_table(ORDERS, with_values=False)
 
