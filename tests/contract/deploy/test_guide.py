@@ -33,6 +33,7 @@ _CLI_COMMANDS = {
         "--capabilities",
         "--parameter-overrides",
     },
+    ("cloudformation", "wait"): {"--stack-name"},
     ("cloudformation", "package"): {"--template-file", "--s3-bucket", "--output-template-file"},
     ("ecr", "get-login-password"): set(),
     ("s3", "mb"): set(),

@@ -19,7 +19,11 @@ CONFIGURATIONS: Mapping[str, Mapping[str, str]] = {
     "no provider": {"LanguageModel": "none", "ChunkIndex": "pgvector", "SqlGenerator": "grounded"},
     "provider and pgvector": {"ChunkIndex": "pgvector", "SqlGenerator": "grounded"},
     "Pinecone without a model": {"LanguageModel": "none", "SqlGenerator": "grounded"},
-    "everybody may ask": {"Identity": "none", "AllowedOrigins": "https://app.example.com"},
+    "everybody may ask who signs": {
+        "Identity": "none",
+        "UrlAuth": "AWS_IAM",
+        "AllowedOrigins": "https://app.example.com",
+    },
     "tokens and a cache outside": {"Identity": "jwt", "Cache": "upstash", "OtlpEndpoint": "https://otlp.example.com"},
     "another prefix": {"Prefix": "staging", "Environment": "staging", "TracesToOpik": "true", "Cache": "redis"},
 }

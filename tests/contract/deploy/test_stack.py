@@ -62,6 +62,15 @@ def test_gateway_and_images_alone_are_bounded_and_neither_where_the_account_is_t
     assert not any("ReservedConcurrentExecutions" in function(name, unbounded) for name in FUNCTIONS)
 
 
+def test_changed_secrets_make_every_function_another_one_for_the_next_release() -> None:
+    """Lambda publishes no version of the same code with the same configuration."""
+    for name in FUNCTIONS:
+        before, after = (
+            function(name, {"SecretsAsOf": told})["Environment"]["Variables"] for told in ("", "2026-11-21")
+        )
+        assert set(after.items()) - set(before.items()) == {("DIGLOT_SECRETS_AS_OF", "2026-11-21")}
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
