@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import SettingsConfigDict
 
 from services.rag.regions import read_region
@@ -30,7 +39,15 @@ def _check_region(environment: str) -> str:
     return environment
 
 
+def _check_url(url: HttpUrl) -> HttpUrl:
+    if url.username or url.password or url.query:
+        raise ValueError("holds a user, a password or a query: keys go into settings of their own")
+    return url
+
+
 ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+BareUrl = Annotated[HttpUrl, AfterValidator(_check_url)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class RagSettings(CacheSettings):
@@ -78,7 +95,7 @@ class RagSettings(CacheSettings):
     )
     pinecone_host: str = Field(
         default="https://api.pinecone.io",
-        pattern=r"^https?://[^\s/]+",
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
         validation_alias="PINECONE_CONTROLLER_HOST",
         description="Where indexes are asked for.",
     )
@@ -89,7 +106,7 @@ class RagSettings(CacheSettings):
     openai_api_key: ApiKey | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="Key of the models' API.", examples=["sk-..."]
     )
-    openai_base_url: HttpUrl | None = Field(
+    openai_base_url: BareUrl | None = Field(
         default=None,
         validation_alias="OPENAI_BASE_URL",
         description="Another API that speaks as OpenAI's does.",
@@ -101,7 +118,7 @@ class RagSettings(CacheSettings):
         examples=["openai"],
     )
     embedder_threads: int = Field(default=2, ge=1, le=64, description="Processor threads of one run of minilm.")
-    embedding_model: str = Field(default="text-embedding-3-small", min_length=1, description="Model of openai.")
+    embedding_model: Name = Field(default="text-embedding-3-small", description="Model of openai.")
     embedding_dimensions: int = Field(default=1_536, ge=1, le=16_000, description="Length of openai's embeddings.")
     embedding_timeout_seconds: float = Field(
         default=15, gt=0, le=600, description="Longest that openai may take for the texts of one call."
@@ -111,7 +128,7 @@ class RagSettings(CacheSettings):
         description="What writes answers; unset: openai where there is an OPENAI_API_KEY, else extractive.",
         examples=["openai"],
     )
-    answer_model: str = Field(default="gpt-4o-mini", min_length=1, description="Model of openai that writes answers.")
+    answer_model: Name = Field(default="gpt-4o-mini", description="Model of openai that writes answers.")
     answer_timeout_seconds: float = Field(
         default=25, gt=0, le=600, description="Longest that the model may write. Below the callers' own 30 seconds."
     )

@@ -31,7 +31,14 @@ def _check_key(key: SecretStr) -> SecretStr:
     return SecretStr(value)
 
 
+def _check_url(url: HttpUrl) -> HttpUrl:
+    if url.username or url.password or url.query:
+        raise ValueError("holds a user, a password or a query: keys go into settings of their own")
+    return url
+
+
 ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+BareUrl = Annotated[HttpUrl, AfterValidator(_check_url)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -99,7 +106,7 @@ class SqlSettings(BaseSettings):
     openai_api_key: ApiKey | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="Key of the model's API.", examples=["sk-..."]
     )
-    openai_base_url: HttpUrl | None = Field(
+    openai_base_url: BareUrl | None = Field(
         default=None,
         validation_alias="OPENAI_BASE_URL",
         description="Another API that speaks as OpenAI's does.",
@@ -111,7 +118,7 @@ class SqlSettings(BaseSettings):
         description="With it and a rag service, approved queries become examples for the model.",
         examples=["pcsk_..."],
     )
-    pinecone_host: HttpUrl | None = Field(
+    pinecone_host: BareUrl | None = Field(
         default=None,
         validation_alias="PINECONE_CONTROLLER_HOST",
         description="Another control plane than Pinecone's own.",

@@ -85,6 +85,8 @@ def test_examples_are_kept_where_there_are_a_model_pinecone_and_rag(monkeypatch:
         ("SQL_GENERATOR", "magic", "^SQL_GENERATOR: .*SQL_GENERATOR=grounded"),
         ("OPENAI_BASE_URL", "api.openai.com", "^OPENAI_BASE_URL: .*OPENAI_BASE_URL=https://api.openai.com/v1"),
         ("VANNA_PINECONE_INDEX", "No Such Index!", "^VANNA_PINECONE_INDEX: .*VANNA_PINECONE_INDEX=vanna-sql-training"),
+        ("OPENAI_BASE_URL", "https://user:pass@host/v1", "^OPENAI_BASE_URL: .*OPENAI_BASE_URL=https://api.openai.com"),
+        ("PINECONE_CONTROLLER_HOST", "https://user:pass@host", "^PINECONE_CONTROLLER_HOST: .*=https://api.pinecone.io"),
         ("OPENAI_API_KEY", "sk-one sk-two", "^OPENAI_API_KEY: .*OPENAI_API_KEY=sk-"),
         ("PINECONE_API_KEY", "pcsk_one\npcsk_two", "^PINECONE_API_KEY: .*PINECONE_API_KEY=pcsk_"),
         ("SQL_APPROVAL_SECONDS", "inf", "^SQL_APPROVAL_SECONDS: .*SQL_APPROVAL_SECONDS=3600"),
