@@ -78,5 +78,8 @@ class TroubledClient(AwsClient):
             raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
         return await self._inner.run(call)
 
+    async def probe(self, call: Callable[[Any], Any]) -> Any:
+        return await self.run(call)
+
     def close(self) -> None:
         self._inner.close()

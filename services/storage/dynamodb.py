@@ -210,7 +210,7 @@ class DynamoTable:
         """Whether the table answers a read within a few seconds. Costs half a read unit; never raises."""
         try:
             async with asyncio.timeout(_REACHABLE_SECONDS):
-                await self._client.run(lambda db: _look(db, self.name))
+                await self._client.probe(lambda db: _look(db, self.name))
         except (BotoCoreError, ClientError, TimeoutError, RuntimeError):  # a closed client is a RuntimeError
             return False
         return True

@@ -25,12 +25,14 @@ class AwsClient:
     """One boto3 client whose calls do not hold up the event loop.
 
     `run` calls a method of it in one of a few threads, so that a slow peer holds up at most that many calls, and hands
-    on what it returns or raises: botocore's ClientError and BotoCoreError are for adapters to translate.
+    on what it returns or raises: botocore's ClientError and BotoCoreError are for adapters to translate. `probe` does
+    the same for checks of health in a thread of their own, which large bodies do not keep waiting.
     """
 
     def __init__(self, client: BaseClient, *, max_concurrent_calls: int) -> None:
         self._client = client
         self._threads = ThreadPoolExecutor(max_concurrent_calls, thread_name_prefix="aws")
+        self._probing_thread = ThreadPoolExecutor(1, thread_name_prefix="aws-probe")
 
     async def run(self, call: Callable[[Any], Result]) -> Result:
         """What `call` makes of the client, as in `run(lambda s3: s3.head_bucket(Bucket=name))`.
@@ -40,9 +42,15 @@ class AwsClient:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, call, self._client)
 
+    async def probe(self, call: Callable[[Any], Result]) -> Result:
+        """As `run`, for a small call by which to see whether the peer is there."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._probing_thread, call, self._client)
+
     def close(self) -> None:
         """Release the client's connections; calls under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._probing_thread):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
 
@@ -90,7 +98,7 @@ def make_boto_client(
     config = Config(
         connect_timeout=_CONNECT_TIMEOUT_SECONDS,
         read_timeout=read_timeout_seconds,
-        max_pool_connections=max_concurrent_calls,
+        max_pool_connections=max_concurrent_calls + 1,  # and a probe
         tcp_keepalive=True,
         retries={"total_max_attempts": max_attempts, "mode": "standard"},
         s3={"addressing_style": addressing_style},

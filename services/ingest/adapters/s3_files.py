@@ -112,7 +112,7 @@ class S3Files:
     async def is_reachable(self) -> bool:
         try:
             with self._told():
-                await self._client.run(lambda s3: s3.head_bucket(Bucket=self._bucket))
+                await self._client.probe(lambda s3: s3.head_bucket(Bucket=self._bucket))
         except FileStoreUnavailable:
             return False
         return True

@@ -321,6 +321,19 @@ async def abandoned(work: Coroutine[Any, Any, None], gate: Gate) -> None:
         await task
 
 
+async def test_calls_that_hang_keep_no_check_of_health_waiting(
+    gated: Callable[[str], tuple[S3Files, Gate]],
+) -> None:
+    files, gate = gated("PutObject")
+    saving = [asyncio.create_task(files.save_record(DEFAULT, f"{number}.json", b"")) for number in range(9)]
+    assert await asyncio.to_thread(gate.arrived.wait, 10)
+
+    assert await files.is_reachable()
+
+    gate.opened.set()
+    await asyncio.gather(*saving)
+
+
 async def test_what_an_abandoned_write_was_still_sending_is_deleted_too(
     gated: Callable[[str], tuple[S3Files, Gate]], s3: S3Client
 ) -> None:
