@@ -67,7 +67,14 @@ class Info(Answer):
             "Parts that settings choose or leave out, by service: what each is, “off” where it is left out; "
             "null where the service cannot be asked."
         ),
-        examples=[{"gateway": {"traces": "off"}, "rag": {"cache": "memory"}, "sql": {"model": "off"}, "ingest": None}],
+        examples=[
+            {
+                "gateway": {"traces": "off"},
+                "rag": {"embedding_cache": "memory"},
+                "sql": {"model": "off"},
+                "ingest": None,
+            }
+        ],
     )
     limits: Limits
     links: dict[str, str]
