@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
@@ -160,6 +161,22 @@ class _Causes(logging.Handler):
 _CAUSES = _Causes()
 
 
+class Redirected(Exception):
+    """A collector leads elsewhere. The SDK neither follows, which is well, nor takes it for a failure."""
+
+
+def _session() -> requests.Session:
+    """What an exporter sends with, which takes a redirection for the loss that it is."""
+    session = requests.Session()
+    session.hooks["response"].append(_refuse_redirection)
+    return session
+
+
+def _refuse_redirection(response: requests.Response, **_: Any) -> None:
+    if 300 <= response.status_code < 400:
+        raise Redirected
+
+
 class _MetricExporter(OTLPMetricExporter):
     """Remembers whether the last export arrived: the reader between it and us keeps that to itself."""
 
@@ -181,12 +198,17 @@ class OtlpObserver:
         timeout = _FUNCTION_TIMEOUT_SECONDS if is_function and is_default else None
         headers = dict(destination.headers)
         with _own_headers_alone():
-            self._spans = OTLPSpanExporter(endpoint=destination.traces_url, headers=headers, timeout=timeout)
+            self._spans = OTLPSpanExporter(
+                endpoint=destination.traces_url, headers=headers, timeout=timeout, session=_session()
+            )
             self._metrics = (
                 None
                 if destination.metrics_url is None
                 else _Metrics(
-                    _MetricExporter(endpoint=destination.metrics_url, headers=headers, timeout=timeout), resource
+                    _MetricExporter(
+                        endpoint=destination.metrics_url, headers=headers, timeout=timeout, session=_session()
+                    ),
+                    resource,
                 )
             )
         self._queue = ExportQueue[Observation](destination.name, self._export, ticks=not is_function)

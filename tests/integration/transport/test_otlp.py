@@ -234,7 +234,8 @@ def failed_exports(cluster: LambdaCluster) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("status", "cause"), [(None, "ConnectionError"), (401, "HTTP 401"), (503, "not taken in time")]
+    ("status", "cause"),
+    [(None, "ConnectionError"), (301, "Redirected"), (401, "HTTP 401"), (503, "not taken in time")],
 )
 async def test_a_dead_collector_fails_no_call_and_is_told_of_once(
     collector: OtlpCollector, monkeypatch: pytest.MonkeyPatch, status: int | None, cause: str
