@@ -104,6 +104,7 @@ def test_every_program_of_ours_knows_its_options(commands: list[Command]) -> Non
         "deploy.aws.rollback",
         "deploy.aws.redrive",
         "deploy.aws.smoke",
+        "deploy.aws.kept",
         "deploy.costs.lambda_cost",
     }
 
