@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from services.ingest.errors import PageTokenInvalid
@@ -64,8 +64,9 @@ def _read_token(list_name: str, token: str) -> tuple[datetime, str]:
         place = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
         name, time, identifier = place
         moment = datetime.fromisoformat(time)
-    except (ValueError, TypeError, RecursionError):  # binascii.Error is a ValueError
+        told_in_utc = moment.astimezone(UTC)
+    except (ValueError, TypeError, RecursionError, OverflowError):  # binascii.Error is a ValueError
         raise PageTokenInvalid from None
     if name != list_name or not isinstance(identifier, str) or not _ID.fullmatch(identifier) or moment.tzinfo is None:
         raise PageTokenInvalid
-    return moment, identifier
+    return told_in_utc, identifier

@@ -24,13 +24,16 @@ _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["\\%]')
 
 @dataclass(frozen=True)
 class SignedUpload:
-    """How to send one file: method, address and headers; for POST also the form's fields before the file."""
+    """How to send one file: method, address and headers; for POST also the form's fields before the file.
+
+    Whoever has it may send the file, so its signature does not show.
+    """
 
     method: Literal["PUT", "POST"]
-    url: str
+    url: str = field(repr=False)
     expires_at: datetime
     headers: Mapping[str, str] = field(default_factory=dict)
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class S3Presigner:

@@ -97,6 +97,7 @@ def token_of(*place: object) -> str:
         token_of("documents", "2026-01-01T00:00:00+00:00", "a"),
         token_of("jobs", "yesterday", "a"),
         token_of("jobs", "2026-01-01T00:00:00", "a"),
+        token_of("jobs", "0001-01-01T00:00:00+23:59", "a" * 32),
         token_of("jobs", "2026-01-01T00:00:00+00:00", 7),
         token_of("jobs", "2026-01-01T00:00:00+00:00", "a\x00"),
         token_of("jobs", "2026-01-01T00:00:00+00:00", "\ud800" * 32),
