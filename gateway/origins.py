@@ -18,8 +18,8 @@ from gateway.settings import GatewaySettings
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})  # a foreign page may send these and never sees what comes back
 _FOREIGN_DETAIL = "A page of another origin sent this. ALLOWED_ORIGINS names the origins that may."
 _HOST_DETAIL = (
-    "This gateway answers its own machine alone: reach it by an IP address or as localhost, or set ALLOW_ANONYMOUS=1 "
-    "where something in front of it checks who asks."
+    "This gateway wants no key and answers to names it knows alone: reach it by an IP address or as localhost, name "
+    "others by GATEWAY_ALLOWED_HOSTS, or set ALLOW_ANONYMOUS=1 where something in front of it checks who asks."
 )
 
 
@@ -32,20 +32,22 @@ def serves_own_machine_alone(settings: GatewaySettings) -> bool:
 class OriginMiddleware:
     """Refuses, where no key is wanted, what a foreign web page makes a browser send.
 
-    `own_machine_alone` refuses names other than localhost too; an address in numbers cannot be rebound.
+    Where the settings name hosts, or with `own_machine_alone`, which means localhost, it refuses other names too; an
+    address in numbers cannot be rebound.
     """
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings, *, own_machine_alone: bool) -> None:
         self._app = app
         self._guards = settings.identity == "none"
-        self._own_machine_alone = own_machine_alone
+        names = settings.allowed_hosts or (("localhost",) if own_machine_alone else ())
+        self._names = frozenset() if settings.allow_anonymous else frozenset(names)
         self._allowed = frozenset(settings.allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._guards:
             headers = Headers(scope=scope)
             refusal = None
-            if self._own_machine_alone and not _is_own_name(headers.get("host", "")):
+            if self._names and not self._knows(headers.get("host", "")):
                 refusal = problem_response(scope["path"], 403, "HOST_NOT_ALLOWED", _HOST_DETAIL)
             elif scope["method"] not in _READING and self._is_foreign(headers):
                 refusal = problem_response(scope["path"], 403, "ORIGIN_NOT_ALLOWED", _FOREIGN_DETAIL)
@@ -53,6 +55,10 @@ class OriginMiddleware:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _knows(self, host: str) -> bool:
+        name = _name_in(host)
+        return not name or name in self._names or _is_address(name)
 
     def _is_foreign(self, headers: Headers) -> bool:
         """Browsers send Sec-Fetch-Site, older ones Origin alone; who sends neither is no browser."""
@@ -62,11 +68,6 @@ class OriginMiddleware:
         if site is not None:
             return site not in ("same-origin", "none")
         return origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower()
-
-
-def _is_own_name(host: str) -> bool:
-    name = _name_in(host)
-    return name in ("", "localhost") or _is_address(name)
 
 
 def _name_in(address: str) -> str:

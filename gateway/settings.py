@@ -26,6 +26,7 @@ _API_KEYS_EXAMPLE = (
     '\'{"<sha-256 of the key, in hexadecimal>": {"tenant": "acme", "subject": "ada", "roles": ["user"]}}\''
 )
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -85,6 +86,12 @@ class GatewaySettings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), validation_alias="ALLOWED_ORIGINS", examples=["https://app.example.com,https://admin.example.com"]
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names, besides IP addresses, that a gateway without keys answers to; unset: localhost alone where "
+        "only its machine reaches it, else any.",
+        examples=["localhost,gateway"],
+    )
     max_file_bytes: int = Field(50 * 1024 * 1024, gt=0, le=60 * 1024 * 1024, description="Below gRPC's message limit.")
     max_body_bytes: int = Field(1024 * 1024, gt=0, description="Of every body that is not a file.")
     body_timeout_seconds: float = Field(
@@ -109,7 +116,7 @@ class GatewaySettings(BaseSettings):
             raise ValueError("the gateway listens on host:port")
         return check_listen_address(listen)
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", mode="before")
     @classmethod
     def _parts_of_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -121,6 +128,14 @@ class GatewaySettings(BaseSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin, which is scheme, host and perhaps port, with no path")
         return origins
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host name, which has neither scheme nor port")
+        return tuple(host.lower() for host in hosts)
 
     @field_validator("api_keys", mode="before")
     @classmethod

@@ -147,7 +147,8 @@ class Approvals:
         if begun is None:
             raise QueryStateConflict((await self.get(owner, query_id)).state)
         executed, result = await self.run_begun(begun)
-        if self._learning is not None:
+        # What one person wrote over a query is not shown to the model as the answer for all others of the tenant.
+        if self._learning is not None and not executed.explanation.startswith(EDITED):
             await self._learning.learn(executed)
         return executed, result
 

@@ -15,7 +15,7 @@ _LONGEST_SECONDS = 2.0
 
 
 class Learning:
-    """Keeps what a person approved and what ran without an error; nothing else ever becomes an example."""
+    """Keeps what a person approved as it was generated, and what ran without an error; nothing else is learned."""
 
     def __init__(self, examples: ExampleStore) -> None:
         self._examples = examples

@@ -77,6 +77,22 @@ async def test_a_gateway_of_one_machine_answers_to_its_own(own_machine: httpx.As
     assert (await own_machine.get("/documents", headers={"Host": host})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("gateway:8000", 200), ("localhost", 200), ("172.18.0.3:8000", 200), ("evil.example", 403), ("localhost.", 403)],
+)
+async def test_a_gateway_that_is_told_its_names_answers_to_those(host: str, status: int) -> None:
+    async with open_house(allowed_hosts="localhost, Gateway") as house:
+        response = await house.client.get("/documents", headers={"Host": host})
+
+    assert response.status_code == status
+
+
+async def test_where_something_in_front_checks_who_asks_any_name_will_do() -> None:
+    async with open_house(allowed_hosts="localhost", allow_anonymous=True) as house:
+        assert (await house.client.get("/documents", headers={"Host": "api.example"})).status_code == 200
+
+
 @pytest.fixture
 async def own_machine() -> AsyncIterator[httpx.AsyncClient]:
     async with open_house(own_machine_alone=True) as house:

@@ -74,6 +74,7 @@ def test_production_with_keys_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GATEWAY_IDENTITY", "jwt", "needs JWT_SECRET_KEY, for example JWT_SECRET_KEY="),
         ("JWT_SECRET_KEY", "short", "^JWT_SECRET_KEY: has fewer than 32 characters.*JWT_SECRET_KEY="),
         ("JWT_SECRET_KEY", "k" * 32, "JWT_SECRET_KEY is set and GATEWAY_IDENTITY=none lets everybody in"),
+        ("GATEWAY_ALLOWED_HOSTS", "http://gateway", "^GATEWAY_ALLOWED_HOSTS: 'http://gateway' is no host name"),
         ("ALLOWED_ORIGINS", "*", "^ALLOWED_ORIGINS: '\\*' is no origin.*ALLOWED_ORIGINS=https://"),
         ("ALLOWED_ORIGINS", "https://a.example/app", "^ALLOWED_ORIGINS: 'https://a.example/app' is no origin"),
         ("GATEWAY_RAG_TARGET", "not a target", "^GATEWAY_RAG_TARGET: 'not a target' is no target"),
