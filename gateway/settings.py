@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     field_validator,
     model_validator,
 )
@@ -20,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.names import can_be_carried, is_name
 from services.transport.addresses import Target, check_listen_address
+from services.transport.setting_types import Stripped
 from services.transport.settings import TransportSettings
 
 _API_KEYS_EXAMPLE = (
@@ -37,7 +37,6 @@ def _check_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-Stripped = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class ApiKey(BaseModel):

@@ -4,50 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    HttpUrl,
-    SecretStr,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.rag.regions import read_region
 from services.storage.cache_settings import CacheSettings
 from services.transport.addresses import ListenAddress, check_postgres_url
 from services.transport.errors import AddressInvalid
+from services.transport.setting_types import ApiKey, BareUrl, Stripped
 from services.transport.settings import TransportSettings
 
 _STORE_EXAMPLE = "postgresql://diglot:password@host:5432/diglot_store"
-
-
-def _check_key(key: SecretStr) -> SecretStr:
-    """The key without blanks around it: it travels in a header."""
-    value = key.get_secret_value().strip()
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("holds blanks or signs that no key has")
-    return SecretStr(value)
 
 
 def _check_region(environment: str) -> str:
     if environment:
         read_region(environment)
     return environment
-
-
-def _check_url(url: HttpUrl) -> HttpUrl:
-    if url.username or url.password or url.query:
-        raise ValueError("holds a user, a password or a query: keys go into settings of their own")
-    return url
-
-
-ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
-BareUrl = Annotated[HttpUrl, AfterValidator(_check_url)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class RagSettings(CacheSettings):
@@ -118,7 +91,7 @@ class RagSettings(CacheSettings):
         examples=["openai"],
     )
     embedder_threads: int = Field(default=2, ge=1, le=64, description="Processor threads of one run of minilm.")
-    embedding_model: Name = Field(default="text-embedding-3-small", description="Model of openai.")
+    embedding_model: Stripped = Field(default="text-embedding-3-small", description="Model of openai.")
     embedding_dimensions: int = Field(default=1_536, ge=1, le=16_000, description="Length of openai's embeddings.")
     embedding_timeout_seconds: float = Field(
         default=15, gt=0, le=600, description="Longest that openai may take for the texts of one call."
@@ -128,7 +101,7 @@ class RagSettings(CacheSettings):
         description="What writes answers; unset: openai where there is an OPENAI_API_KEY, else extractive.",
         examples=["openai"],
     )
-    answer_model: Name = Field(default="gpt-4o-mini", description="Model of openai that writes answers.")
+    answer_model: Stripped = Field(default="gpt-4o-mini", description="Model of openai that writes answers.")
     answer_timeout_seconds: float = Field(
         default=25, gt=0, le=600, description="Longest that the model may write. Below the callers' own 30 seconds."
     )

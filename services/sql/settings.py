@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    HttpUrl,
-    SecretStr,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
 from services.transport.addresses import ListenAddress, PostgresUrl, StoreUrl, Target
+from services.transport.setting_types import ApiKey, BareUrl, Stripped
 from services.transport.settings import TransportSettings
 
 _MAX_APPROVAL_SECONDS = 30 * 24 * 60 * 60  # 30 days
-
-
-def _check_key(key: SecretStr) -> SecretStr:
-    """The key without blanks around it: it travels in a header."""
-    value = key.get_secret_value().strip()
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("holds blanks or signs that no key has")
-    return SecretStr(value)
-
-
-def _check_url(url: HttpUrl) -> HttpUrl:
-    if url.username or url.password or url.query:
-        raise ValueError("holds a user, a password or a query: keys go into settings of their own")
-    return url
-
-
-ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
-BareUrl = Annotated[HttpUrl, AfterValidator(_check_url)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class SqlSettings(BaseSettings):
@@ -50,7 +23,7 @@ class SqlSettings(BaseSettings):
 
     transport: TransportSettings = Field(default_factory=TransportSettings)
     listen: ListenAddress = "127.0.0.1:50052"
-    environment: Name = Field(default="local", validation_alias="ENVIRONMENT")
+    environment: Stripped = Field(default="local", validation_alias="ENVIRONMENT")
 
     database_url: PostgresUrl = Field(
         validation_alias="DATABASE_URL", examples=["postgresql://reader:password@host:5432/shop"]
@@ -135,7 +108,7 @@ class SqlSettings(BaseSettings):
         description="Where the rag service listens, which embeds questions for the examples.",
         examples=["dns:///rag:50051"],
     )
-    model: Name = Field(default="gpt-4o-mini", description="The model that writes queries.")
+    model: Stripped = Field(default="gpt-4o-mini", description="The model that writes queries.")
     model_seconds: float = Field(default=20, gt=0, le=600, description="Longest that one reply of the model may take.")
     max_concurrent_replies: int = Field(default=4, ge=1, le=64, description="Most replies waited for at a time.")
     prompt_values: bool = Field(
