@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.running_system import RunningSystem
+from tests.pinecone_server import PineconeServer
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,11 @@ def client(request: pytest.FixtureRequest) -> httpx.Client:
 
 def _url() -> str:
     return os.environ.get("DIGLOT_URL", "").rstrip("/")
+
+
+@pytest.fixture
+def pinecone(pinecone_server: PineconeServer) -> PineconeServer:
+    """A Pinecone of this machine with the two indexes of the production shape, empty."""
+    for name in ("rag-documents", "vanna-sql-training"):
+        pinecone_server.create_index(name, dimension=1_536)
+    return pinecone_server

@@ -31,14 +31,6 @@ HANDBOOK = f"# Handbook\n\n## Remote work\n\n{HOURS}. Cameras stay on.\n\n## Lea
 
 
 @pytest.fixture
-def pinecone() -> Iterator[PineconeServer]:
-    with PineconeServer() as server:
-        for name in ("rag-documents", "vanna-sql-training"):
-            server.create_index(name, dimension=1_536)
-        yield server
-
-
-@pytest.fixture
 def queue_url(aws_account: AwsAccount) -> str:
     """Tables, bucket and queue, as the stack makes them."""
     boto3.client("s3").create_bucket(Bucket=BUCKET)

@@ -33,14 +33,6 @@ def answered(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def pinecone() -> Iterator[PineconeServer]:
-    with PineconeServer() as server:
-        for name in ("rag-documents", "vanna-sql-training"):
-            server.create_index(name, dimension=1_536)
-        yield server
-
-
-@pytest.fixture
 def collector() -> Iterator[OtlpCollector]:
     with OtlpCollector() as collector:
         yield collector
