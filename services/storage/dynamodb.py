@@ -48,6 +48,7 @@ _LONGEST_PAUSE_SECONDS = 0.5
 _KEYS_A_CALL = 100  # of BatchGetItem
 _CONCURRENT_CALLS = 16
 _REACHABLE_SECONDS = 3.0
+_ABANDONED_AFTER_SECONDS = 1.0  # a write that nobody waits for
 _NO_SUCH_ITEM = Key("-", "-")
 
 _NOT_DONE_YET = frozenset(
@@ -179,13 +180,13 @@ class DynamoTable:
         if write.update:
             arguments["ReturnValues"] = "ALL_NEW"
         method = f"{write.kind.lower()}_item"
-        reply = await self._call(lambda db: getattr(db, method)(**arguments))
+        reply = await self._call(lambda db: getattr(db, method)(**arguments), is_write=True)
         return from_attributes(reply.get("Attributes", {}))
 
     async def replace(self, key: Key, item: Mapping[str, Value]) -> Item | None:
         """Put an item over any there; the one that was there."""
         arguments = Write(key, item).arguments(self.name)
-        reply = await self._call(lambda db: db.put_item(**arguments, ReturnValues="ALL_OLD"))
+        reply = await self._call(lambda db: db.put_item(**arguments, ReturnValues="ALL_OLD"), is_write=True)
         return _living(from_attributes(reply["Attributes"])) if reply.get("Attributes") else None
 
     async def transact(self, writes: Sequence[Write]) -> None:
@@ -195,7 +196,9 @@ class DynamoTable:
         """
         items = [{write.kind: write.arguments(self.name)} for write in writes]
         token = uuid4().hex  # Under one token a transaction is done once, however often it is sent.
-        await self._call(lambda db: db.transact_write_items(TransactItems=items, ClientRequestToken=token))
+        await self._call(
+            lambda db: db.transact_write_items(TransactItems=items, ClientRequestToken=token), is_write=True
+        )
 
     async def until_it_holds(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Repeat reading, deciding and writing until nobody else wrote in between."""
@@ -215,10 +218,10 @@ class DynamoTable:
             return False
         return True
 
-    async def _call(self, call: Callable[[Any], Any]) -> Any:
+    async def _call(self, call: Callable[[Any], Any], *, is_write: bool = False) -> Any:
         for pause_seconds in _pauses():
             try:
-                return await self._client.run(call)
+                return await (self._to_its_end(call) if is_write else self._client.run(call))
             except ClientError as error:
                 code = error.response.get("Error", {}).get("Code", "")
                 if code == "ConditionalCheckFailedException":
@@ -238,6 +241,20 @@ class DynamoTable:
             await asyncio.sleep(pause_seconds)
         logger.warning("store.busy", extra={"table": self.name})
         raise self.unavailable()
+
+    async def _to_its_end(self, call: Callable[[Any], Any]) -> Any:
+        """What a write comes to; when this is cancelled, it leaves once the write has ended or will take too long.
+
+        A thread that wrote after everybody has gone could bring back what somebody has deleted in the meantime.
+        """
+        writing = asyncio.ensure_future(self._client.run(call))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing}, timeout=_ABANDONED_AFTER_SECONDS)
+            if not writing.cancel() and not writing.cancelled():
+                writing.exception()  # looked at, so that nobody complains that it was not
+            raise
 
 
 @asynccontextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -61,6 +63,53 @@ async def test_a_condition_that_does_not_hold_tells_what_was_found(table: Dynamo
         await table.write(Write(A, {"size": 9}, condition="#size = :size", values={"size": 4}))
 
     assert caught.value.found == {"pk": "A", "sk": "1", "size": 3}
+
+
+class SlowClient(TroubledClient):
+    """Its calls are made when `opened` is set; a caller that leaves does not keep them from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived, self.opened = threading.Event(), threading.Event()
+
+    async def run(self, call: Callable[[Any], Any]) -> Any:
+        def slow(database: Any) -> Any:
+            self.arrived.set()
+            assert self.opened.wait(10)
+            return call(database)
+
+        return await super().run(slow)
+
+
+async def test_a_write_whose_caller_is_cancelled_has_ended_when_the_caller_has(table: DynamoTable) -> None:
+    client = SlowClient()
+    writing = asyncio.create_task(DynamoTable(client, table.name, unavailable=Away).write(Write(A, {"size": 3})))
+    assert await asyncio.to_thread(client.arrived.wait, 10)
+
+    writing.cancel()
+    await asyncio.sleep(0)
+    client.opened.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+
+    assert await table.get(A) == {"pk": "A", "sk": "1", "size": 3}
+    client.close()
+
+
+async def test_a_write_that_does_not_end_holds_no_cancelled_caller_for_ever(
+    table: DynamoTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "_ABANDONED_AFTER_SECONDS", 0.01)
+    client = SlowClient()
+    writing = asyncio.create_task(DynamoTable(client, table.name, unavailable=Away).write(Write(A, {"size": 3})))
+    assert await asyncio.to_thread(client.arrived.wait, 10)
+
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+
+    client.opened.set()
+    client.close()
 
 
 async def test_a_transaction_writes_all_or_nothing(table: DynamoTable) -> None:
