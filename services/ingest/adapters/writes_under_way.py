@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from services.ingest.errors import FileStoreUnavailable
 from services.ingest.models import FileKey
+
+PATIENCE_SECONDS = 1.0  # less than a call has left that hands its work over
 
 
 class WritesUnderWay:
@@ -25,9 +28,11 @@ class WritesUnderWay:
         await asyncio.shield(task)
 
     async def ended(self, key: FileKey) -> None:
-        """Return when no write of the document is under way."""
-        while writes := self._writes.get(key):
-            await asyncio.wait(set(writes))
+        """Return when no write of the document is under way. Raises FileStoreUnavailable: one takes long."""
+        if writes := self._writes.get(key):
+            _, going_on = await asyncio.wait(set(writes), timeout=PATIENCE_SECONDS)
+            if going_on:
+                raise FileStoreUnavailable("the file store is still writing; try again in a moment")
 
     def _forget(self, key: FileKey, task: asyncio.Task[None]) -> None:
         writes = self._writes[key]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import boto3
 import pytest
 
-from services.ingest.adapters import s3_files
+from services.ingest.adapters import s3_files, writes_under_way
 from services.ingest.adapters.s3_files import S3Files
 from services.ingest.errors import FileStoreUnavailable
 from services.ingest.models import FileKey
@@ -346,6 +346,17 @@ async def test_what_an_abandoned_write_was_still_sending_is_deleted_too(
     await deleting
 
     assert versions(s3) == []
+
+
+async def test_a_deletion_does_not_wait_for_ever_for_an_abandoned_write(
+    gated: Callable[[str], tuple[S3Files, Gate]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes_under_way, "PATIENCE_SECONDS", 0.01)
+    files, gate = gated("PutObject")
+    await abandoned(files.save_record(DEFAULT, "chunks.json", b"[]"), gate)
+
+    with pytest.raises(FileStoreUnavailable):
+        await files.delete(DEFAULT)
 
 
 async def test_an_abandoned_deletion_takes_nothing_that_came_after_it(
