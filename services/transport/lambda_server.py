@@ -55,6 +55,7 @@ logger = logging.getLogger(__name__)
 _MAX_MARGIN_MS = 250.0
 _MARGIN_SHARE = 0.1
 _CANCEL_GRACE_SECONDS = 0.1
+_LAST_WORD_SECONDS = 0.05
 _CLOSE_TIMEOUT_SECONDS = 2.0
 
 
@@ -104,8 +105,12 @@ class LambdaServer(grpc.aio.Server):
         left_ms = max(0.0, allowed_ms - (time.monotonic() - began_at) * 1_000)
         timeout_ms = left_ms if call.timeout_ms is None else min(call.timeout_ms, left_ms)
         reply = await self._run(call, timeout_ms / 1_000)
+        left_seconds = remaining_ms / 1_000 - (time.monotonic() - began_at) - _LAST_WORD_SECONDS
         try:
-            return await pack_reply(reply, self._claim_checks)
+            async with asyncio.timeout(left_seconds):  # a large body is stored first
+                return await pack_reply(reply, self._claim_checks)
+        except TimeoutError:
+            failure = transport_failure(grpc.StatusCode.DEADLINE_EXCEEDED)
         except (PayloadTooLarge, ClaimCheckUnavailable) as error:
             failure = describe_error(error, ENVELOPE_FAILURES[type(error)], TRANSPORT_DOMAIN)
         except ValueError as error:

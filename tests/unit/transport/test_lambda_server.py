@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 
-from services.transport import lambda_server
+from services.transport import envelope, lambda_server
 from services.transport.claim_check import ClaimCheckStore
 from services.transport.envelope import pack_call
 from services.transport.errors import EventFailed, ServiceNotOpened
@@ -160,7 +160,7 @@ class SlowClaimChecks:
         self._seconds = seconds
 
     async def put(self, data: bytes) -> str:
-        return "key"
+        return (await self.get("key")).hex()
 
     async def get(self, key: str) -> bytes:
         if self._seconds is None:
@@ -187,6 +187,15 @@ def test_a_large_body_that_cannot_be_fetched_in_time_is_told_before_the_end() ->
     document = as_claim(event(EchoRequest()))
 
     reply = asyncio.run(_handle(EchoServicer(), document, remaining_ms=50, claim_checks=SlowClaimChecks(None)))
+
+    assert reply["status"] == "DEADLINE_EXCEEDED"
+
+
+def test_a_large_reply_that_cannot_be_stored_in_time_is_told_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = event(EchoRequest(text="a long text"))
+    monkeypatch.setattr(envelope, "MAX_INLINE_BODY_BYTES", 3)
+
+    reply = asyncio.run(_handle(EchoServicer(), document, remaining_ms=200, claim_checks=SlowClaimChecks(None)))
 
     assert reply["status"] == "DEADLINE_EXCEEDED"
 
