@@ -62,7 +62,7 @@ class FileStore(Protocol):
         ...
 
     async def delete(self, key: FileKey) -> None:
-        """Remove everything under the key. Nothing there is no error."""
+        """Remove everything under the key, with what this process is still writing there. Nothing is no error."""
         ...
 
     async def is_reachable(self) -> bool:

@@ -192,10 +192,13 @@ def test_a_large_body_that_cannot_be_fetched_in_time_is_told_before_the_end() ->
 
 
 def test_a_large_reply_that_cannot_be_stored_in_time_is_told_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = event(EchoRequest(text="a long text"))
+    async def tell(context: Any) -> Any:
+        return EchoResponse(text="a long text")
+
+    document = event(EchoRequest())
     monkeypatch.setattr(envelope, "MAX_INLINE_BODY_BYTES", 3)
 
-    reply = asyncio.run(_handle(EchoServicer(), document, remaining_ms=200, claim_checks=SlowClaimChecks(None)))
+    reply = asyncio.run(_handle(Scripted(tell), document, remaining_ms=200, claim_checks=SlowClaimChecks(None)))
 
     assert reply["status"] == "DEADLINE_EXCEEDED"
 
