@@ -3,15 +3,16 @@
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.ingest.errors import DocumentNotFound, IngestError
-from services.ingest.models import Document, DocumentState, Job, JobState, Pointed
+from services.ingest.models import Document, DocumentState, FileKey, Job, JobState, Pointed
 from services.ingest.ports import ChunkIndexer, DocumentRegistry, FileStore, JobStore
 
 logger = logging.getLogger(__name__)
 
 _SETTLED_AT_ONCE = 20
+_REMEMBERED = 1_000
 
 StopJob = Callable[[str], Awaitable[None]]
 """Stops work on a job in this process, if there is any."""
@@ -26,6 +27,7 @@ class Deleting:
     files: FileStore
     indexer: ChunkIndexer
     act_for: Callable[[str], AbstractContextManager[object]]
+    _failed: set[FileKey] = field(default_factory=set)
 
     async def delete(self, tenant: str, document_id: str, *, stop_job: StopJob) -> None:
         """Remove a document; one that is being ingested too, whose job is then CANCELLED.
@@ -83,11 +85,24 @@ class Deleting:
                 await self._settle_or_postpone(document)
 
     async def settle_all(self) -> None:
-        """Finish deletions and renamings that were cut short, of every tenant. Raises JobStoreUnavailable."""
-        for document in await self.registry.list_unsettled(limit=_SETTLED_AT_ONCE):
-            await self._settle_or_postpone(document)
+        """Finish deletions and renamings that were cut short, of every tenant, the longest waiting first.
 
-    async def _settle_or_postpone(self, document: Document) -> None:
+        What failed the last time goes behind what is waiting besides, which it could hold up for ever otherwise.
+        Raises JobStoreUnavailable.
+        """
+        if len(self._failed) > _REMEMBERED:
+            self._failed.clear()
+        found = await self.registry.list_unsettled(limit=_SETTLED_AT_ONCE + len(self._failed))
+        failed_before = [document for document in found if document.file_key in self._failed]
+        others = [document for document in found if document.file_key not in self._failed]
+        for document in [*others, *failed_before][:_SETTLED_AT_ONCE]:
+            if await self._settle_or_postpone(document):
+                self._failed.discard(document.file_key)
+            else:
+                self._failed.add(document.file_key)
+
+    async def _settle_or_postpone(self, document: Document) -> bool:
+        """Whether it is settled."""
         try:
             if document.state is DocumentState.DELETING:
                 await self.finish(document)
@@ -98,6 +113,8 @@ class Deleting:
                 "document.settling_postponed",
                 extra={"document_id": document.document_id, "error_kind": type(error).__name__},
             )
+            return False
+        return True
 
     async def _show_new_name(self, document: Document) -> None:
         filename = document.filenames[0]

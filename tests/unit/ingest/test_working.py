@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from services.ingest import deleting
 from services.ingest.errors import (
     FileStoreUnavailable,
     IndexUnavailable,
@@ -235,6 +236,31 @@ async def test_workers_survive_a_store_that_goes_away_and_take_up_what_is_due() 
     await asyncio.gather(running, return_exceptions=True)
     document = await world.document_of(POLICY)
     assert document is not None
+
+
+async def test_a_deletion_that_always_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deleting, "_SETTLED_AT_ONCE", 1)
+    world = new_world()
+    texts = (b"Stuck.", b"First behind it.", b"Second behind it.")
+    for number, text in enumerate(texts):
+        await world.ingest(text, f"{number}.txt")
+        await world.registry.mark_deleting("red", id_of(text))
+    delete = world.indexer.delete
+
+    async def sticky(document_id: str) -> None:
+        if document_id == id_of(texts[0]):
+            raise IndexUnavailable("away")
+        await delete(document_id)
+
+    monkeypatch.setattr(world.indexer, "delete", sticky)
+
+    for _ in range(4):
+        await world.deleting.settle_all()
+
+    assert [found.document_id for found in await world.registry.list_unsettled(limit=9)] == [id_of(texts[0])]
+    monkeypatch.undo()
+    await world.deleting.settle_all()
+    assert await world.registry.list_unsettled(limit=9) == []
 
 
 async def test_workers_finish_deletions_and_renamings_that_were_cut_short() -> None:
