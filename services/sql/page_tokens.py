@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 
 from services.sql.errors import PageTokenInvalid
 from services.sql.models import Owner, QueryPosition, QueryState
 
 _CHECK_BYTES = 12
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def write_page_token(position: QueryPosition | None, owner: Owner, state: QueryState | None) -> str:
@@ -31,9 +33,14 @@ def read_page_token(token: str, owner: Owner, state: QueryState | None) -> Query
         if check != _check(place, owner, state):
             raise PageTokenInvalid
         create_time, query_id = json.loads(place)
-        return QueryPosition(datetime.fromisoformat(create_time), str(query_id))
-    except (ValueError, TypeError, RecursionError):  # binascii.Error is a ValueError
+        moment = datetime.fromisoformat(create_time)
+        told_in_utc = moment.astimezone(UTC)
+    except (ValueError, TypeError, RecursionError, OverflowError):  # binascii.Error is a ValueError
         raise PageTokenInvalid from None
+    # Whoever knows the check can make tokens: what they hold has to be what a store can take.
+    if moment.tzinfo is None or not isinstance(query_id, str) or not _ID.fullmatch(query_id):
+        raise PageTokenInvalid
+    return QueryPosition(told_in_utc, query_id)
 
 
 def _check(place: bytes, owner: Owner, state: QueryState | None) -> bytes:

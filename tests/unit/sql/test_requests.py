@@ -85,3 +85,20 @@ def test_a_made_up_token_is_refused(token: str) -> None:
 
     assert isinstance(caught.value, InvalidRequest)
     assert caught.value.field == "page_token"
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        QueryPosition(datetime(2026, 1, 2, 3, 4), "0" * 32),
+        QueryPosition(datetime.fromisoformat("0001-01-01T00:00:00+14:00"), "0" * 32),
+        QueryPosition(POSITION.create_time, "' OR true; --"),
+        QueryPosition(POSITION.create_time, "0" * 10_000),
+    ],
+    ids=["no zone", "before all time", "no id", "a long id"],
+)
+def test_a_token_forged_with_the_right_check_holds_nothing_that_no_list_has(position: QueryPosition) -> None:
+    token = write_page_token(position, ADA, None)
+
+    with pytest.raises(PageTokenInvalid):
+        read_page_token(token, ADA, None)
