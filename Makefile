@@ -10,7 +10,7 @@ PROTO_PATHS = -I . -I $$($(BIN)/python -c 'import pathlib, google.api; print(pat
 .PHONY: help run setup test test-docling unit contract integration e2e eval bench costs lint lint-deploy types check protos protos-check lock clean base-image images cluster-images up down test-e2e test-deploy
 
 help: ## list the targets
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 32
 
 # A stamp per group keeps the second call instant; a changed lock file installs again.
 $(VENV)/.installed-%: requirements/%.txt

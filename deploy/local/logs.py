@@ -1,10 +1,13 @@
 """Log files of the children: appended to by themselves, kept small by the supervisor."""
 
+import json
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 MAX_LOG_BYTES = 5 * 1024 * 1024
+_REFUSED = "settings refused: "
 
 
 class LogFolder:
@@ -29,7 +32,33 @@ class LogFolder:
                 with path.open("r+b") as file:
                     file.truncate(0)
 
-    def end_of(self, name: str, max_lines: int = 20) -> str:
-        """The last lines of a log, for a message to a person."""
+    def size(self, name: str) -> int:
+        """Bytes of a log now: what `said_since` is asked with later."""
         path = self.path(name)
-        return "\n".join(path.read_text(errors="replace").splitlines()[-max_lines:]) if path.exists() else ""
+        return path.stat().st_size if path.exists() else 0
+
+    def said_since(self, name: str, size: int, max_lines: int = 20) -> list[str]:
+        """The last lines of a log that were written after it had that size, for a message to a person."""
+        path = self.path(name)
+        if not path.exists():
+            return []
+        with path.open("rb") as file:
+            file.seek(min(size, path.stat().st_size))
+            return file.read().decode(errors="replace").splitlines()[-max_lines:]
+
+
+def refusal_in(lines: Iterable[str]) -> str | None:
+    """The settings at fault, when a service says that it was refused because of some; None else."""
+    refusals = [line for line in lines if line.startswith(_REFUSED)]
+    return refusals[-1].removeprefix(_REFUSED) if refusals else None
+
+
+def told_in(lines: Iterable[str]) -> str | None:
+    """The last sentence that a service's log tells whoever starts it; None when it tells nothing."""
+    told: str | None = None
+    for line in lines:
+        with suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict) and isinstance(entry.get("told"), str):
+                told = entry["told"]
+    return told

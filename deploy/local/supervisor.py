@@ -14,8 +14,8 @@ from pathlib import Path
 from deploy.local.child_processes import command_line, start_child
 from deploy.local.data_folder import write_whole
 from deploy.local.embedded_postgres import EmbeddedPostgres
-from deploy.local.errors import ServiceFailed
-from deploy.local.logs import LogFolder
+from deploy.local.errors import ServiceFailed, SettingsRefused
+from deploy.local.logs import LogFolder, refusal_in, told_in
 from deploy.local.plan import ServiceProcess
 from deploy.local.settings import REPOSITORY
 
@@ -40,6 +40,8 @@ class _Child:
     start_again_at: float = 0.0
     pause_seconds: float = _FIRST_PAUSE_SECONDS
     ends: int = 0
+    log_size: int = 0
+    """Bytes of its log when it was started last."""
 
 
 class Supervisor:
@@ -84,6 +86,7 @@ class Supervisor:
         """Start again what ended, until cancelled.
 
         Raises:
+            SettingsRefused: before `settle`, a service refused its settings.
             ServiceFailed: before `settle`, a service ended several times.
             PostgresFailed: PostgreSQL ended and cannot be started again.
         """
@@ -133,16 +136,27 @@ class Supervisor:
         name = child.plan.name
         self._end(child)
         child.ends += 1
-        if not self._settled and child.ends >= _MOST_ENDS_AT_START:
-            end = self._logs.end_of(name)
-            raise ServiceFailed(f"{name} does not start; {self._logs.path(name)} ends with:\n{end}")
+        if not self._settled:
+            self._give_up_when_hopeless(child)
         if now - child.started > _STEADY_SECONDS:
             child.pause_seconds = _FIRST_PAUSE_SECONDS
         self._say(f"{name} ended ({_how(code)}); starting it again in {child.pause_seconds:g} s")
         child.start_again_at = now + child.pause_seconds
         child.pause_seconds = min(2 * child.pause_seconds, _LONGEST_PAUSE_SECONDS)
 
+    def _give_up_when_hopeless(self, child: _Child) -> None:
+        """Another start does not help against settings that are refused, nor after some others that failed."""
+        name = child.plan.name
+        said = self._logs.said_since(name, child.log_size)
+        refusal = refusal_in(said)
+        if refusal is not None:
+            raise SettingsRefused(refusal)
+        if child.ends >= _MOST_ENDS_AT_START:
+            why = told_in(said) or "\n".join(["its log ends with:", *said])
+            raise ServiceFailed(f"{name} does not start ({self._logs.path(name)}): {why}")
+
     def _start(self, child: _Child) -> None:
+        child.log_size = self._logs.size(child.plan.name)
         with self._logs.path(child.plan.name).open("ab") as log:
             child.process = start_child(
                 child.plan.arguments,

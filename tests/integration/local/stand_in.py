@@ -12,6 +12,8 @@ def main() -> None:
     print(f"up {os.environ['NAME']}", flush=True)
     if os.environ.get("FAIL"):
         sys.exit(3)
+    if os.environ.get("SAY"):
+        sys.exit(os.environ["SAY"])
     if os.environ.get("STUBBORN"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     pids = Path(os.environ["PIDS"])

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local import supervisor as supervisor_module
 from deploy.local.embedded_postgres import EmbeddedPostgres
-from deploy.local.errors import ServiceFailed
+from deploy.local.errors import ServiceFailed, SettingsRefused
 from deploy.local.logs import LogFolder
 from deploy.local.plan import ServiceProcess
 from deploy.local.settings import REPOSITORY
@@ -57,7 +57,7 @@ class Machine:
             yield supervisor, watching
         finally:
             watching.cancel()
-            with suppress(asyncio.CancelledError, ServiceFailed):
+            with suppress(asyncio.CancelledError, ServiceFailed, SettingsRefused):
                 await watching
             supervisor.kill()
 
@@ -98,6 +98,31 @@ async def test_a_service_that_cannot_start_is_given_up_with_the_end_of_its_log(
     monkeypatch.setattr(supervisor_module, "_LONGEST_PAUSE_SECONDS", 0.25)
     async with machine.supervising(stand_in("sql", machine.folder, FAIL="1")) as (_, watching):
         with pytest.raises(ServiceFailed, match=r"(?s)sql does not start.*up sql"):
+            await asyncio.wait_for(watching, 20)
+
+
+async def test_settings_that_a_service_refuses_end_the_start_at_once_in_its_words_of_now(machine: Machine) -> None:
+    log = machine.folder / "logs" / "rag.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("settings refused: OLD: is not set\n")
+    said = "settings refused: PINECONE_API_KEY: is not set (for example PINECONE_API_KEY=pcsk_...)"
+    async with machine.supervising(stand_in("rag", machine.folder, SAY=said)) as (_, watching):
+        with pytest.raises(SettingsRefused) as caught:
+            await asyncio.wait_for(watching, 20)
+
+    assert str(caught.value) == said.removeprefix("settings refused: ")
+    assert caught.value.exit_code == 2
+    assert log.read_text().count("PINECONE") == 2
+    assert machine.said == []
+
+
+async def test_what_a_service_tells_whoever_starts_it_is_told_instead_of_its_log(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_LONGEST_PAUSE_SECONDS", 0.25)
+    said = '{"event": "server.start_failed", "told": "There is no index: make it."}'
+    async with machine.supervising(stand_in("rag", machine.folder, SAY=said)) as (_, watching):
+        with pytest.raises(ServiceFailed, match=r"rag does not start \(.*rag.log\): There is no index: make it\.$"):
             await asyncio.wait_for(watching, 20)
 
 

@@ -53,5 +53,5 @@ def test_a_log_that_grew_is_moved_aside_while_its_writer_goes_on(tmp_path: Path)
 
     assert logs.path("rag").read_bytes() == b"second\n"
     assert (tmp_path / "rag.log.1").read_bytes() == b"a long first line\n"
-    assert logs.end_of("rag") == "second"
-    assert logs.end_of("never-started") == ""
+    assert logs.said_since("rag", 0) == ["second"]
+    assert logs.said_since("never-started", 0) == []
