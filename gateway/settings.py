@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.names import can_be_carried, is_name
 from services.transport.addresses import Target, check_listen_address
-from services.transport.setting_types import Stripped
+from services.transport.setting_types import Stripped, none_when_blank
 from services.transport.settings import TransportSettings
 
 _API_KEYS_EXAMPLE = (
@@ -102,11 +102,7 @@ class GatewaySettings(BaseSettings):
     upload_timeout_seconds: float = Field(120, gt=0, le=890)
     transport: TransportSettings = Field(default_factory=TransportSettings)
 
-    @field_validator("jwt_secret_key", mode="before")
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        # A compose file or a template hands on a variable that nobody set as an empty one.
-        return None if isinstance(value, str) and not value.strip() else value
+    _blank_is_unset = field_validator("jwt_secret_key", mode="before")(none_when_blank)
 
     @field_validator("listen")
     @classmethod

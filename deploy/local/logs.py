@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from services.transport.settings import REFUSED_PREFIX
+
 MAX_LOG_BYTES = 5 * 1024 * 1024
-_REFUSED = "settings refused: "
 
 
 class LogFolder:
@@ -49,8 +50,8 @@ class LogFolder:
 
 def refusal_in(lines: Iterable[str]) -> str | None:
     """The settings at fault, when a service says that it was refused because of some; None else."""
-    refusals = [line for line in lines if line.startswith(_REFUSED)]
-    return refusals[-1].removeprefix(_REFUSED) if refusals else None
+    refusals = [line for line in lines if line.startswith(REFUSED_PREFIX)]
+    return refusals[-1].removeprefix(REFUSED_PREFIX) if refusals else None
 
 
 def told_in(lines: Iterable[str]) -> str | None:

@@ -11,7 +11,7 @@ from services.rag.regions import read_region
 from services.storage.cache_settings import CacheSettings
 from services.transport.addresses import ListenAddress, check_postgres_url
 from services.transport.errors import AddressInvalid
-from services.transport.setting_types import ApiKey, BareUrl, Stripped
+from services.transport.setting_types import ApiKey, BareUrl, Stripped, none_when_blank
 from services.transport.settings import TransportSettings
 
 _STORE_EXAMPLE = "postgresql://diglot:password@host:5432/diglot_store"
@@ -117,7 +117,7 @@ class RagSettings(CacheSettings):
         description="How sure the extractive writer must be of a sentence to answer at all.",
     )
 
-    @field_validator(
+    _blank_is_unset = field_validator(
         "openai_api_key",
         "openai_base_url",
         "embedder",
@@ -126,11 +126,7 @@ class RagSettings(CacheSettings):
         "pinecone_api_key",
         "store_url",
         mode="before",
-    )
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        # A compose file or a template hands on a variable that nobody set as an empty one.
-        return None if isinstance(value, str) and not value.strip() else value
+    )(none_when_blank)
 
     @field_validator("pinecone_index_name", "pinecone_environment", "pinecone_metric", "pinecone_host", mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
 from services.transport.addresses import ListenAddress, PostgresUrl, StoreUrl, Target
-from services.transport.setting_types import ApiKey, BareUrl, Stripped
+from services.transport.setting_types import ApiKey, BareUrl, Stripped, none_when_blank
 from services.transport.settings import TransportSettings
 
 _MAX_APPROVAL_SECONDS = 30 * 24 * 60 * 60  # 30 days
@@ -115,7 +115,7 @@ class SqlSettings(BaseSettings):
         default=True, description="Whether the model is told the values of columns that have few; never any row."
     )
 
-    @field_validator(
+    _blank_is_unset = field_validator(
         "openai_api_key",
         "openai_base_url",
         "pinecone_api_key",
@@ -123,10 +123,7 @@ class SqlSettings(BaseSettings):
         "generator",
         "rag_target",
         mode="before",
-    )
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        return None if isinstance(value, str) and not value.strip() else value
+    )(none_when_blank)
 
     @field_validator("environment", "examples_index", mode="before")
     @classmethod

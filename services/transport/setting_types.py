@@ -22,6 +22,14 @@ def check_bare_url(url: HttpUrl) -> HttpUrl:
     return url
 
 
+def none_when_blank(value: object) -> object:
+    """None for an empty text: a compose file or a template hands on a variable that nobody set as an empty one.
+
+    For a settings class: `_blank_is_unset = field_validator("key", "url", mode="before")(none_when_blank)`.
+    """
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 ApiKey = Annotated[SecretStr, AfterValidator(check_key)]
 BareUrl = Annotated[HttpUrl, AfterValidator(check_bare_url)]
 Stripped = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

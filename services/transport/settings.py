@@ -14,10 +14,15 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSource, SettingsConfigDict, SettingsError
 
 from services.transport.errors import SettingsRefused
+from services.transport.setting_types import none_when_blank
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
+
+
+# What a server says first, on stderr, when it ends because of its settings.
+REFUSED_PREFIX = "settings refused: "
 
 
 class TransportSettings(BaseSettings):
@@ -84,7 +89,7 @@ class TransportSettings(BaseSettings):
         examples=["http://opik:5173/api"],
     )
 
-    @field_validator(
+    _empty_is_unset = field_validator(
         "claim_check_dir",
         "claim_check_bucket",
         "otlp_endpoint",
@@ -93,11 +98,7 @@ class TransportSettings(BaseSettings):
         "opik_project_name",
         "opik_url_override",
         mode="before",
-    )
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        # A compose file or a template hands on a variable that nobody set as an empty one.
-        return None if isinstance(value, str) and not value.strip() else value
+    )(none_when_blank)
 
     @field_validator("otlp_endpoint", "opik_url_override")
     @classmethod
@@ -166,7 +167,7 @@ def settings_or_exit(kind: type[Settings]) -> Settings:
     try:
         return read_settings(kind)
     except SettingsRefused as error:
-        sys.exit(f"settings refused: {error}")
+        sys.exit(f"{REFUSED_PREFIX}{error}")
 
 
 def _build(
