@@ -34,7 +34,7 @@ _WITHOUT_PREFIX = {
         "CACHE_MEMORY_BYTES",
     ),
     "sql": (*_MODEL, *_VECTORS, "VANNA_PINECONE_INDEX", "PINECONE_CONTROLLER_HOST"),
-    "ingest": ("STORAGE_BACKEND", "S3_CACHE_BUCKET", "USE_DOCLING", "USE_DOCKLING"),
+    "ingest": ("STORAGE_BACKEND", "S3_CACHE_BUCKET", "USE_DOCLING", "USE_DOCKLING", "DOCLING_ARTIFACTS_PATH"),
 }
 _SECRET_REFERENCES = ("secretsmanager:", "ssm:")
 
@@ -116,6 +116,7 @@ def _inherited(name: str) -> dict[str, str]:
     prefix = f"{name.upper()}_"
     told = {key: value for key, value in os.environ.items() if key in known or key.startswith(prefix)}
     # Only who speaks to AWS learns the credentials to do so.
-    if told.get("STORAGE_BACKEND") == "s3" or any(value.startswith(_SECRET_REFERENCES) for value in told.values()):
+    uses_aws = told.get("STORAGE_BACKEND") == "s3" or bool(told.get("INGEST_QUEUE_URL"))
+    if uses_aws or any(value.startswith(_SECRET_REFERENCES) for value in told.values()):
         told |= {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
     return told

@@ -101,6 +101,19 @@ def test_credentials_of_aws_reach_who_stores_files_there(monkeypatch: pytest.Mon
     assert knowing("aws-secret") == ["ingest"]
 
 
+def test_credentials_of_aws_reach_who_listens_to_a_queue_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
+    monkeypatch.setenv("INGEST_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/diglot-ingest")
+
+    assert knowing("aws-secret") == ["ingest"]
+
+
+def test_the_folder_of_doclings_models_reaches_ingest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCLING_ARTIFACTS_PATH", "/opt/docling")
+
+    assert knowing("/opt/docling") == ["ingest"]
+
+
 def test_credentials_of_aws_reach_who_has_a_secret_to_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "aws-secret")
     monkeypatch.setenv("JWT_SECRET_KEY", "secretsmanager:diglot#jwt")
