@@ -5,21 +5,28 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
+from services.sql.errors import DatabaseUnavailable, QueryFailed, StatementTimeout
+from services.sql.guidance import Guidance, Objection
 from services.sql.knowledge import SchemaKnowledge
-from services.sql.models import EPOCH, Assessment, NoDraft, Owner, QueryState, SqlQuery, sql_hash
-from services.sql.ports import QueryStore, SqlGenerator
+from services.sql.models import EPOCH, Assessment, NoDraft, Owner, QueryState, Schema, SqlDraft, SqlQuery, sql_hash
+from services.sql.ports import Briefing, QueryStore, SqlGenerator, TargetDatabase
 from services.sql.query_guard import QueryGuard
 
 logger = logging.getLogger(__name__)
 
 MAX_REASON_CHARACTERS = 500
 MAX_ASSESSMENT_REASON_CHARACTERS = 300
+REPAIR_ROUNDS = 2
 
 
 class Generating:
-    """Asks the generator, passes its draft through the guard, and stores what comes out. It runs nothing."""
+    """Asks the generator, passes its draft through guard and planner, and stores what comes out. It runs nothing.
+
+    A draft that one of the two refuses goes back to the generator with the reason, a few times.
+    """
 
     def __init__(
         self,
@@ -27,12 +34,16 @@ class Generating:
         generator: SqlGenerator,
         guard: QueryGuard,
         knowledge: SchemaKnowledge,
+        briefing: Briefing,
+        target: TargetDatabase,
         store: QueryStore,
         keeps_for: timedelta,
     ) -> None:
         self._generator = generator
         self._guard = guard
         self._knowledge = knowledge
+        self._briefing = briefing
+        self._target = target
         self._store = store
         self._keeps_for = keeps_for
 
@@ -66,17 +77,32 @@ class Generating:
         return await self._store.add_begun(query, note=note, keeps_for=self._keeps_for)
 
     async def _draft(self, owner: Owner, question: str) -> SqlQuery | NoDraft:
-        """A query that has passed the guard and is not stored yet."""
+        """A query that has passed guard and planner and is not stored yet."""
         schema = await self._knowledge.current()
-        draft = await self._generator.generate(question, schema)
-        if isinstance(draft, NoDraft):
-            return NoDraft(draft.reason[:MAX_REASON_CHARACTERS], draft.unmatched_words)
+        guidance = await self._briefing.brief(owner.tenant, question, schema)
+        for _ in range(1 + (REPAIR_ROUNDS if self._generator.can_repair else 0)):
+            draft = await self._generator.generate(question, schema, guidance)
+            if isinstance(draft, NoDraft):
+                return NoDraft(draft.reason[:MAX_REASON_CHARACTERS], draft.unmatched_words)
+            checked = await self._check(owner, question, draft, schema)
+            if isinstance(checked, SqlQuery):
+                return checked
+            guidance = replace(guidance, objection=checked)
+        return NoDraft("No query that is safe to run could be written for this question.")
+
+    async def _check(self, owner: Owner, question: str, draft: SqlDraft, schema: Schema) -> SqlQuery | Objection:
         verdict = self._guard.check(draft.sql, schema)
         if not verdict.allowed:
             # A fault of the generator, not of the asker; the text itself is not logged.
             codes = [refusal.code.value for refusal in verdict.refusals]
             logger.warning("draft.refused", extra={"generator": self._generator.name, "refusals": codes})
-            return NoDraft("No query that is safe to run could be written for this question.")
+            return Objection(draft.sql, str(verdict.refusals[0]))
+        try:
+            cost = await self._cost_of(verdict.sql)
+        except QueryFailed as error:
+            facts = {"generator": self._generator.name, **error.metadata}
+            logger.warning("draft.not_planned", extra=facts)
+            return Objection(draft.sql, str(error))
         return SqlQuery(
             id=secrets.token_hex(16),
             owner=owner,
@@ -89,13 +115,31 @@ class Generating:
             tables=verdict.tables,
             create_time=EPOCH,  # The store sets both times by its own clock.
             expire_time=EPOCH,
+            plan_cost=cost,
         )
 
-    async def assess(self, question: str, parts: Sequence[str]) -> tuple[Assessment, list[Assessment]]:
+    async def _cost_of(self, sql: str) -> float | None:
+        """What the planner thinks; None while it cannot be asked, which takes nothing from a query that only waits."""
+        try:
+            return (await self._target.plan(sql)).cost
+        except (DatabaseUnavailable, StatementTimeout) as error:
+            logger.warning("draft.not_planned", extra={"error_kind": type(error).__name__})
+            return None
+
+    async def assess(self, tenant: str, question: str, parts: Sequence[str]) -> tuple[Assessment, list[Assessment]]:
         """How well the database answers the whole and each part. Raises DatabaseUnavailable, QueryStoreUnavailable."""
         schema = await self._knowledge.current()
-        whole, *rest = await self._generator.assess([question, *parts], schema)
+        guidance = await self._briefing.brief(tenant, question, schema)
+        whole, *rest = await self._generator.assess([question, *parts], schema, guidance)
         return _bounded(whole), [_bounded(assessment) for assessment in rest]
+
+
+class NoBriefing:
+    """Briefing where nothing is known but the schema."""
+
+    async def brief(self, tenant: str, question: str, schema: Schema) -> Guidance:
+        """Nothing."""
+        return Guidance()
 
 
 def _bounded(assessment: Assessment) -> Assessment:

@@ -131,6 +131,13 @@ class SqlDraft:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """How the database would run a statement. `cost` is the planner's estimate; a sequential page read costs 1."""
+
+    cost: float
+
+
+@dataclass(frozen=True)
 class NoDraft:
     """The schema cannot answer: one sentence of at most 500 characters, and the words that nothing stands for."""
 
@@ -194,6 +201,7 @@ class SqlQuery:
     execute_time: datetime | None = None
     state_reason: str = ""
     row_count: int | None = None
+    plan_cost: float | None = None  # None where it was not planned
 
 
 @dataclass(frozen=True)

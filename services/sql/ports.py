@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import (
     Assessment,
     Example,
     NoDraft,
     Owner,
+    Plan,
     QueryPage,
     QueryPosition,
     QueryState,
@@ -29,15 +31,34 @@ class SqlGenerator(Protocol):
         """What statistics call it, "grounded" for one."""
         ...
 
-    async def generate(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+    @property
+    def can_repair(self) -> bool:
+        """Whether asking again with an objection can give another draft."""
+        ...
+
+    async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         """One SELECT in PostgreSQL's dialect, or why there is none. The question is trimmed and 1 to 4,000 characters.
 
-        A question that the schema cannot answer is a NoDraft, never an error and never a guess.
+        A question that neither schema nor guidance can answer is a NoDraft, never an error and never a guess. With an
+        objection in the guidance the draft is another one than that objected to.
         """
         ...
 
-    async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
-        """How well the schema answers each text, in the order given; reasons of at most 300 characters."""
+    async def assess(
+        self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
+    ) -> list[Assessment]:
+        """How well the database answers each text, in the order given; reasons of at most 300 characters.
+
+        The guidance was gathered for the first of them.
+        """
+        ...
+
+
+class Briefing(Protocol):
+    """Gathers what is known for one question."""
+
+    async def brief(self, tenant: str, question: str, schema: Schema) -> Guidance:
+        """What may help, bounded in number, length and time. Never raises: a source that is away is left out."""
         ...
 
 
@@ -69,6 +90,14 @@ class QuestionEmbedder(Protocol):
 
 class TargetDatabase(Protocol):
     """The user's database, read-only."""
+
+    async def plan(self, sql: str) -> Plan:
+        """How one guarded SELECT would be run, within the limits of time; runs nothing.
+
+        Raises DatabaseUnavailable, QueryFailed, StatementTimeout. The text of QueryFailed is the database's own word on
+        the statement in one line of at most 300 characters: nothing is read yet, so that it holds no data.
+        """
+        ...
 
     async def run(self, sql: str) -> ResultTable:
         """Run one guarded SELECT within the limits of time, cost, rows and bytes; nothing it did outlives the call.

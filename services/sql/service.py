@@ -154,7 +154,7 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
         self, request: sql_service_pb2.AssessQuestionRequest, context: Any
     ) -> sql_service_pb2.AssessQuestionResponse:
         question, parts = read_question(request.question), read_parts(request.parts)
-        whole, rest = await self._generating.assess(question, parts)
+        whole, rest = await self._generating.assess(current_caller().tenant, question, parts)
         return sql_service_pb2.AssessQuestionResponse(
             question=assessment_message(whole), parts=assessment_messages(rest)
         )

@@ -18,7 +18,7 @@ from services.sql.adapters.postgres_target import Pool, PostgresTarget, RunLimit
 from services.sql.answering import Answering
 from services.sql.approvals import Approvals
 from services.sql.errors import ConfigurationRefused
-from services.sql.generating import Generating
+from services.sql.generating import Generating, NoBriefing
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
@@ -116,6 +116,8 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             generator=await stack.enter_async_context(_open_generator(settings, guard, examples)),
             guard=guard,
             knowledge=knowledge,
+            briefing=NoBriefing(),
+            target=target,
             store=store,
             keeps_for=timedelta(seconds=settings.approval_seconds),
         )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.sql.errors import DatabaseUnavailable, ExamplesUnavailable, QueryStoreUnavailable, SqlError
 from services.sql.fingerprints import schema_fingerprint, structure_digest
+from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import (
     Assessment,
     Column,
@@ -15,6 +16,7 @@ from services.sql.models import (
     ForeignKey,
     NoDraft,
     Owner,
+    Plan,
     QueryPage,
     QueryPosition,
     QueryState,
@@ -70,7 +72,10 @@ def shop_schema() -> Schema:
 
 @dataclass
 class FakeGenerator:
-    """Gives what it was told to give, and remembers what it was asked."""
+    """Gives what it was told to give, and remembers what it was asked.
+
+    `repairs` are given in order where there is an objection.
+    """
 
     outcome: SqlDraft | NoDraft = field(
         default_factory=lambda: SqlDraft(
@@ -78,14 +83,20 @@ class FakeGenerator:
         )
     )
     assessment: Assessment = field(default_factory=lambda: Assessment(0.8, "customers", ("public.customers",)))
+    repairs: list[SqlDraft | NoDraft] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    guided: list[Guidance] = field(default_factory=list)
     name: str = "fake"
+    can_repair: bool = True
 
-    async def generate(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+    async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         self.asked.append(question)
-        return self.outcome
+        self.guided.append(guidance)
+        return self.repairs.pop(0) if guidance.objection is not None and self.repairs else self.outcome
 
-    async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
+    async def assess(
+        self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
+    ) -> list[Assessment]:
         self.asked.extend(questions)
         return [self.assessment for _ in questions]
 
@@ -123,10 +134,21 @@ class FakeExamples:
 
 
 @dataclass
-class FakeTarget:
-    """Gives one row to every query, or raises; remembers what it ran.
+class FakeBriefing:
+    """Gives the same guidance for every question of a tenant."""
 
-    `started` tells that a run has begun; `gate`, when there is one, holds it back until it is set.
+    guidance: dict[str, Guidance] = field(default_factory=dict)
+
+    async def brief(self, tenant: str, question: str, schema: Schema) -> Guidance:
+        return self.guidance.get(tenant, NO_GUIDANCE)
+
+
+@dataclass
+class FakeTarget:
+    """Gives one row to every query, or raises; remembers what it ran and planned.
+
+    `plan_errors` are raised in order by the first plans. `started` tells that a run has begun; `gate`, when there is
+    one, holds it back until it is set.
     """
 
     result: ResultTable = field(default_factory=lambda: ResultTable((ResultColumn("count", "int8"),), ((2,),)))
@@ -134,6 +156,15 @@ class FakeTarget:
     ran: list[str] = field(default_factory=list)
     started: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event | None = None
+    cost: float = 10.0
+    plan_errors: list[Exception] = field(default_factory=list)
+    planned: list[str] = field(default_factory=list)
+
+    async def plan(self, sql: str) -> Plan:
+        self.planned.append(sql)
+        if self.plan_errors:
+            raise self.plan_errors.pop(0)
+        return Plan(self.cost)
 
     async def run(self, sql: str) -> ResultTable:
         self.ran.append(sql)

@@ -22,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from services.sql.adapters.postgres_values import register_array_of, size_bytes, value_adapters
 from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryTooCostly, SqlError, StatementTimeout
-from services.sql.models import ResultColumn, ResultTable, SqlValue
+from services.sql.models import Plan, ResultColumn, ResultTable, SqlValue
 from services.storage.idle_check import IdleCheck
 
 logger = logging.getLogger(__name__)
@@ -146,6 +146,18 @@ class PostgresTarget:
         except UnicodeDecodeError as error:  # A database without an encoding may hold any bytes as text.
             raise QueryFailed("a value in the result is no valid text", sqlstate="22021") from error
 
+    async def plan(self, sql: str) -> Plan:
+        """See `TargetDatabase.plan`."""
+        limits = self._limits
+        try:
+            async with asyncio.timeout(limits.statement_seconds + limits.lock_seconds + _TIME_TO_CANCEL_SECONDS):
+                async with read_only_transaction(self._pool, limits) as connection:
+                    return await self._plan(connection, sql)
+        except TimeoutError as error:
+            raise StatementTimeout from error
+        except psycopg.Error as error:
+            raise failure_of(error) from error
+
     async def is_reachable(self) -> bool:
         """See `TargetDatabase.is_reachable`."""
         try:
@@ -156,16 +168,19 @@ class PostgresTarget:
         return True
 
     async def _refuse_if_costly(self, connection: Connection, sql: str) -> None:
+        cost = (await self._plan(connection, sql)).cost
+        if cost > self._limits.max_plan_cost:
+            logger.info("query.too_costly", extra={"cost": cost, "ceiling": self._limits.max_plan_cost})
+            raise QueryTooCostly
+
+    async def _plan(self, connection: Connection, sql: str) -> Plan:
         # A binary result makes psycopg use the extended protocol, which takes one statement and no more.
         cursor = await connection.execute(b"EXPLAIN (FORMAT JSON) " + sql.encode(), binary=True)
         match await cursor.fetchone():
             case ([{"Plan": {"Total Cost": cost}}],):
-                pass
+                return Plan(float(cost))
             case _:  # PostgreSQL explains some statements, like REFRESH, but plans nothing for them.
                 raise QueryFailed(_CLASS_MESSAGES["42"], sqlstate="42601")
-        if cost > self._limits.max_plan_cost:
-            logger.info("query.too_costly", extra={"cost": cost, "ceiling": self._limits.max_plan_cost})
-            raise QueryTooCostly
 
     async def _fetch(self, connection: Connection, sql: str) -> ResultTable:
         async with connection.cursor(_CURSOR, scrollable=False) as cursor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.sql.errors import ExamplesUnavailable, ModelUnavailable
+from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 from services.sql.ports import ExampleStore, SqlGenerator
 from services.sql.prompting.drafts import ModelReply, PromptParts, read_reply
@@ -50,6 +51,7 @@ class VannaGenerator:
     """
 
     name = "vanna"
+    can_repair = True
 
     def __init__(
         self,
@@ -78,8 +80,10 @@ class VannaGenerator:
         # Importing Vanna takes most of a second: it is done while the service starts and reads the schema.
         self._model = self._threads.submit(load_model)
 
-    async def generate(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+    async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         parts = await self._parts(question, schema)
+        if guidance.objection is not None:
+            parts.objection, parts.former_sql = guidance.objection.reason, _told_again(guidance.objection.sql)
         started_at = time.perf_counter()
         try:
             with span(f"chat {self._model_name}", self._told, kind="client"):
@@ -101,8 +105,10 @@ class VannaGenerator:
         logger.info("model.used", extra=facts)
         return outcome
 
-    async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
-        return await self._grounded.assess(questions, schema)
+    async def assess(
+        self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
+    ) -> list[Assessment]:
+        return await self._grounded.assess(questions, schema, guidance)
 
     def close(self) -> None:
         """Take no more questions; replies under way are not waited for."""

@@ -16,6 +16,7 @@ from services.sql.grounding.linking import MOST_TOKENS, link_question
 from services.sql.grounding.reading import read_question
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import split_question
+from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 
 LEAST_CONFIDENCE = 0.435  # below, more answers were wrong than right
@@ -34,15 +35,18 @@ class GroundedGenerator:
     """Satisfies SqlGenerator. Deterministic, in process, without network; keeps the indexes of the last schemas."""
 
     name = "grounded"
+    can_repair = False
 
     def __init__(self) -> None:
         self._indexes: OrderedDict[str | int, tuple[Schema, Index]] = OrderedDict()
 
-    async def generate(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+    async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         """One SELECT, or why there is none."""
         return self.draft(question, schema)
 
-    async def assess(self, questions: Sequence[str], schema: Schema) -> list[Assessment]:
+    async def assess(
+        self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
+    ) -> list[Assessment]:
         """How well the schema answers each text, in the order given."""
         index = self._index_of(schema)
         return [assess_question(question, self.draft(question, schema), index.lexicon) for question in questions]

@@ -10,7 +10,15 @@ from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
 from services.sql.models import Owner, SqlQuery
 from services.sql.query_guard import QueryGuard
-from tests.fakes.sql import FakeExamples, FakeGenerator, FakeQueryStore, FakeSchemaReader, FakeSchemaStore, FakeTarget
+from tests.fakes.sql import (
+    FakeBriefing,
+    FakeExamples,
+    FakeGenerator,
+    FakeQueryStore,
+    FakeSchemaReader,
+    FakeSchemaStore,
+    FakeTarget,
+)
 
 ADA = Owner("acme", "ada")
 BO = Owner("acme", "bo")
@@ -39,6 +47,7 @@ class Parts:
     reader: FakeSchemaReader = field(default_factory=FakeSchemaReader)
     schemas: FakeSchemaStore = field(default_factory=FakeSchemaStore)
     examples: FakeExamples = field(default_factory=FakeExamples)
+    briefing: FakeBriefing = field(default_factory=FakeBriefing)
 
     def __post_init__(self) -> None:
         self.store = FakeQueryStore(now=self.clock)
@@ -47,7 +56,13 @@ class Parts:
         )
         guard = QueryGuard(max_rows=1_000)
         self.generating = Generating(
-            generator=self.generator, guard=guard, knowledge=self.knowledge, store=self.store, keeps_for=HOUR
+            generator=self.generator,
+            guard=guard,
+            knowledge=self.knowledge,
+            briefing=self.briefing,
+            target=self.target,
+            store=self.store,
+            keeps_for=HOUR,
         )
         self.approvals = Approvals(
             store=self.store,

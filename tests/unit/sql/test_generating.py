@@ -5,7 +5,8 @@ from uuid import uuid4
 import pytest
 
 from services.sql.answering import AutoApprovePolicy
-from services.sql.errors import DatabaseUnavailable, QueryStoreUnavailable, StatementTimeout
+from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryStoreUnavailable, StatementTimeout
+from services.sql.guidance import Objection
 from services.sql.models import Assessment, NoDraft, QueryState, SqlDraft, SqlQuery, sql_hash
 from tests.unit.sql.service_parts import ADA, BO, HOUR, START, Parts
 
@@ -47,6 +48,54 @@ async def test_a_draft_that_the_guard_refuses_is_no_answer(sql: str) -> None:
     assert parts.store.queries == {}
 
 
+async def test_a_draft_that_the_guard_refuses_goes_back_with_the_reason() -> None:
+    parts = Parts()
+    parts.generator.outcome = SqlDraft("DROP TABLE customers", "", 1, ())
+    parts.generator.repairs = [SqlDraft("SELECT count(*) FROM customers", "Counts.", 1, ())]
+
+    query = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(query, SqlQuery)
+    assert parts.generator.guided[-1].objection == Objection("DROP TABLE customers", "only SELECT is allowed")
+
+
+async def test_a_draft_that_cannot_be_planned_goes_back_with_the_database_s_word() -> None:
+    parts = Parts()
+    parts.target.plan_errors = [QueryFailed("operator does not exist: text > integer", sqlstate="42883")]
+
+    query = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(query, SqlQuery)
+    assert query.plan_cost == parts.target.cost
+    objection = parts.generator.guided[-1].objection
+    assert objection is not None
+    assert objection.reason == "operator does not exist: text > integer"
+
+
+@pytest.mark.parametrize(("can_repair", "tries"), [(True, 3), (False, 1)])
+async def test_repairs_end_after_two_rounds(can_repair: bool, tries: int) -> None:
+    parts = Parts()
+    parts.generator.can_repair = can_repair
+    parts.target.plan_errors = [QueryFailed("no such operator", sqlstate="42883")] * 9
+
+    outcome = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(outcome, NoDraft)
+    assert len(parts.generator.asked) == tries
+    assert parts.store.queries == {}
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), StatementTimeout()])
+async def test_a_query_waits_unplanned_while_the_planner_cannot_be_asked(error: Exception) -> None:
+    parts = Parts()
+    parts.target.plan_errors = [error]
+
+    query = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(query, SqlQuery)
+    assert query.plan_cost is None
+
+
 async def test_a_repeated_request_gives_the_same_query_and_asks_no_generator() -> None:
     parts = Parts()
     request = str(uuid4())
@@ -73,7 +122,7 @@ async def test_assessments_are_bounded_and_sorted() -> None:
     parts = Parts()
     parts.generator.assessment = Assessment(1.7, "x" * 400, ("public.orders", "public.customers", "public.orders"))
 
-    whole, rest = await parts.generating.assess("question", ["part one", "part two"])
+    whole, rest = await parts.generating.assess("acme", "question", ["part one", "part two"])
 
     assert whole == Assessment(1.0, "x" * 300, ("public.customers", "public.orders"))
     assert rest == [whole, whole]

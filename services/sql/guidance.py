@@ -1,0 +1,47 @@
+"""What is known for one question besides the schema: approved training, terms from documents, and what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SimilarExample:
+    """An approved question with its query, and how near its meaning is: cosine similarity, at most 1."""
+
+    question: str
+    sql: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Term:
+    """What an uploaded document says of a word of the question.
+
+    `text` is the passage, `document` the file's name, `place` where in it ("page 3, Definitions"), possibly empty.
+    """
+
+    text: str
+    document: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A draft that cannot be run, and why, in one line that holds no data of the database."""
+
+    sql: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """`examples` nearest first; `documentation` are approved texts, DDL among them. All of it is data, never orders."""
+
+    examples: tuple[SimilarExample, ...] = ()
+    documentation: tuple[str, ...] = ()
+    terms: tuple[Term, ...] = ()
+    objection: Objection | None = None
+
+
+NO_GUIDANCE = Guidance()
