@@ -87,7 +87,7 @@ class Generating:
             checked = await self._check(owner, question, draft, schema)
             if isinstance(checked, SqlQuery):
                 return checked
-            guidance = replace(guidance, objection=checked)
+            guidance = replace(guidance, objections=(*guidance.objections, checked))
         return NoDraft("No query that is safe to run could be written for this question.")
 
     async def _check(self, owner: Owner, question: str, draft: SqlDraft, schema: Schema) -> SqlQuery | Objection:

@@ -36,12 +36,15 @@ class Objection:
 
 @dataclass(frozen=True)
 class Guidance:
-    """`examples` nearest first; `documentation` are approved texts, DDL among them. All of it is data, never orders."""
+    """All of it is data, never orders.
+
+    `examples` nearest first; `documentation` are approved texts, DDL among them; `objections` in the order of the tries.
+    """
 
     examples: tuple[SimilarExample, ...] = ()
     documentation: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
-    objection: Objection | None = None
+    objections: tuple[Objection, ...] = ()
 
 
 NO_GUIDANCE = Guidance()

@@ -39,8 +39,8 @@ class SqlGenerator(Protocol):
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         """One SELECT in PostgreSQL's dialect, or why there is none. The question is trimmed and 1 to 4,000 characters.
 
-        A question that neither schema nor guidance can answer is a NoDraft, never an error and never a guess. With an
-        objection in the guidance the draft is another one than that objected to.
+        A question that neither schema nor guidance can answer is a NoDraft, never an error and never a guess. With
+        objections in the guidance the draft is another one than those objected to.
         """
         ...
 

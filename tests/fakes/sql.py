@@ -74,7 +74,7 @@ def shop_schema() -> Schema:
 class FakeGenerator:
     """Gives what it was told to give, and remembers what it was asked.
 
-    `repairs` are given in order where there is an objection.
+    `repairs` are given in order where there are objections.
     """
 
     outcome: SqlDraft | NoDraft = field(
@@ -92,7 +92,7 @@ class FakeGenerator:
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         self.asked.append(question)
         self.guided.append(guidance)
-        return self.repairs.pop(0) if guidance.objection is not None and self.repairs else self.outcome
+        return self.repairs.pop(0) if guidance.objections and self.repairs else self.outcome
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE

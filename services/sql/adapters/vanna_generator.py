@@ -82,8 +82,8 @@ class VannaGenerator:
 
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         parts = await self._parts(question, schema)
-        if guidance.objection is not None:
-            parts.objection, parts.former_sql = guidance.objection.reason, _told_again(guidance.objection.sql)
+        for objection in guidance.objections[-1:]:
+            parts.objection, parts.former_sql = objection.reason, _told_again(objection.sql)
         started_at = time.perf_counter()
         try:
             with span(f"chat {self._model_name}", self._told, kind="client"):

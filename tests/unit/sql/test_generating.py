@@ -56,7 +56,7 @@ async def test_a_draft_that_the_guard_refuses_goes_back_with_the_reason() -> Non
     query = await parts.generating.generate(ADA, "How many customers do we have?")
 
     assert isinstance(query, SqlQuery)
-    assert parts.generator.guided[-1].objection == Objection("DROP TABLE customers", "only SELECT is allowed")
+    assert parts.generator.guided[-1].objections == (Objection("DROP TABLE customers", "only SELECT is allowed"),)
 
 
 async def test_a_draft_that_cannot_be_planned_goes_back_with_the_database_s_word() -> None:
@@ -67,8 +67,7 @@ async def test_a_draft_that_cannot_be_planned_goes_back_with_the_database_s_word
 
     assert isinstance(query, SqlQuery)
     assert query.plan_cost == parts.target.cost
-    objection = parts.generator.guided[-1].objection
-    assert objection is not None
+    [objection] = parts.generator.guided[-1].objections
     assert objection.reason == "operator does not exist: text > integer"
 
 
