@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from protos.sql.v1.sql_service_pb2_grpc import add_SqlServiceServicer_to_server
 from services.sql.adapters.postgres_identity import database_key, names_one_database, place_of, powers_of_role
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
-from services.sql.adapters.postgres_target import Pool, PostgresTarget, RunLimits, open_target_pool
+from services.sql.adapters.postgres_session import Pool, RunLimits, open_target_pool
+from services.sql.adapters.postgres_target import PostgresTarget
 from services.sql.answering import Answering
 from services.sql.approvals import Approvals
 from services.sql.errors import ConfigurationRefused

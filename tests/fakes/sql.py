@@ -164,6 +164,8 @@ class FakeTarget:
         self.planned.append(sql)
         if self.plan_errors:
             raise self.plan_errors.pop(0)
+        if isinstance(self.error, DatabaseUnavailable):
+            raise self.error
         return Plan(self.cost)
 
     async def run(self, sql: str) -> ResultTable:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
-from services.sql.adapters.postgres_target import open_target_pool
+from services.sql.adapters.postgres_session import open_target_pool
 from services.sql.models import Schema
 
 READ_LIMITS = ReadLimits(structure_seconds=30, sample_seconds=30, sample_table_seconds=10, sample_rows=100_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from services.sql.adapters.postgres_target import Pool
+from services.sql.adapters.postgres_session import Pool
 from services.sql.errors import ConfigurationRefused
 
 _LOCAL = {"", "localhost", "127.0.0.1", "::1"}

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from services.sql.adapters.postgres_failures import failure_of
 from services.sql.adapters.postgres_samples import sample_columns
-from services.sql.adapters.postgres_target import Connection, Pool, RunLimits, failure_of, read_only_transaction
+from services.sql.adapters.postgres_session import Connection, Pool, RunLimits, read_only_transaction
 from services.sql.errors import DatabaseUnavailable
 from services.sql.fingerprints import schema_fingerprint, structure_digest
 from services.sql.models import Column, ColumnKind, ForeignKey, Schema, Table, TableKind

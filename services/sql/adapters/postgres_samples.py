@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from psycopg import sql
 
-from services.sql.adapters.postgres_target import Connection
+from services.sql.adapters.postgres_session import Connection
 from services.sql.models import Column, ColumnKind, Table, TableKind
 
 MAX_SAMPLE_VALUES = 20

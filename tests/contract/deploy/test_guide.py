@@ -20,7 +20,7 @@ from psycopg import sql
 from deploy.aws.stack_template import TEMPLATES, Template
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.adapters.postgres_identity import powers_of_role
-from services.sql.adapters.postgres_target import open_target_pool
+from services.sql.adapters.postgres_session import open_target_pool
 from tests.contract.deploy.guide import GUIDE, ROOT, Command, blocks, commands_in_tables, run
 from tests.contract.deploy.test_environments import SECRETS
 

@@ -23,6 +23,11 @@ class TargetDatabaseContract:
 
         assert result == ResultTable((ResultColumn("count", "int8"),), ((2,),), truncated=False)
 
+    async def test_a_plan_tells_a_cost_and_runs_nothing(self, target: TargetDatabase) -> None:
+        plan = await target.plan("SELECT 2::int8 AS count LIMIT 1001")
+
+        assert plan.cost >= 0
+
     async def test_a_target_that_answers_is_reachable(self, target: TargetDatabase) -> None:
         assert await target.is_reachable()
 
@@ -30,3 +35,5 @@ class TargetDatabaseContract:
         assert not await lost_target.is_reachable()
         with pytest.raises(DatabaseUnavailable):
             await lost_target.run("SELECT 2::int8 AS count LIMIT 1001")
+        with pytest.raises(DatabaseUnavailable):
+            await lost_target.plan("SELECT 2::int8 AS count LIMIT 1001")

@@ -8,7 +8,7 @@ from services.sql.adapters.dynamodb_schemas import PART_BYTES, DynamoSchemaStore
 from services.sql.adapters.dynamodb_tables import QUERIES
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
 from services.sql.adapters.postgres_schemas import PostgresSchemaStore
-from services.sql.adapters.postgres_target import open_target_pool
+from services.sql.adapters.postgres_session import open_target_pool
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.ports import SchemaReader, SchemaStore
 from services.sql.wiring import MIGRATIONS

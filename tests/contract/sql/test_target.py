@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.sql.adapters.postgres_target import PostgresTarget, RunLimits, open_target_pool
+from services.sql.adapters.postgres_session import RunLimits, open_target_pool
+from services.sql.adapters.postgres_target import PostgresTarget
 from services.sql.errors import DatabaseUnavailable
 from services.sql.ports import TargetDatabase
 from tests.contract.sql.target_contract import TargetDatabaseContract

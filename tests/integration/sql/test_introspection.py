@@ -6,7 +6,7 @@ import psycopg
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
-from services.sql.adapters.postgres_target import open_target_pool
+from services.sql.adapters.postgres_session import open_target_pool
 from services.sql.models import ColumnKind, ForeignKey, Schema, TableKind
 from tests.integration.sql.databases import own_database
 

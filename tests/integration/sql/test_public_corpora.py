@@ -10,7 +10,7 @@ from psycopg import sql
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
-from services.sql.adapters.postgres_target import open_target_pool
+from services.sql.adapters.postgres_session import open_target_pool
 from services.sql.models import Column, Schema, Table
 from services.sql.query_guard import QueryGuard
 from tests.integration.sql.databases import own_database

@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.sql.adapters.postgres_target import PostgresTarget, RunLimits, open_target_pool
+from services.sql.adapters.postgres_session import RunLimits, open_target_pool
+from services.sql.adapters.postgres_target import PostgresTarget
 from services.sql.errors import SqlError
 from services.sql.query_guard import QueryGuard
 from tests.fakes.sql import shop_schema

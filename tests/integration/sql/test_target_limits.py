@@ -11,7 +11,8 @@ import pytest
 from psycopg import sql
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
-from services.sql.adapters.postgres_target import Pool, PostgresTarget, RunLimits, open_target_pool
+from services.sql.adapters.postgres_session import Pool, RunLimits, open_target_pool
+from services.sql.adapters.postgres_target import PostgresTarget
 from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryTooCostly, StatementTimeout
 from services.sql.models import JsonText
 from tests.integration.sql.databases import own_database
@@ -92,9 +93,9 @@ async def test_no_rows_still_have_columns(target: PostgresTarget) -> None:
         ("'2026-01-02'::date", "2026-01-02", "date"),
         ("'0044-03-15 BC'::date", "0044-03-15 BC", "date"),
         ("'infinity'::timestamp", "infinity", "timestamp"),
-        ("'2026-01-02 03:04:05.6'::timestamp", "2026-01-02 03:04:05.6", "timestamp"),
+        ("'2026-01-02 03:04:05.6'::timestamp", "2026-01-02T03:04:05.6", "timestamp"),
         ("'03:04'::time", "03:04:00", "time"),
-        ("'1 year 2 days'::interval", "1 year 2 days", "interval"),
+        ("'1 year 2 days'::interval", "P1Y2D", "interval"),
         ("'6e8bc430-9c3a-11d9-9669-0800200c9a66'::uuid", "6e8bc430-9c3a-11d9-9669-0800200c9a66", "uuid"),
         ("ARRAY[1, NULL, 3]", [1, None, 3], "int4[]"),
         ("ARRAY[['a', 'b'], ['c', 'd']]", [["a", "b"], ["c", "d"]], "text[]"),
