@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from services.sql.grounding.abbreviations import ABBREVIATIONS, is_abbreviated
 from services.sql.grounding.thesaurus import (
-    ABBREVIATIONS,
     ATTRIBUTE_NOUNS,
     EQUIVALENT_VALUES,
     PLAIN_ENDINGS,
@@ -128,6 +128,8 @@ class Lexicon:
                     and not found
                 ):
                     found[other] = PREFIX_QUALITY
+                elif is_abbreviated(other, word):
+                    found[other] = max(found.get(other, 0), DERIVED_QUALITY)
         if len(self.words) < 20_000:  # questions come from outside: what they leave behind stays bounded
             self.words[word] = found
         return found
@@ -204,7 +206,9 @@ def read_names(schema: Schema) -> NameWords:
     """The words in the names of a schema, prefixes that all names share left out."""
     prefix = _prefix_of_all(schema.tables)
     table_words = {table.full_name: split_identifier(table.name[len(prefix) :]) for table in schema.tables}
-    known = frozenset(word for words in table_words.values() for word in words if len(word) > 3) | frozenset(
+    known = frozenset(
+        word for words in table_words.values() for word in words if len(word) > 3 and word not in ABBREVIATIONS
+    ) | frozenset(
         piece
         for table in schema.tables
         for column in table.columns
