@@ -14,11 +14,11 @@ from tests.fakes.sql import (
     FakeBriefing,
     FakeExamples,
     FakeGenerator,
-    FakeQueryStore,
     FakeSchemaReader,
     FakeSchemaStore,
     FakeTarget,
 )
+from tests.fakes.sql_queries import FakeQueryStore
 
 ADA = Owner("acme", "ada")
 BO = Owner("acme", "bo")
