@@ -11,6 +11,7 @@ import asyncio
 import logging
 
 from services.sql.errors import (
+    DatabaseRefused,
     DatabaseUnavailable,
     QueryFailed,
     QueryNotFound,
@@ -40,6 +41,7 @@ _RUN_FAILURES: dict[type[SqlError], str] = {
     QueryTooCostly: "QUERY_TOO_COSTLY",
     StatementTimeout: "STATEMENT_TIMEOUT",
     DatabaseUnavailable: "DATABASE_UNAVAILABLE",
+    DatabaseRefused: "DATABASE_REFUSED",
 }
 
 

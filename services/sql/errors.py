@@ -14,6 +14,7 @@
     ├── QueryTooCostly           the plan costs more than the ceiling
     ├── StatementTimeout         the run took longer than allowed
     ├── DatabaseUnavailable      the user's database cannot be reached
+    │   └── DatabaseRefused      it can, and must not be asked: the role may write, or it is our own store
     ├── QueryStoreUnavailable    our own store cannot be reached
     ├── ModelUnavailable         the language model gives no reply; never reaches a caller
     ├── ExamplesUnavailable      approved examples cannot be reached; never reaches a caller
@@ -121,6 +122,13 @@ class DatabaseUnavailable(SqlError):
 
     def __init__(self) -> None:
         super().__init__("the database cannot be reached")
+
+
+class DatabaseRefused(DatabaseUnavailable):
+    """Asking the user's database is not safe as it is set up. What is wrong is told in the log, to operators."""
+
+    def __init__(self) -> None:
+        SqlError.__init__(self, "the database is not asked until its set-up is safe; the service's log tells more")
 
 
 class QueryStoreUnavailable(SqlError):

@@ -11,6 +11,7 @@ from protos.sql.v1 import sql_query_pb2, sql_service_pb2, sql_service_pb2_grpc
 from services.sql.answering import Answering
 from services.sql.approvals import Approvals
 from services.sql.errors import (
+    DatabaseRefused,
     DatabaseUnavailable,
     PageTokenInvalid,
     QueryFailed,
@@ -59,6 +60,7 @@ FAILURES: dict[type[Exception], Failure] = {
     QueryTooCostly: Failure(StatusCode.FAILED_PRECONDITION, "QUERY_TOO_COSTLY"),
     StatementTimeout: Failure(StatusCode.DEADLINE_EXCEEDED, "STATEMENT_TIMEOUT"),
     DatabaseUnavailable: Failure(StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", retry_after_seconds=2),
+    DatabaseRefused: Failure(StatusCode.UNAVAILABLE, "DATABASE_REFUSED"),
     QueryStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "QUERY_STORE_UNAVAILABLE", retry_after_seconds=2),
 }
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protos.sql.v1.sql_service_pb2_grpc import add_SqlServiceServicer_to_server
-from services.sql.adapters.postgres_identity import database_key, names_one_database, place_of, powers_of_role
+from services.sql.adapters.postgres_identity import Place, database_key, names_one_database, read_place
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
-from services.sql.adapters.postgres_session import Pool, RunLimits, open_target_pool
+from services.sql.adapters.postgres_role import ONE_DATABASE, TargetWatch
+from services.sql.adapters.postgres_session import RunLimits, open_target_pool
 from services.sql.adapters.postgres_target import PostgresTarget
 from services.sql.answering import Answering
 from services.sql.approvals import Approvals
@@ -81,7 +82,12 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
                 checkout_wait_seconds=settings.checkout_wait_seconds,
             )
         )
-        await _check_target(settings, target_pool, stores.pool)
+        watch = TargetWatch(
+            refuses_powers=settings.is_production,
+            store_place=await _place_of_store(stores.pool),
+            seconds=settings.schema_check_seconds,
+        )
+        await watch.look_at_start(target_pool)
 
         limits = run_limits(settings)
         target = PostgresTarget(
@@ -89,6 +95,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             limits,
             max_concurrent_runs=settings.max_concurrent_runs,
             wait_seconds=settings.checkout_wait_seconds,
+            watch=watch,
         )
         store = stores.queries
         reader = PostgresSchemaReader(
@@ -275,27 +282,13 @@ def run_limits(settings: SqlSettings) -> RunLimits:
     )
 
 
-async def _check_target(settings: SqlSettings, target_pool: Pool, store_pool: StorePool | None) -> None:
-    """Look at where the two addresses really lead, and at what the role could do. A database that is down is let be."""
-    place = await place_of(target_pool)
-    if place is None:
-        logger.warning("target.unreachable_at_start")
-        return
-    _refuse_one_database(store_pool is not None and place == await place_of(store_pool))
-    powers = await powers_of_role(target_pool)
-    if powers:
-        logger.warning("target.role_may_write", extra={"powers": powers})
-        if settings.is_production:
-            raise ConfigurationRefused(
-                "the role in DATABASE_URL can do more than read: it "
-                + ", ".join(powers[:5])
-                + ". Give it a role with CONNECT, USAGE and SELECT only"
-            )
+async def _place_of_store(pool: StorePool | None) -> Place | None:
+    if pool is None:
+        return None
+    async with pool.connection() as connection:
+        return await read_place(connection)
 
 
 def _refuse_one_database(is_one: bool) -> None:
     if is_one:
-        raise ConfigurationRefused(
-            "DATABASE_URL and DIGLOT_STORE_URL name the same database; the service keeps its own data in another one"
-            " than the one it asks, for example DIGLOT_STORE_URL=postgresql://diglot:password@host:5432/diglot_store"
-        )
+        raise ConfigurationRefused(ONE_DATABASE)

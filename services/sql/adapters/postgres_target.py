@@ -18,6 +18,7 @@ import psycopg
 from psycopg.adapt import AdaptersMap
 
 from services.sql.adapters.postgres_failures import CLASS_MESSAGES, failure_of, planning_failure_of
+from services.sql.adapters.postgres_role import TargetWatch
 from services.sql.adapters.postgres_session import (
     TIME_TO_CANCEL_SECONDS,
     Connection,
@@ -26,7 +27,7 @@ from services.sql.adapters.postgres_session import (
     read_only_transaction,
 )
 from services.sql.adapters.postgres_values import register_array_of
-from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryTooCostly, StatementTimeout
+from services.sql.errors import DatabaseRefused, DatabaseUnavailable, QueryFailed, QueryTooCostly, StatementTimeout
 from services.sql.models import Plan, ResultColumn, ResultTable, SqlValue
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,18 @@ _TYPES = "SELECT oid::int8, typname, typelem::int8, typcategory::text, typdelim:
 class PostgresTarget:
     """The user's database behind every limit of `RunLimits`."""
 
-    def __init__(self, pool: Pool, limits: RunLimits, *, max_concurrent_runs: int, wait_seconds: float) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        limits: RunLimits,
+        *,
+        max_concurrent_runs: int,
+        wait_seconds: float,
+        watch: TargetWatch | None = None,
+    ) -> None:
         self._pool = pool
         self._limits = limits
+        self._watch = watch
         self._wait_seconds = wait_seconds
         # Fewer than the pool has connections, so that health is told while every run is busy.
         self._places = asyncio.Semaphore(max_concurrent_runs)
@@ -69,7 +79,9 @@ class PostgresTarget:
         try:
             async with asyncio.timeout(_REACH_SECONDS), self._pool.connection() as connection:
                 await connection.execute("SELECT 1")
-        except (psycopg.Error, TimeoutError, OSError):
+                if self._watch is not None:
+                    await self._watch.look(connection)
+        except (psycopg.Error, TimeoutError, OSError, DatabaseRefused):
             return False
         return True
 
@@ -86,6 +98,8 @@ class PostgresTarget:
             # that stops answering.
             async with asyncio.timeout(limits.statement_seconds + limits.lock_seconds + TIME_TO_CANCEL_SECONDS):
                 async with read_only_transaction(self._pool, limits) as connection:
+                    if self._watch is not None:
+                        await self._watch.look(connection)
                     yield connection
         except TimeoutError as error:
             raise StatementTimeout from error
