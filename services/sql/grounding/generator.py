@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.sql.grounding.assessing import assess_question
 from services.sql.grounding.compiling import compile_form
+from services.sql.grounding.example_reuse import reuse_example
 from services.sql.grounding.explaining import confidence_of, explain, unmatched_words
 from services.sql.grounding.from_clause import CannotCompile
 from services.sql.grounding.join_paths import JoinGraph, build_join_graph, with_keys_spelled_out
@@ -32,28 +33,49 @@ class Index:
 
 
 class GroundedGenerator:
-    """Satisfies SqlGenerator. Deterministic, in process, without network; keeps the indexes of the last schemas."""
+    """Satisfies SqlGenerator. Deterministic, in process, without network; keeps the indexes of the last schemas.
+
+    What a person approved for the same question, or for one that differs in a value only, comes before its own reading.
+    """
 
     name = "grounded"
-    can_repair = False
+    can_repair = True  # where a reused query is refused, the question can still be read
 
     def __init__(self) -> None:
         self._indexes: OrderedDict[str | int, tuple[Schema, Index]] = OrderedDict()
 
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         """One SELECT, or why there is none."""
-        return self.draft(question, schema)
+        return self.draft(question, schema, guidance)
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
     ) -> list[Assessment]:
         """How well the schema answers each text, in the order given."""
         index = self._index_of(schema)
-        return [assess_question(question, self.draft(question, schema), index.lexicon) for question in questions]
+        return [self._assess(question, schema, guidance, index) for question in questions]
 
-    def draft(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
+    def _assess(self, question: str, schema: Schema, guidance: Guidance, index: Index) -> Assessment:
+        approved = reuse_example(question, guidance.examples, schema, index.lexicon, index.graph)
+        if approved is not None:
+            return Assessment(approved.confidence, "A query for this question was approved before.", approved.tables)
+        return assess_question(question, self._read(question, index), index.lexicon)
+
+    def draft(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         """What generate gives, for callers outside an event loop."""
         index = self._index_of(schema)
+        refused = {objection.sql for objection in guidance.objections}
+        if not refused:
+            approved = reuse_example(question, guidance.examples, schema, index.lexicon, index.graph)
+            if approved is not None:
+                return approved
+        draft = self._read(question, index)
+        if isinstance(draft, SqlDraft) and draft.sql in refused:
+            return NoDraft("The question was understood, but the database does not accept the query for it.")
+        return draft
+
+    def _read(self, question: str, index: Index) -> SqlDraft | NoDraft:
+        """A draft from the schema alone."""
         if len(split_question(question)) > MOST_TOKENS:
             return NoDraft("The question is too long to be read as one query.")
         tokens, mentions = link_question(question, index.lexicon)
