@@ -27,6 +27,8 @@ EMPTY_WORDS = frozenset(
     ("is", "has", "was", "of", "the", "in", "on", "at", "by", "to", "for", "and", "a")
 )  # inside names
 
+TABLE_MARKS = frozenset("dim fact fct tbl tab vw lkp lookup xref mst stg bridge dwh dw".split())
+
 SYNONYM_QUALITY, DERIVED_QUALITY, PREFIX_QUALITY, COMMENT_QUALITY = 0.8, 0.75, 0.7, 0.55
 
 
@@ -205,7 +207,9 @@ class NameWords:
 def read_names(schema: Schema) -> NameWords:
     """The words in the names of a schema, prefixes that all names share left out."""
     prefix = _prefix_of_all(schema.tables)
-    table_words = {table.full_name: split_identifier(table.name[len(prefix) :]) for table in schema.tables}
+    table_words = {
+        table.full_name: _without_mark(split_identifier(table.name[len(prefix) :])) for table in schema.tables
+    }
     known = frozenset(
         word for words in table_words.values() for word in words if len(word) > 3 and word not in ABBREVIATIONS
     ) | frozenset(
@@ -251,6 +255,11 @@ def build_lexicon(schema: Schema, names: NameWords, keys: frozenset[tuple[str, s
             is_bridge=len(entries) - len(plain) >= 2 and len(plain) <= 2 and not any(one.is_numeric for one in plain),
         )
     return _indexed(Lexicon(tables, columns))
+
+
+def _without_mark(words: list[str]) -> list[str]:
+    """The words of a table's name without the mark of what sort of table it is: "dim", "fact", "tbl"."""
+    return words[1:] if len(words) > 1 and words[0] in TABLE_MARKS else words
 
 
 def _shared_prefix(names: list[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from services.sql.grounding.dates import bare_year, read_period, whole_year
 from services.sql.grounding.lexicon import (
     COMMENT_QUALITY,
+    DATE_KINDS,
     GENERIC_STEMS,
     ColumnEntry,
     Lexicon,
@@ -25,12 +26,16 @@ from services.sql.grounding.wording import (
     REQUEST_VERBS,
 )
 from services.sql.grounding.words import Token, split_question, stem, value_stems
+from services.sql.models import ColumnKind
 
 MOST_TOKENS = 120  # of a longer text only the beginning is linked
 LONGEST_NAME = 5  # words of one name
 INSIDE_NAMES = frozenset({"of", "the", "a", "an", "s", "'", "in"})
 HEAD_QUALITY = 0.82
-SILENT_HEADS = frozenset({"date", "id", "time", "year", "number"})  # people say "hired" for hire_date
+SILENT_HEADS = frozenset({"date", "id", "time", "year", "number", "amount", "name"})  # "hired" names hire_date
+TIME_STEMS = frozenset({"day", "daili", "week", "month", "quarter", "year"})
+PARTICLES = frozenset({"in", "up", "out", "off", "on"})
+DATE_HEADS = frozenset({"date", "time", "year", "day", "timestamp"})
 SWALLOWED = {"total": "sum", "sum": "sum", "averag": "avg", "maximum": "max", "minimum": "min"}
 
 
@@ -42,7 +47,7 @@ def link_question(question: str, lexicon: Lexicon) -> tuple[list[Token], list[Me
     tokens = split_question(question)[:MOST_TOKENS]
     found: list[tuple[float, Mention]] = []
     for at in range(len(tokens)):
-        found.extend(_cues_at(tokens, at))
+        found.extend(_cues_at(tokens, at, lexicon))
         found.extend(_literals_at(tokens, at))
         found.extend(_names_at(tokens, at, lexicon))
         found.extend(_values_at(tokens, at, lexicon))
@@ -70,7 +75,7 @@ def _merge(holder: Mention, other: Mention) -> None:
         holder.cue = other.cue
 
 
-def _cues_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
+def _cues_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple[float, Mention]]:
     words = [token.lower for token in tokens[at : at + LONGEST_PHRASE] if token.kind in {"word", "sign"}]
     for length in range(len(words), 0, -1):
         if any(token.kind not in {"word", "sign"} for token in tokens[at : at + length]):
@@ -78,6 +83,8 @@ def _cues_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
         cue = PHRASES.get(" ".join(words[:length]))
         if cue is not None and cue.kind == "count" and words[0] == "number" and _follows_a_noun(tokens, at):
             continue  # "phone number of" counts nothing
+        if cue is not None and length == 2 and words[0] in {"most", "least"} and _is_a_state(words[1], lexicon):
+            continue  # "the most active subscriptions" where a subscription's status is active
         if cue is not None and words[0] in {"or", "and"} and length > 1 and words[length : length + 1] == ["than"]:
             continue  # "or older than" begins another comparison
         if cue is not None:
@@ -86,6 +93,14 @@ def _cues_at(tokens: Sequence[Token], at: int) -> list[tuple[float, Mention]]:
             score = 0.9 + 1.1 * (length - 1)
             return [(score, Mention("cue", text, at, at + length - 1, cue=cue, content=0))]
     return []
+
+
+def _is_a_state(word: str, lexicon: Lexicon) -> bool:
+    """Whether rows of this database are told apart by the adjective: a value, or a yes-or-no column."""
+    known = stem(word)
+    return (known,) in lexicon.values or any(
+        entry.column.kind is ColumnKind.BOOLEAN for entry in lexicon.columns_by_stem.get(known, ())
+    )
 
 
 def _follows_a_noun(tokens: Sequence[Token], at: int) -> bool:
@@ -128,6 +143,9 @@ def _names_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple[
     if at == 0 and tokens[at].lower in IMPERATIVES:
         return []
     found = []
+    compound = _compound_at(tokens, at, lexicon)
+    if compound is not None:
+        found.append(compound)
     span: list[int] = []
     for end in range(at, min(at + LONGEST_NAME + 2, len(tokens))):
         token = tokens[end]
@@ -144,6 +162,20 @@ def _names_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple[
     return found
 
 
+def _compound_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> tuple[float, Mention] | None:
+    """A verb with its particle as one word of the schema: "signed up" for signup_date, "logged in" for last_login."""
+    if at + 1 >= len(tokens) or tokens[at + 1].lower not in PARTICLES:
+        return None
+    word = tokens[at].stem + tokens[at + 1].lower
+    base = lexicon.columns_by_stem.get(word) or lexicon.columns_by_stem.get(
+        tokens[at].stem.rstrip("g") + "g" + tokens[at + 1].lower, ()
+    )
+    if not base:
+        return None
+    text = f"{tokens[at].text} {tokens[at + 1].text}"
+    return 2.0, Mention("column", text, at, at + 1, {}, {entry.ref: 0.85 for entry in base}, content=1, quality=0.85)
+
+
 def _name_of_span(
     tokens: Sequence[Token], span: Sequence[int], lexicon: Lexicon, *, inverted: bool
 ) -> tuple[float, Mention] | None:
@@ -157,6 +189,8 @@ def _name_of_span(
                 tables[table.name] = quality
             for entry in table.columns:
                 quality = _column_quality(hits, entry, table.stems)
+                if quality and _is_said_of_rows(tokens, span, hits, entry):
+                    continue
                 if quality >= 0.3 and not (inverted and quality < 0.85):
                     columns[entry.ref] = quality
     if not tables and not columns and len(span) == 1:
@@ -186,6 +220,23 @@ def _name_of_span(
     length = len(span) if best >= 0.8 else 1
     score = length * (0.4 + 0.6 * best) * (0.5 if weak else 1.0) + (0.05 if best >= 0.95 else 0)
     return score, mention
+
+
+def _is_said_of_rows(
+    tokens: Sequence[Token], span: Sequence[int], hits: Sequence[dict[str, float]], entry: ColumnEntry
+) -> bool:
+    """Whether a span of several words says something of a table's rows rather than naming one of its columns.
+
+    "Discontinued products" and "opened tickets" are rows in a state, "number of employees" counts rows.
+    """
+    own = [any(word in entry.own for word in hit) for hit in hits]
+    if len(span) < 2 or not own[0] or all(own):
+        return False
+    if entry.is_key and tokens[span[0]].lower in {"number", "numbers", "no"}:
+        return True
+    if entry.column.kind is ColumnKind.BOOLEAN:
+        return True
+    return entry.column.kind in DATE_KINDS and not any(set(hit) & DATE_HEADS for hit in hits)
 
 
 def _owner_named(hits: Sequence[dict[str, float]], columns: dict[tuple[str, str], float], lexicon: Lexicon) -> str:
@@ -287,6 +338,8 @@ def _matching_values(lexicon: Lexicon, stems: tuple[str, ...], text: str, least:
         return ()
     links = []
     for entry, value in lexicon.values.get(stems, ()):
+        if stems[0] in TIME_STEMS and len(stems) == 1 and value.lower() != text.lower():
+            continue  # "each year" is not the billing cycle "yearly"
         quality = 1.0 if value == text else 0.95 if value.lower() == text.lower() else 0.85
         links.append(ValueLink(entry, value, max(quality, least)))
     return tuple(links[:40])
@@ -295,6 +348,8 @@ def _matching_values(lexicon: Lexicon, stems: tuple[str, ...], text: str, least:
 def _is_telling(span: Sequence[Token], links: Sequence[ValueLink]) -> bool:
     """Whether a span names a value rather than happening to equal one: "The" and "a" are values somewhere."""
     if len(span) > 1:
+        if all(token.kind == "number" for token in span):  # "2023/24" as it is written, not any two numbers
+            return any(len(link.value) == span[-1].end - span[0].start for link in links)
         return not all(token.lower in FUNCTION_WORDS or token.kind == "number" for token in span)
     token = span[0]
     if token.kind == "number":
