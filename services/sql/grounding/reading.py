@@ -30,6 +30,7 @@ from services.sql.grounding.reading_outputs import read_outputs
 from services.sql.grounding.reading_periods import read_periods
 from services.sql.grounding.reading_ratios import read_ratios
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_states import mark_verbs, read_states
 from services.sql.grounding.reading_subject import find_subject
 from services.sql.grounding.reading_superlatives import read_superlatives
 from services.sql.grounding.reading_values import read_texts, read_values
@@ -50,7 +51,9 @@ def read_question(
     reading = Reading(tokens, mentions, lexicon, graph)
     _refuse_what_cannot_be_said(reading)
     find_subject(reading)
+    mark_verbs(reading)
     read_texts(reading)
+    read_states(reading)
     _read_low(reading)
     read_order(reading)
     read_superlatives(reading)

@@ -157,7 +157,7 @@ def _is_dated(reading: Reading, index: int) -> bool:
 def _date_near(reading: Reading, index: int) -> tuple[str, str] | None:
     items = reading.items
     for other in (index - 1, index - 2, index + 1, index - 3):
-        if 0 <= other < len(items) and items[other].columns and items[other].kind in {"column", "word"}:
+        if 0 <= other < len(items) and items[other].columns and items[other].kind in {"column", "word", "verb"}:
             entry = reading.column_of(other, wanted="date")
             if entry is not None:
                 if items[other].kind == "column" and (other != index + 1):

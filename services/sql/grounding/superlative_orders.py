@@ -75,7 +75,7 @@ def order_by_hint(
             reading.note(at, "")
             _extreme(reading, named.ref, descending, limit, index)
             return True
-    if index > 0 and items[index - 1].kind == "column" and at is None:  # "opened most recently"
+    if index > 0 and items[index - 1].kind in {"column", "verb"} and at is None:  # "opened most recently"
         named = reading.column_of(index - 1, wanted="ordered")
         if named is not None:
             reading.note(index - 1, "")
