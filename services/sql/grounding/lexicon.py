@@ -60,7 +60,10 @@ class ColumnEntry:
     @property
     def is_year(self) -> bool:
         """A whole number that holds years."""
-        return self.column.kind is ColumnKind.INTEGER and "year" in self.own and not self.is_key
+        if self.column.kind is not ColumnKind.INTEGER or "year" not in self.own or self.is_key:
+            return False
+        bounds = [bound for bound in (self.column.min_value, self.column.max_value) if bound is not None]
+        return all(len(bound) == 4 and bound.isdigit() for bound in bounds)  # "years of experience" are none
 
     @property
     def is_text(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from services.sql.grounding.join_paths import JoinGraph
@@ -13,6 +13,8 @@ from services.sql.grounding.wording import IMPERATIVES
 from services.sql.grounding.words import Token, stem
 
 STRONG = 0.7  # a link at or above this is a name rather than a likeness
+BIRTH_WORDS = frozenset(stem(word) for word in ("birth", "age", "old", "young", "oldest", "youngest", "dob"))
+CALENDAR_WORDS = frozenset(stem(word) for word in ("date", "calendar", "time", "day", "period"))
 OF_WORDS = frozenset(
     {"of", "for", "from", "in", "on", "at", "the", "all", "each", "every", "a", "an", "any", "our", "those", "these"}
 )
@@ -175,8 +177,10 @@ class Reading:
         Words of the question that occur in a date column's name settle between several.
         """
         asked = {token.stem for place, token in enumerate(self.tokens) if place or token.lower not in IMPERATIVES}
-        for table in dict.fromkeys(tables):
+        of_birth = bool(asked & BIRTH_WORDS)
+        for table in self._with_calendars(dict.fromkeys(tables)):
             dates = [entry for entry in self.lexicon.tables[table].columns if entry.is_date]
+            dates = [entry for entry in dates if of_birth or not set(entry.own) & BIRTH_WORDS]
             if not dates:
                 continue
             own_table = self.lexicon.tables[table].stems
@@ -187,10 +191,22 @@ class Reading:
                 plain = 0.3 if set(entry.own) <= {"date", "time", "on", "at", "year", *own_table} else 0.0
                 made = 0.2 if set(entry.own) & {"creat", "order", "start", "begin"} else 0.0
                 ended = -0.2 if set(entry.own) & {"updat", "modifi", "end", "birth", "due"} else 0.0
-                return (named + near_comment + plain + made + ended,)
+                bare_year = -0.1 if entry.is_year else 0.0
+                return (named + near_comment + plain + made + ended + bare_year,)
 
             return max(dates, key=rank)
         return None
+
+    def _with_calendars(self, tables: Iterable[str]) -> list[str]:
+        """The tables, and behind each that has no date of its own the calendar or the document it points to."""
+        found: list[str] = []
+        for table in tables:
+            found.append(table)
+            if any(entry.is_date for entry in self.lexicon.tables[table].columns):
+                continue
+            ahead = [edge.target for edge in self.graph.edges.get(table, ()) if edge.to_one]
+            found += [one for one in ahead if CALENDAR_WORDS & set(self.lexicon.tables[one].stems)]
+        return found
 
     def text_of(self, ref: tuple[str, str]) -> str:
         """A column as the explanation names it: table.column."""
