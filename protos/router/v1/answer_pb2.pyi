@@ -127,6 +127,7 @@ class SqlAnswer(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     SQL_HASH_FIELD_NUMBER: _builtins.int
+    PENDING_REASON_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """Resource name of the query in the sql service, `queries/{query}`; empty when there is none."""
     sql: _builtins.str
@@ -139,6 +140,10 @@ class SqlAnswer(_message.Message):
     """True when the query had more rows than are given here."""
     sql_hash: _builtins.str
     """SHA-256 of the SQL, to approve it by."""
+    pending_reason: _builtins.str
+    """Why it waits for approval, as sql.v1 tells it: NOT_ASKED, POLICY_NEVER, COST_ABOVE_POLICY or PLAN_UNKNOWN. Empty
+    when it does not wait.
+    """
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResultColumn]:
         """Columns of the result, names unique."""
@@ -158,10 +163,11 @@ class SqlAnswer(_message.Message):
         rows: _abc.Iterable[_struct_pb2.ListValue] | None = ...,
         truncated: _builtins.bool = ...,
         sql_hash: _builtins.str = ...,
+        pending_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "explanation", b"explanation", "pending", b"pending", "query", b"query", "rows", b"rows", "sql", b"sql", "sql_hash", b"sql_hash", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "explanation", b"explanation", "pending", b"pending", "pending_reason", b"pending_reason", "query", b"query", "rows", b"rows", "sql", b"sql", "sql_hash", b"sql_hash", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/sql/v1/sql_query.proto\x12\rdiglot.sql.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x04\n\x08SqlQuery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x0b\n\x03sql\x18\x03 \x01(\t\x12\x10\n\x08sql_hash\x18\x04 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.diglot.sql.v1.SqlQuery.State\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x0e\n\x06tables\x18\x08 \x03(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65\x63ide_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65xecute_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\r \x01(\t\x12\x14\n\x0cstate_reason\x18\x0e \x01(\t\x12\x16\n\trow_count\x18\x0f \x01(\x05H\x00\x88\x01\x01\"}\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08\x41PPROVED\x10\x02\x12\x0c\n\x08REJECTED\x10\x03\x12\x0b\n\x07\x45XPIRED\x10\x04\x12\r\n\tEXECUTING\x10\x05\x12\x0c\n\x08\x45XECUTED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\x42\x0c\n\n_row_count\"j\n\x0bResultTable\x12&\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x15.diglot.sql.v1.Column\x12 \n\x04rows\x18\x02 \x03(\x0b\x32\x12.diglot.sql.v1.Row\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"$\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"+\n\x03Row\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.diglot.sql.v1.Value\"\x94\x02\n\x05Value\x12\x30\n\nnull_value\x18\x01 \x01(\x0e\x32\x1a.google.protobuf.NullValueH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x17\n\rinteger_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x17\n\rdecimal_value\x18\x05 \x01(\tH\x00\x12\x14\n\ntext_value\x18\x06 \x01(\tH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x12\x14\n\njson_value\x18\x08 \x01(\tH\x00\x12.\n\nlist_value\x18\t \x01(\x0b\x32\x18.diglot.sql.v1.ValueListH\x00\x42\x06\n\x04kind\"1\n\tValueList\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.diglot.sql.v1.Valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/sql/v1/sql_query.proto\x12\rdiglot.sql.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x04\n\x08SqlQuery\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x0b\n\x03sql\x18\x03 \x01(\t\x12\x10\n\x08sql_hash\x18\x04 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\t\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.diglot.sql.v1.SqlQuery.State\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x0e\n\x06tables\x18\x08 \x03(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65\x63ide_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65xecute_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\r \x01(\t\x12\x14\n\x0cstate_reason\x18\x0e \x01(\t\x12\x16\n\trow_count\x18\x0f \x01(\x05H\x00\x88\x01\x01\x12\x16\n\tplan_cost\x18\x10 \x01(\x01H\x01\x88\x01\x01\"}\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\x0c\n\x08\x41PPROVED\x10\x02\x12\x0c\n\x08REJECTED\x10\x03\x12\x0b\n\x07\x45XPIRED\x10\x04\x12\r\n\tEXECUTING\x10\x05\x12\x0c\n\x08\x45XECUTED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\x42\x0c\n\n_row_countB\x0c\n\n_plan_cost\"\x96\x02\n\nAuditEntry\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x31\n\nfrom_state\x18\x04 \x01(\x0e\x32\x1d.diglot.sql.v1.SqlQuery.State\x12/\n\x08to_state\x18\x05 \x01(\x0e\x32\x1d.diglot.sql.v1.SqlQuery.State\x12-\n\tstep_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sql_hash\x18\x07 \x01(\t\x12\x19\n\x11previous_sql_hash\x18\x08 \x01(\t\x12\x0b\n\x03sql\x18\t \x01(\t\x12\x0c\n\x04note\x18\n \x01(\t\"j\n\x0bResultTable\x12&\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x15.diglot.sql.v1.Column\x12 \n\x04rows\x18\x02 \x03(\x0b\x32\x12.diglot.sql.v1.Row\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"$\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"+\n\x03Row\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.diglot.sql.v1.Value\"\x94\x02\n\x05Value\x12\x30\n\nnull_value\x18\x01 \x01(\x0e\x32\x1a.google.protobuf.NullValueH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x17\n\rinteger_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12\x17\n\rdecimal_value\x18\x05 \x01(\tH\x00\x12\x14\n\ntext_value\x18\x06 \x01(\tH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x12\x14\n\njson_value\x18\x08 \x01(\tH\x00\x12.\n\nlist_value\x18\t \x01(\x0b\x32\x18.diglot.sql.v1.ValueListH\x00\x42\x06\n\x04kind\"1\n\tValueList\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.diglot.sql.v1.Valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.sql.v1.sql_query_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SQLQUERY']._serialized_start=112
-  _globals['_SQLQUERY']._serialized_end=687
-  _globals['_SQLQUERY_STATE']._serialized_start=548
-  _globals['_SQLQUERY_STATE']._serialized_end=673
-  _globals['_RESULTTABLE']._serialized_start=689
-  _globals['_RESULTTABLE']._serialized_end=795
-  _globals['_COLUMN']._serialized_start=797
-  _globals['_COLUMN']._serialized_end=833
-  _globals['_ROW']._serialized_start=835
-  _globals['_ROW']._serialized_end=878
-  _globals['_VALUE']._serialized_start=881
-  _globals['_VALUE']._serialized_end=1157
-  _globals['_VALUELIST']._serialized_start=1159
-  _globals['_VALUELIST']._serialized_end=1208
+  _globals['_SQLQUERY']._serialized_end=725
+  _globals['_SQLQUERY_STATE']._serialized_start=572
+  _globals['_SQLQUERY_STATE']._serialized_end=697
+  _globals['_AUDITENTRY']._serialized_start=728
+  _globals['_AUDITENTRY']._serialized_end=1006
+  _globals['_RESULTTABLE']._serialized_start=1008
+  _globals['_RESULTTABLE']._serialized_end=1114
+  _globals['_COLUMN']._serialized_start=1116
+  _globals['_COLUMN']._serialized_end=1152
+  _globals['_ROW']._serialized_start=1154
+  _globals['_ROW']._serialized_end=1197
+  _globals['_VALUE']._serialized_start=1200
+  _globals['_VALUE']._serialized_end=1476
+  _globals['_VALUELIST']._serialized_start=1478
+  _globals['_VALUELIST']._serialized_end=1527
 # @@protoc_insertion_point(module_scope)

@@ -85,6 +85,7 @@ class SqlQuery(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     STATE_REASON_FIELD_NUMBER: _builtins.int
     ROW_COUNT_FIELD_NUMBER: _builtins.int
+    PLAN_COST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `queries/{query}`; the id is made by the server and opaque."""
     question: _builtins.str
@@ -102,9 +103,14 @@ class SqlQuery(_message.Message):
     owner: _builtins.str
     """Subject of the claim that generated it."""
     state_reason: _builtins.str
-    """Machine-readable reason in state FAILED or REJECTED, for instance STATEMENT_TIMEOUT or OUTCOME_UNKNOWN."""
+    """Machine-readable reason. In state FAILED or REJECTED for instance STATEMENT_TIMEOUT or OUTCOME_UNKNOWN. In state
+    PENDING why it waits for a person: NOT_ASKED (nobody asked for it to run at once), POLICY_NEVER, COST_ABOVE_POLICY,
+    PLAN_UNKNOWN (the policy goes by cost, and the planner could not be asked) or EDITED.
+    """
     row_count: _builtins.int
     """Number of rows its run returned, in state EXECUTED."""
+    plan_cost: _builtins.float
+    """What the database's planner thinks it costs; a sequential page read costs 1. Absent where it was not planned."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tables the query reads, `schema.table`, sorted."""
@@ -143,16 +149,86 @@ class SqlQuery(_message.Message):
         owner: _builtins.str = ...,
         state_reason: _builtins.str = ...,
         row_count: _builtins.int | None = ...,
+        plan_cost: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_row_count", b"_row_count", "create_time", b"create_time", "decide_time", b"decide_time", "execute_time", b"execute_time", "expire_time", b"expire_time", "row_count", b"row_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_plan_cost", b"_plan_cost", "_row_count", b"_row_count", "create_time", b"create_time", "decide_time", b"decide_time", "execute_time", b"execute_time", "expire_time", b"expire_time", "plan_cost", b"plan_cost", "row_count", b"row_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_row_count", b"_row_count", "confidence", b"confidence", "create_time", b"create_time", "decide_time", b"decide_time", "execute_time", b"execute_time", "expire_time", b"expire_time", "explanation", b"explanation", "name", b"name", "owner", b"owner", "question", b"question", "row_count", b"row_count", "sql", b"sql", "sql_hash", b"sql_hash", "state", b"state", "state_reason", b"state_reason", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_plan_cost", b"_plan_cost", "_row_count", b"_row_count", "confidence", b"confidence", "create_time", b"create_time", "decide_time", b"decide_time", "execute_time", b"execute_time", "expire_time", b"expire_time", "explanation", b"explanation", "name", b"name", "owner", b"owner", "plan_cost", b"plan_cost", "question", b"question", "row_count", b"row_count", "sql", b"sql", "sql_hash", b"sql_hash", "state", b"state", "state_reason", b"state_reason", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__plan_cost: _TypeAlias = _typing.Literal["plan_cost"]  # noqa: Y015
+    _WhichOneofArgType__plan_cost: _TypeAlias = _typing.Literal["_plan_cost", b"_plan_cost"]  # noqa: Y015
     _WhichOneofReturnType__row_count: _TypeAlias = _typing.Literal["row_count"]  # noqa: Y015
     _WhichOneofArgType__row_count: _TypeAlias = _typing.Literal["_row_count", b"_row_count"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plan_cost) -> _WhichOneofReturnType__plan_cost | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__row_count) -> _WhichOneofReturnType__row_count | None: ...
 
 Global___SqlQuery: _TypeAlias = SqlQuery  # noqa: Y015
+
+@_typing.final
+class AuditEntry(_message.Message):
+    """One step of a query in the audit log. Written in the transaction that makes the step, and never changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    FROM_STATE_FIELD_NUMBER: _builtins.int
+    TO_STATE_FIELD_NUMBER: _builtins.int
+    STEP_TIME_FIELD_NUMBER: _builtins.int
+    SQL_HASH_FIELD_NUMBER: _builtins.int
+    PREVIOUS_SQL_HASH_FIELD_NUMBER: _builtins.int
+    SQL_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """Resource name of the query, `queries/{query}`."""
+    owner: _builtins.str
+    """Subject whose query it is."""
+    subject: _builtins.str
+    """Subject that made the step; empty where no person decided: policy or time did."""
+    from_state: Global___SqlQuery.State.ValueType
+    """Where the query stood before; unspecified where it came about."""
+    to_state: Global___SqlQuery.State.ValueType
+    """Where it stood afterwards. An edit leaves it PENDING."""
+    sql_hash: _builtins.str
+    """SHA-256 of the query's text after the step."""
+    previous_sql_hash: _builtins.str
+    """SHA-256 of the text that an edit replaced; empty for other steps."""
+    sql: _builtins.str
+    """The text, where this step brought it: the first of a query, and edits. Empty where it is still that of an earlier
+    step, which has the same `sql_hash`.
+    """
+    note: _builtins.str
+    """The reason of a rejection or failure, AUTO_APPROVED for an approval by policy, with `REPAIRS queries/{query}` where
+    the query takes the place of one that failed.
+    """
+    @_builtins.property
+    def step_time(self) -> _timestamp_pb2.Timestamp:
+        """When, by the store's clock."""
+
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        from_state: Global___SqlQuery.State.ValueType = ...,
+        to_state: Global___SqlQuery.State.ValueType = ...,
+        step_time: _timestamp_pb2.Timestamp | None = ...,
+        sql_hash: _builtins.str = ...,
+        previous_sql_hash: _builtins.str = ...,
+        sql: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["step_time", b"step_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_state", b"from_state", "note", b"note", "owner", b"owner", "previous_sql_hash", b"previous_sql_hash", "query", b"query", "sql", b"sql", "sql_hash", b"sql_hash", "step_time", b"step_time", "subject", b"subject", "to_state", b"to_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
 
 @_typing.final
 class ResultTable(_message.Message):

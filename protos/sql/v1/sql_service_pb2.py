@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.sql.v1 import sql_query_pb2 as protos_dot_sql_dot_v1_dot_sql__query__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/sql/v1/sql_service.proto\x12\rdiglot.sql.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprotos/sql/v1/sql_query.proto\"F\n\x12GenerateSqlRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"x\n\x13GenerateSqlResponse\x12(\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQueryH\x00\x12,\n\tno_answer\x18\x02 \x01(\x0b\x32\x17.diglot.sql.v1.NoAnswerH\x00\x42\t\n\x07outcome\"3\n\x08NoAnswer\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x17\n\x0funmatched_words\x18\x02 \x03(\t\"A\n\x13\x41pproveQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sql_hash\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\">\n\x14\x41pproveQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\">\n\x12RejectQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"=\n\x13RejectQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\"9\n\x10\x45\x64itQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\x03sql\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11\x45\x64itQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\"=\n\x0fRunQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sql_hash\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"f\n\x10RunQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\x12*\n\x06result\x18\x02 \x01(\x0b\x32\x1a.diglot.sql.v1.ResultTable\"{\n\x12ListQueriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32\x1d.diglot.sql.v1.SqlQuery.StateB\x04\xe2\x41\x01\x01\"X\n\x13ListQueriesResponse\x12(\n\x07queries\x18\x01 \x03(\x0b\x32\x17.diglot.sql.v1.SqlQuery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x0fGetQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"K\n\x15\x41nswerQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x61uto_approve\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa7\x01\n\x16\x41nswerQuestionResponse\x12(\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQueryH\x00\x12,\n\tno_answer\x18\x02 \x01(\x0b\x32\x17.diglot.sql.v1.NoAnswerH\x00\x12*\n\x06result\x18\x03 \x01(\x0b\x32\x1a.diglot.sql.v1.ResultTableB\t\n\x07outcome\"\x13\n\x11SyncSchemaRequest\"O\n\x12SyncSchemaResponse\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x13\n\x0btable_count\x18\x02 \x01(\x05\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x17\n\x15\x44\x65scribeSchemaRequest\"\x82\x01\n\x16\x44\x65scribeSchemaResponse\x12$\n\x06tables\x18\x01 \x03(\x0b\x32\x14.diglot.sql.v1.Table\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12-\n\tsync_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63omment\x18\x02 \x01(\t\x12\x1b\n\x13\x65stimated_row_count\x18\x03 \x01(\x03\x12+\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x1a.diglot.sql.v1.TableColumn\x12\x13\n\x0bprimary_key\x18\x05 \x03(\t\x12/\n\x0c\x66oreign_keys\x18\x06 \x03(\x0b\x32\x19.diglot.sql.v1.ForeignKey\"c\n\x0bTableColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x10\n\x08nullable\x18\x04 \x01(\x08\x12\x15\n\rsample_values\x18\x05 \x03(\t\"S\n\nForeignKey\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x18\n\x10referenced_table\x18\x02 \x01(\t\x12\x1a\n\x12referenced_columns\x18\x03 \x03(\t\"D\n\x15\x41ssessQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05parts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\"o\n\x16\x41ssessQuestionResponse\x12+\n\x08question\x18\x01 \x01(\x0b\x32\x19.diglot.sql.v1.Assessment\x12(\n\x05parts\x18\x02 \x03(\x0b\x32\x19.diglot.sql.v1.Assessment\";\n\nAssessment\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06tables\x18\x03 \x03(\t\"\x11\n\x0fGetStatsRequest\"\xf1\x02\n\x10GetStatsResponse\x12M\n\x10queries_by_state\x18\x01 \x03(\x0b\x32\x33.diglot.sql.v1.GetStatsResponse.QueriesByStateEntry\x12\x13\n\x0btable_count\x18\x02 \x01(\x05\x12\x11\n\tgenerator\x18\x03 \x01(\t\x12\x1b\n\x13\x61uto_approve_policy\x18\x04 \x01(\t\x12)\n\x06uptime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x05parts\x18\x06 \x03(\x0b\x32*.diglot.sql.v1.GetStatsResponse.PartsEntry\x1a\x35\n\x13QueriesByStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xb8\x08\n\nSqlService\x12Y\n\x0bGenerateSql\x12!.diglot.sql.v1.GenerateSqlRequest\x1a\".diglot.sql.v1.GenerateSqlResponse\"\x03\x90\x02\x02\x12\\\n\x0c\x41pproveQuery\x12\".diglot.sql.v1.ApproveQueryRequest\x1a#.diglot.sql.v1.ApproveQueryResponse\"\x03\x90\x02\x02\x12Y\n\x0bRejectQuery\x12!.diglot.sql.v1.RejectQueryRequest\x1a\".diglot.sql.v1.RejectQueryResponse\"\x03\x90\x02\x02\x12S\n\tEditQuery\x12\x1f.diglot.sql.v1.EditQueryRequest\x1a .diglot.sql.v1.EditQueryResponse\"\x03\x90\x02\x02\x12K\n\x08RunQuery\x12\x1e.diglot.sql.v1.RunQueryRequest\x1a\x1f.diglot.sql.v1.RunQueryResponse\x12Y\n\x0bListQueries\x12!.diglot.sql.v1.ListQueriesRequest\x1a\".diglot.sql.v1.ListQueriesResponse\"\x03\x90\x02\x01\x12H\n\x08GetQuery\x12\x1e.diglot.sql.v1.GetQueryRequest\x1a\x17.diglot.sql.v1.SqlQuery\"\x03\x90\x02\x01\x12]\n\x0e\x41nswerQuestion\x12$.diglot.sql.v1.AnswerQuestionRequest\x1a%.diglot.sql.v1.AnswerQuestionResponse\x12V\n\nSyncSchema\x12 .diglot.sql.v1.SyncSchemaRequest\x1a!.diglot.sql.v1.SyncSchemaResponse\"\x03\x90\x02\x02\x12\x62\n\x0e\x44\x65scribeSchema\x12$.diglot.sql.v1.DescribeSchemaRequest\x1a%.diglot.sql.v1.DescribeSchemaResponse\"\x03\x90\x02\x01\x12\x62\n\x0e\x41ssessQuestion\x12$.diglot.sql.v1.AssessQuestionRequest\x1a%.diglot.sql.v1.AssessQuestionResponse\"\x03\x90\x02\x01\x12P\n\x08GetStats\x12\x1e.diglot.sql.v1.GetStatsRequest\x1a\x1f.diglot.sql.v1.GetStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/sql/v1/sql_service.proto\x12\rdiglot.sql.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprotos/sql/v1/sql_query.proto\"F\n\x12GenerateSqlRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"x\n\x13GenerateSqlResponse\x12(\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQueryH\x00\x12,\n\tno_answer\x18\x02 \x01(\x0b\x32\x17.diglot.sql.v1.NoAnswerH\x00\x42\t\n\x07outcome\"3\n\x08NoAnswer\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x17\n\x0funmatched_words\x18\x02 \x03(\t\"A\n\x13\x41pproveQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sql_hash\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\">\n\x14\x41pproveQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\">\n\x12RejectQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"=\n\x13RejectQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\"9\n\x10\x45\x64itQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\x03sql\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\";\n\x11\x45\x64itQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\"=\n\x0fRunQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08sql_hash\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"f\n\x10RunQueryResponse\x12&\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQuery\x12*\n\x06result\x18\x02 \x01(\x0b\x32\x1a.diglot.sql.v1.ResultTable\"{\n\x12ListQueriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32\x1d.diglot.sql.v1.SqlQuery.StateB\x04\xe2\x41\x01\x01\"X\n\x13ListQueriesResponse\x12(\n\x07queries\x18\x01 \x03(\x0b\x32\x17.diglot.sql.v1.SqlQuery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x0fGetQueryRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xcb\x01\n\x17ListAuditEntriesRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05query\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x34\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"e\n\x18ListAuditEntriesResponse\x12\x30\n\raudit_entries\x18\x01 \x03(\x0b\x32\x19.diglot.sql.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x15\x41nswerQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x61uto_approve\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa7\x01\n\x16\x41nswerQuestionResponse\x12(\n\x05query\x18\x01 \x01(\x0b\x32\x17.diglot.sql.v1.SqlQueryH\x00\x12,\n\tno_answer\x18\x02 \x01(\x0b\x32\x17.diglot.sql.v1.NoAnswerH\x00\x12*\n\x06result\x18\x03 \x01(\x0b\x32\x1a.diglot.sql.v1.ResultTableB\t\n\x07outcome\"\x13\n\x11SyncSchemaRequest\"O\n\x12SyncSchemaResponse\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12\x13\n\x0btable_count\x18\x02 \x01(\x05\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x17\n\x15\x44\x65scribeSchemaRequest\"\x82\x01\n\x16\x44\x65scribeSchemaResponse\x12$\n\x06tables\x18\x01 \x03(\x0b\x32\x14.diglot.sql.v1.Table\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12-\n\tsync_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63omment\x18\x02 \x01(\t\x12\x1b\n\x13\x65stimated_row_count\x18\x03 \x01(\x03\x12+\n\x07\x63olumns\x18\x04 \x03(\x0b\x32\x1a.diglot.sql.v1.TableColumn\x12\x13\n\x0bprimary_key\x18\x05 \x03(\t\x12/\n\x0c\x66oreign_keys\x18\x06 \x03(\x0b\x32\x19.diglot.sql.v1.ForeignKey\"c\n\x0bTableColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x10\n\x08nullable\x18\x04 \x01(\x08\x12\x15\n\rsample_values\x18\x05 \x03(\t\"S\n\nForeignKey\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x18\n\x10referenced_table\x18\x02 \x01(\t\x12\x1a\n\x12referenced_columns\x18\x03 \x03(\t\"D\n\x15\x41ssessQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05parts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\"o\n\x16\x41ssessQuestionResponse\x12+\n\x08question\x18\x01 \x01(\x0b\x32\x19.diglot.sql.v1.Assessment\x12(\n\x05parts\x18\x02 \x03(\x0b\x32\x19.diglot.sql.v1.Assessment\";\n\nAssessment\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06tables\x18\x03 \x03(\t\"\x11\n\x0fGetStatsRequest\"\xa7\x03\n\x10GetStatsResponse\x12M\n\x10queries_by_state\x18\x01 \x03(\x0b\x32\x33.diglot.sql.v1.GetStatsResponse.QueriesByStateEntry\x12\x13\n\x0btable_count\x18\x02 \x01(\x05\x12\x11\n\tgenerator\x18\x03 \x01(\t\x12\x1b\n\x13\x61uto_approve_policy\x18\x04 \x01(\t\x12)\n\x06uptime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x05parts\x18\x06 \x03(\x0b\x32*.diglot.sql.v1.GetStatsResponse.PartsEntry\x12\x1e\n\x11\x61uto_approve_cost\x18\x07 \x01(\x01H\x00\x88\x01\x01\x1a\x35\n\x13QueriesByStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x14\n\x12_auto_approve_cost2\xa2\t\n\nSqlService\x12Y\n\x0bGenerateSql\x12!.diglot.sql.v1.GenerateSqlRequest\x1a\".diglot.sql.v1.GenerateSqlResponse\"\x03\x90\x02\x02\x12\\\n\x0c\x41pproveQuery\x12\".diglot.sql.v1.ApproveQueryRequest\x1a#.diglot.sql.v1.ApproveQueryResponse\"\x03\x90\x02\x02\x12Y\n\x0bRejectQuery\x12!.diglot.sql.v1.RejectQueryRequest\x1a\".diglot.sql.v1.RejectQueryResponse\"\x03\x90\x02\x02\x12S\n\tEditQuery\x12\x1f.diglot.sql.v1.EditQueryRequest\x1a .diglot.sql.v1.EditQueryResponse\"\x03\x90\x02\x02\x12K\n\x08RunQuery\x12\x1e.diglot.sql.v1.RunQueryRequest\x1a\x1f.diglot.sql.v1.RunQueryResponse\x12Y\n\x0bListQueries\x12!.diglot.sql.v1.ListQueriesRequest\x1a\".diglot.sql.v1.ListQueriesResponse\"\x03\x90\x02\x01\x12H\n\x08GetQuery\x12\x1e.diglot.sql.v1.GetQueryRequest\x1a\x17.diglot.sql.v1.SqlQuery\"\x03\x90\x02\x01\x12h\n\x10ListAuditEntries\x12&.diglot.sql.v1.ListAuditEntriesRequest\x1a\'.diglot.sql.v1.ListAuditEntriesResponse\"\x03\x90\x02\x01\x12]\n\x0e\x41nswerQuestion\x12$.diglot.sql.v1.AnswerQuestionRequest\x1a%.diglot.sql.v1.AnswerQuestionResponse\x12V\n\nSyncSchema\x12 .diglot.sql.v1.SyncSchemaRequest\x1a!.diglot.sql.v1.SyncSchemaResponse\"\x03\x90\x02\x02\x12\x62\n\x0e\x44\x65scribeSchema\x12$.diglot.sql.v1.DescribeSchemaRequest\x1a%.diglot.sql.v1.DescribeSchemaResponse\"\x03\x90\x02\x01\x12\x62\n\x0e\x41ssessQuestion\x12$.diglot.sql.v1.AssessQuestionRequest\x1a%.diglot.sql.v1.AssessQuestionResponse\"\x03\x90\x02\x01\x12P\n\x08GetStats\x12\x1e.diglot.sql.v1.GetStatsRequest\x1a\x1f.diglot.sql.v1.GetStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,6 +63,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTQUERIESREQUEST'].fields_by_name['state']._serialized_options = b'\342A\001\001'
   _globals['_GETQUERYREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETQUERYREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002'
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['query']._loaded_options = None
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['query']._serialized_options = b'\342A\001\001'
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['start_time']._loaded_options = None
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['start_time']._serialized_options = b'\342A\001\001'
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['end_time']._loaded_options = None
+  _globals['_LISTAUDITENTRIESREQUEST'].fields_by_name['end_time']._serialized_options = b'\342A\001\001'
   _globals['_ANSWERQUESTIONREQUEST'].fields_by_name['question']._loaded_options = None
   _globals['_ANSWERQUESTIONREQUEST'].fields_by_name['question']._serialized_options = b'\342A\001\002'
   _globals['_ANSWERQUESTIONREQUEST'].fields_by_name['auto_approve']._loaded_options = None
@@ -87,6 +97,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SQLSERVICE'].methods_by_name['ListQueries']._serialized_options = b'\220\002\001'
   _globals['_SQLSERVICE'].methods_by_name['GetQuery']._loaded_options = None
   _globals['_SQLSERVICE'].methods_by_name['GetQuery']._serialized_options = b'\220\002\001'
+  _globals['_SQLSERVICE'].methods_by_name['ListAuditEntries']._loaded_options = None
+  _globals['_SQLSERVICE'].methods_by_name['ListAuditEntries']._serialized_options = b'\220\002\001'
   _globals['_SQLSERVICE'].methods_by_name['SyncSchema']._loaded_options = None
   _globals['_SQLSERVICE'].methods_by_name['SyncSchema']._serialized_options = b'\220\002\002'
   _globals['_SQLSERVICE'].methods_by_name['DescribeSchema']._loaded_options = None
@@ -123,38 +135,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTQUERIESRESPONSE']._serialized_end=1184
   _globals['_GETQUERYREQUEST']._serialized_start=1186
   _globals['_GETQUERYREQUEST']._serialized_end=1223
-  _globals['_ANSWERQUESTIONREQUEST']._serialized_start=1225
-  _globals['_ANSWERQUESTIONREQUEST']._serialized_end=1300
-  _globals['_ANSWERQUESTIONRESPONSE']._serialized_start=1303
-  _globals['_ANSWERQUESTIONRESPONSE']._serialized_end=1470
-  _globals['_SYNCSCHEMAREQUEST']._serialized_start=1472
-  _globals['_SYNCSCHEMAREQUEST']._serialized_end=1491
-  _globals['_SYNCSCHEMARESPONSE']._serialized_start=1493
-  _globals['_SYNCSCHEMARESPONSE']._serialized_end=1572
-  _globals['_DESCRIBESCHEMAREQUEST']._serialized_start=1574
-  _globals['_DESCRIBESCHEMAREQUEST']._serialized_end=1597
-  _globals['_DESCRIBESCHEMARESPONSE']._serialized_start=1600
-  _globals['_DESCRIBESCHEMARESPONSE']._serialized_end=1730
-  _globals['_TABLE']._serialized_start=1733
-  _globals['_TABLE']._serialized_end=1915
-  _globals['_TABLECOLUMN']._serialized_start=1917
-  _globals['_TABLECOLUMN']._serialized_end=2016
-  _globals['_FOREIGNKEY']._serialized_start=2018
-  _globals['_FOREIGNKEY']._serialized_end=2101
-  _globals['_ASSESSQUESTIONREQUEST']._serialized_start=2103
-  _globals['_ASSESSQUESTIONREQUEST']._serialized_end=2171
-  _globals['_ASSESSQUESTIONRESPONSE']._serialized_start=2173
-  _globals['_ASSESSQUESTIONRESPONSE']._serialized_end=2284
-  _globals['_ASSESSMENT']._serialized_start=2286
-  _globals['_ASSESSMENT']._serialized_end=2345
-  _globals['_GETSTATSREQUEST']._serialized_start=2347
-  _globals['_GETSTATSREQUEST']._serialized_end=2364
-  _globals['_GETSTATSRESPONSE']._serialized_start=2367
-  _globals['_GETSTATSRESPONSE']._serialized_end=2736
-  _globals['_GETSTATSRESPONSE_QUERIESBYSTATEENTRY']._serialized_start=2637
-  _globals['_GETSTATSRESPONSE_QUERIESBYSTATEENTRY']._serialized_end=2690
-  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_start=2692
-  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_end=2736
-  _globals['_SQLSERVICE']._serialized_start=2739
-  _globals['_SQLSERVICE']._serialized_end=3819
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=1226
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=1429
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=1431
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=1532
+  _globals['_ANSWERQUESTIONREQUEST']._serialized_start=1534
+  _globals['_ANSWERQUESTIONREQUEST']._serialized_end=1609
+  _globals['_ANSWERQUESTIONRESPONSE']._serialized_start=1612
+  _globals['_ANSWERQUESTIONRESPONSE']._serialized_end=1779
+  _globals['_SYNCSCHEMAREQUEST']._serialized_start=1781
+  _globals['_SYNCSCHEMAREQUEST']._serialized_end=1800
+  _globals['_SYNCSCHEMARESPONSE']._serialized_start=1802
+  _globals['_SYNCSCHEMARESPONSE']._serialized_end=1881
+  _globals['_DESCRIBESCHEMAREQUEST']._serialized_start=1883
+  _globals['_DESCRIBESCHEMAREQUEST']._serialized_end=1906
+  _globals['_DESCRIBESCHEMARESPONSE']._serialized_start=1909
+  _globals['_DESCRIBESCHEMARESPONSE']._serialized_end=2039
+  _globals['_TABLE']._serialized_start=2042
+  _globals['_TABLE']._serialized_end=2224
+  _globals['_TABLECOLUMN']._serialized_start=2226
+  _globals['_TABLECOLUMN']._serialized_end=2325
+  _globals['_FOREIGNKEY']._serialized_start=2327
+  _globals['_FOREIGNKEY']._serialized_end=2410
+  _globals['_ASSESSQUESTIONREQUEST']._serialized_start=2412
+  _globals['_ASSESSQUESTIONREQUEST']._serialized_end=2480
+  _globals['_ASSESSQUESTIONRESPONSE']._serialized_start=2482
+  _globals['_ASSESSQUESTIONRESPONSE']._serialized_end=2593
+  _globals['_ASSESSMENT']._serialized_start=2595
+  _globals['_ASSESSMENT']._serialized_end=2654
+  _globals['_GETSTATSREQUEST']._serialized_start=2656
+  _globals['_GETSTATSREQUEST']._serialized_end=2673
+  _globals['_GETSTATSRESPONSE']._serialized_start=2676
+  _globals['_GETSTATSRESPONSE']._serialized_end=3099
+  _globals['_GETSTATSRESPONSE_QUERIESBYSTATEENTRY']._serialized_start=2978
+  _globals['_GETSTATSRESPONSE_QUERIESBYSTATEENTRY']._serialized_end=3031
+  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_start=3033
+  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_end=3077
+  _globals['_SQLSERVICE']._serialized_start=3102
+  _globals['_SQLSERVICE']._serialized_end=4288
 # @@protoc_insertion_point(module_scope)

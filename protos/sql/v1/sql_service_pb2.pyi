@@ -399,6 +399,76 @@ class GetQueryRequest(_message.Message):
 Global___GetQueryRequest: _TypeAlias = GetQueryRequest  # noqa: Y015
 
 @_typing.final
+class ListAuditEntriesRequest(_message.Message):
+    """Request of ListAuditEntries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Number of entries a page; 0 means 50. Values above 200 are lowered to 200, negative ones count as 0."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    query: _builtins.str
+    """Resource name of one query, `queries/{query}`, whose steps are asked for; empty means all queries."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only steps made at this time or later; absent means from the first."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only steps made before this time; absent means to the last."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        query: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesRequest: _TypeAlias = ListAuditEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListAuditEntriesResponse(_message.Message):
+    """Response of ListAuditEntries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIT_ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty when this is the last."""
+    @_builtins.property
+    def audit_entries(self) -> _containers.RepeatedCompositeFieldContainer[_sql_query_pb2.AuditEntry]:
+        """The steps of this page, newest first."""
+
+    def __init__(
+        self,
+        *,
+        audit_entries: _abc.Iterable[_sql_query_pb2.AuditEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
 class AnswerQuestionRequest(_message.Message):
     """Request of AnswerQuestion."""
 
@@ -843,12 +913,15 @@ class GetStatsResponse(_message.Message):
     AUTO_APPROVE_POLICY_FIELD_NUMBER: _builtins.int
     UPTIME_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    AUTO_APPROVE_COST_FIELD_NUMBER: _builtins.int
     table_count: _builtins.int
     """Number of tables and views that questions can reach."""
     generator: _builtins.str
     """Name of the generator in use, "grounded" for one."""
     auto_approve_policy: _builtins.str
-    """Policy for queries that ask to run at once: "never" or "allowed"."""
+    """Policy for queries that ask to run at once: "never", "allowed", or "cost_below" `auto_approve_cost`."""
+    auto_approve_cost: _builtins.float
+    """The cost of a plan below which a query may run at once; absent unless the policy is "cost_below"."""
     @_builtins.property
     def queries_by_state(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Number of the tenant's queries in each state that occurs, by the state's name."""
@@ -870,11 +943,14 @@ class GetStatsResponse(_message.Message):
         auto_approve_policy: _builtins.str = ...,
         uptime: _duration_pb2.Duration | None = ...,
         parts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        auto_approve_cost: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["uptime", b"uptime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_auto_approve_cost", b"_auto_approve_cost", "auto_approve_cost", b"auto_approve_cost", "uptime", b"uptime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_approve_policy", b"auto_approve_policy", "generator", b"generator", "parts", b"parts", "queries_by_state", b"queries_by_state", "table_count", b"table_count", "uptime", b"uptime"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_auto_approve_cost", b"_auto_approve_cost", "auto_approve_cost", b"auto_approve_cost", "auto_approve_policy", b"auto_approve_policy", "generator", b"generator", "parts", b"parts", "queries_by_state", b"queries_by_state", "table_count", b"table_count", "uptime", b"uptime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__auto_approve_cost: _TypeAlias = _typing.Literal["auto_approve_cost"]  # noqa: Y015
+    _WhichOneofArgType__auto_approve_cost: _TypeAlias = _typing.Literal["_auto_approve_cost", b"_auto_approve_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__auto_approve_cost) -> _WhichOneofReturnType__auto_approve_cost | None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015

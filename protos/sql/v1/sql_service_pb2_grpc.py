@@ -71,6 +71,11 @@ class SqlServiceStub:
                 request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.GetQueryRequest.SerializeToString,
                 response_deserializer=protos_dot_sql_dot_v1_dot_sql__query__pb2.SqlQuery.FromString,
                 _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/diglot.sql.v1.SqlService/ListAuditEntries',
+                request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
         self.AnswerQuestion = channel.unary_unary(
                 '/diglot.sql.v1.SqlService/AnswerQuestion',
                 request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AnswerQuestionRequest.SerializeToString,
@@ -140,6 +145,8 @@ class SqlServiceServicer:
         """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
         INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+        FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
+        changed.
         NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
         ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -183,9 +190,24 @@ class SqlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEntries(self, request, context):
+        """Lists steps of queries, newest first: of the caller's own queries or, for callers with the role `sql_auditor`, of
+        every query of the tenant.
+        INVALID_ARGUMENT / NAME_INVALID when `query` is set and no query name.
+        INVALID_ARGUMENT / TIME_INVALID when a time is none, or `end_time` lies before `start_time`.
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+        NOT_FOUND / QUERY_NOT_FOUND when `query` is unknown, or another's and the caller is no auditor.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AnswerQuestion(self, request, context):
         """Generates SQL for a question and, where `auto_approve` is asked for and the policy lets it, runs it at once.
-        Otherwise the reply holds the pending query and no result. Errors are those of GenerateSql and RunQuery.
+        Otherwise the reply holds the pending query, whose `state_reason` says why it waits, and no result. A query that the
+        database refuses as it runs goes back to a generator that can mend it, at most twice; each try is a query of its own.
+        Errors are those of GenerateSql and RunQuery.
         INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
         FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
@@ -267,6 +289,11 @@ def add_SqlServiceServicer_to_server(servicer, server):
                     servicer.GetQuery,
                     request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.GetQueryRequest.FromString,
                     response_serializer=protos_dot_sql_dot_v1_dot_sql__query__pb2.SqlQuery.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
             'AnswerQuestion': grpc.unary_unary_rpc_method_handler(
                     servicer.AnswerQuestion,
@@ -484,6 +511,33 @@ class SqlService:
             '/diglot.sql.v1.SqlService/GetQuery',
             protos_dot_sql_dot_v1_dot_sql__service__pb2.GetQueryRequest.SerializeToString,
             protos_dot_sql_dot_v1_dot_sql__query__pb2.SqlQuery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.sql.v1.SqlService/ListAuditEntries',
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.ListAuditEntriesRequest.SerializeToString,
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.ListAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,8 @@ class SqlServiceStub:
     """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
     INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+    FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
+    changed.
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -92,9 +94,20 @@ class SqlServiceStub:
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
     """
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.ListAuditEntriesRequest, _sql_service_pb2.ListAuditEntriesResponse]
+    """Lists steps of queries, newest first: of the caller's own queries or, for callers with the role `sql_auditor`, of
+    every query of the tenant.
+    INVALID_ARGUMENT / NAME_INVALID when `query` is set and no query name.
+    INVALID_ARGUMENT / TIME_INVALID when a time is none, or `end_time` lies before `start_time`.
+    INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+    NOT_FOUND / QUERY_NOT_FOUND when `query` is unknown, or another's and the caller is no auditor.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    """
     AnswerQuestion: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.AnswerQuestionRequest, _sql_service_pb2.AnswerQuestionResponse]
     """Generates SQL for a question and, where `auto_approve` is asked for and the policy lets it, runs it at once.
-    Otherwise the reply holds the pending query and no result. Errors are those of GenerateSql and RunQuery.
+    Otherwise the reply holds the pending query, whose `state_reason` says why it waits, and no result. A query that the
+    database refuses as it runs goes back to a generator that can mend it, at most twice; each try is a query of its own.
+    Errors are those of GenerateSql and RunQuery.
     INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
     FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
@@ -151,6 +164,8 @@ class SqlServiceAsyncStub(SqlServiceStub):
     """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
     INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+    FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
+    changed.
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -178,9 +193,20 @@ class SqlServiceAsyncStub(SqlServiceStub):
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
     """
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.ListAuditEntriesRequest, _sql_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """Lists steps of queries, newest first: of the caller's own queries or, for callers with the role `sql_auditor`, of
+    every query of the tenant.
+    INVALID_ARGUMENT / NAME_INVALID when `query` is set and no query name.
+    INVALID_ARGUMENT / TIME_INVALID when a time is none, or `end_time` lies before `start_time`.
+    INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+    NOT_FOUND / QUERY_NOT_FOUND when `query` is unknown, or another's and the caller is no auditor.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    """
     AnswerQuestion: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.AnswerQuestionRequest, _sql_service_pb2.AnswerQuestionResponse]  # type: ignore[assignment]
     """Generates SQL for a question and, where `auto_approve` is asked for and the policy lets it, runs it at once.
-    Otherwise the reply holds the pending query and no result. Errors are those of GenerateSql and RunQuery.
+    Otherwise the reply holds the pending query, whose `state_reason` says why it waits, and no result. A query that the
+    database refuses as it runs goes back to a generator that can mend it, at most twice; each try is a query of its own.
+    Errors are those of GenerateSql and RunQuery.
     INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
     FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
@@ -258,6 +284,8 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
         INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+        FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
+        changed.
         NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
         ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -305,13 +333,30 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _sql_service_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sql_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_sql_service_pb2.ListAuditEntriesResponse]]:
+        """Lists steps of queries, newest first: of the caller's own queries or, for callers with the role `sql_auditor`, of
+        every query of the tenant.
+        INVALID_ARGUMENT / NAME_INVALID when `query` is set and no query name.
+        INVALID_ARGUMENT / TIME_INVALID when a time is none, or `end_time` lies before `start_time`.
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+        NOT_FOUND / QUERY_NOT_FOUND when `query` is unknown, or another's and the caller is no auditor.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
     def AnswerQuestion(
         self,
         request: _sql_service_pb2.AnswerQuestionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sql_service_pb2.AnswerQuestionResponse, _abc.Awaitable[_sql_service_pb2.AnswerQuestionResponse]]:
         """Generates SQL for a question and, where `auto_approve` is asked for and the policy lets it, runs it at once.
-        Otherwise the reply holds the pending query and no result. Errors are those of GenerateSql and RunQuery.
+        Otherwise the reply holds the pending query, whose `state_reason` says why it waits, and no result. A query that the
+        database refuses as it runs goes back to a generator that can mend it, at most twice; each try is a query of its own.
+        Errors are those of GenerateSql and RunQuery.
         INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
         FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
