@@ -59,6 +59,12 @@ DECLARE
   wanted   text;
   found    record;
 BEGIN
+  FOREACH wanted IN ARRAY schemas LOOP
+    IF to_regnamespace(quote_ident(wanted)) IS NULL OR wanted ~ '^pg_' OR wanted = 'information_schema' THEN
+      RAISE EXCEPTION 'schemas: there is no schema "%" of yours in this database', wanted;
+    END IF;
+  END LOOP;
+
   -- The role. Everything that is not said here is off in a new one.
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = reader) THEN
     EXECUTE format('CREATE ROLE %I', reader);
@@ -106,9 +112,6 @@ BEGIN
 
   -- What is there to read, and what will be.
   FOREACH wanted IN ARRAY schemas LOOP
-    IF to_regnamespace(quote_ident(wanted)) IS NULL OR wanted ~ '^pg_' OR wanted = 'information_schema' THEN
-      RAISE EXCEPTION 'schemas: there is no schema "%" of yours in this database', wanted;
-    END IF;
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', wanted, reader);
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', wanted, reader);
     FOR found IN

@@ -17,7 +17,7 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _IN_A_TABLE = re.compile(r"`((?:aws|\.venv/bin/python|make) [^`]+)`")
 
 # What reaches elsewhere. Each call is noted with its words and what came in; replies are what the guide goes on with.
-_STOOD_IN_FOR = ("aws", "docker", "make", "git", ".venv/bin/python")
+_STOOD_IN_FOR = ("aws", "docker", "make", "git", "psql", ".venv/bin/python")
 _STAND_IN = f"""#!{sys.executable}
 import json, os, sys
 name, words = os.path.basename(sys.argv[0]), sys.argv[1:]
@@ -75,6 +75,7 @@ def run(folder: Path, scripts: Sequence[str]) -> list[Command]:
         "GUIDE_NOTES": str(folder / "notes"),
         "OPENAI_API_KEY": "sk-test",
         "PINECONE_API_KEY": "pc-test",
+        "OWNER_URL": "postgresql://owner:secret@db.example.com:5432/shop",
         "DATABASE_URL": "postgresql://diglot_reader:change-me@db.example.com:5432/shop",
     }
     script = "set -euo pipefail\n" + "\n".join(scripts)

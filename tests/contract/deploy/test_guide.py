@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import botocore.session
 import psycopg
 import pytest
 from botocore import xform_name
-from psycopg import sql
 
 from deploy.aws.stack_template import TEMPLATES, Template
-from deploy.local.embedded_postgres import EmbeddedPostgres
-from services.sql.adapters.postgres_identity import powers_of_role
+from deploy.local.embedded_postgres import EmbeddedPostgres, programs_folder
+from services.sql.adapters.postgres_role import read_findings
 from services.sql.adapters.postgres_session import open_target_pool
 from tests.contract.deploy.guide import GUIDE, ROOT, Command, blocks, commands_in_tables, run
 from tests.contract.deploy.test_environments import SECRETS
@@ -62,7 +63,7 @@ def test_every_block_is_a_shell_script_that_bash_accepts() -> None:
     for script in [*blocks("bash"), *commands_in_tables()]:
         checked = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
         assert checked.returncode == 0, (script, checked.stderr)
-    assert set(re.findall(r"^```(\w+)$", GUIDE.read_text(), re.MULTILINE)) == {"bash", "sql"}
+    assert set(re.findall(r"^```(\w+)$", GUIDE.read_text(), re.MULTILINE)) == {"bash"}
 
 
 def test_every_aws_command_is_one_that_the_api_has(commands: list[Command]) -> None:
@@ -150,20 +151,25 @@ def test_images_are_pushed_under_the_names_that_the_stack_is_given(commands: lis
 
 
 async def test_the_role_that_the_guide_makes_can_read_and_do_nothing_else(postgres_server: EmbeddedPostgres) -> None:
-    (script,) = blocks("sql")
+    (script,) = [block for block in blocks("bash") if "create_reader.sql" in block]
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE guide_shop")
-    script = script.replace("DATABASE shop", "DATABASE guide_shop")
     try:
         with psycopg.connect(postgres_server.url("guide_shop"), autocommit=True) as connection:
             connection.execute("CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)")
-            for statement in script.split(";"):
-                if statement.strip():
-                    connection.execute(sql.SQL(statement))
+        environment = {
+            "PATH": f"{programs_folder()}:{os.defpath}",
+            "OWNER_URL": postgres_server.url("guide_shop"),
+        }
+        follow = partial(subprocess.run, cwd=ROOT, env=environment, check=True, capture_output=True)
+        await asyncio.to_thread(follow, ["bash", "-ec", script])
 
         url = postgres_server.url("guide_shop", "diglot_reader", "change-me")
-        async with open_target_pool(url, max_connections=1, checkout_wait_seconds=5) as pool:
-            assert await powers_of_role(pool) == []
+        async with (
+            open_target_pool(url, max_connections=1, checkout_wait_seconds=5) as pool,
+            pool.connection() as connection,
+        ):
+            assert (await read_findings(connection)).powers == ()
         with psycopg.connect(url) as reader:
             assert reader.execute("SELECT count(*) FROM orders").fetchone() == (1,)
             with pytest.raises(psycopg.Error):
