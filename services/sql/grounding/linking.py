@@ -230,10 +230,10 @@ def _is_said_of_rows(
     "Discontinued products" and "opened tickets" are rows in a state, "number of employees" counts rows.
     """
     own = [any(word in entry.own for word in hit) for hit in hits]
+    if entry.is_key and len(span) > 1 and tokens[span[0]].lower in {"number", "numbers"}:
+        return True
     if len(span) < 2 or not own[0] or all(own):
         return False
-    if entry.is_key and tokens[span[0]].lower in {"number", "numbers", "no"}:
-        return True
     if entry.column.kind is ColumnKind.BOOLEAN:
         return True
     return entry.column.kind in DATE_KINDS and not any(set(hit) & DATE_HEADS for hit in hits)

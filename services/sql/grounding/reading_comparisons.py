@@ -22,10 +22,16 @@ from services.sql.grounding.logical_form import (
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
+from services.sql.grounding.thesaurus import QUANTITY_WORDS
+from services.sql.grounding.words import stem
 
 DATE_TO_SIGN = {"after": ">", "since": ">=", "before": "<", "until": "<="}
 
 
+SIGNS = frozenset({">", "<", ">=", "<=", "<>", "="})
+LIMIT_WORDS = frozenset(
+    stem(word) for word in ("limit", "threshold", "reorder", "minimum", "maximum", "target", "quota", "level", "safety")
+)
 POSTFIX = ("or ", "and above", "and over", "and up")
 
 
@@ -101,10 +107,13 @@ def _comparison(reading: Reading, index: int) -> None:
     elif items[index].text.startswith(POSTFIX) and index > 0 and items[index - 1].kind == "number":
         _with_number(reading, index, index - 1, operator, operand_before=index - 1)
         return
-    after = reading.next_index(index, skip=("superlative",) if operator != "<>" else ())
+    after = reading.next_index(index, skip=("superlative", "pair") if operator != "<>" else ("pair",))
     if after is None:
         return
     following = items[after]
+    is_own = following.kind == "column" and reading.word_before(after) in {"their", "its", "the"} and operator in SIGNS
+    if is_own and _own_limit(reading, index, after, operator):
+        return
     if following.period is not None and (following.kind == "period" or reads_as_year(reading, index, after)):
         return  # dates are read later
     if following.kind == "number":
@@ -125,12 +134,7 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(after + 1, "")
     elif following.is_cue("aggregate"):
         _with_aggregate(reading, index, after, DATE_TO_SIGN.get(operator, operator))
-    elif (
-        following.kind == "column"
-        and index > 0
-        and items[index - 1].kind == "column"
-        and operator in {">", "<", ">=", "<=", "<>", "="}
-    ):
+    elif following.kind == "column" and index > 0 and items[index - 1].kind == "column" and operator in SIGNS:
         left = reading.column_of(index - 1, wanted="numeric")
         right = reading.column_of(after, wanted="numeric", table=left.table) if left is not None else None
         if left is not None and right is not None and left != right:
@@ -138,6 +142,25 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(index - 1, f"{reading.text_of(left.ref)} {operator} {reading.text_of(right.ref)}")
             reading.note(index, "")
             reading.note(after, "")
+
+
+def _own_limit(reading: Reading, index: int, after: int, operator: str) -> bool:
+    """For "below their reorder level": the quantity in the same row, when there is but one it can be."""
+    if index > 0 and reading.items[index - 1].kind == "column" and not reading.items[index - 1].used:
+        return False
+    limit = reading.column_of(after, wanted="numeric")
+    if limit is None or not set(limit.own) & LIMIT_WORDS:
+        return False
+    others = [
+        one for one in reading.lexicon.tables[limit.table].columns if one.is_numeric and not set(one.own) & LIMIT_WORDS
+    ]
+    held = [one for one in others if set(one.own) & QUANTITY_WORDS] or others
+    if len(held) != 1:
+        return False
+    reading.conditions.append(CompareColumns(held[0].ref, operator, limit.ref))
+    reading.note(index, f"{reading.text_of(held[0].ref)} {operator} {reading.text_of(limit.ref)}")
+    reading.note(after, "")
+    return True
 
 
 def _with_number(reading: Reading, index: int, number: int, operator: str, *, operand_before: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.sql.grounding.logical_form import ColumnOf, Measure, Ordering, Ratio
 from services.sql.grounding.reading_measures import is_money_word, measured_tables, money_measure
 from services.sql.grounding.reading_state import Reading
+from services.sql.grounding.words import stem
 
 TIME_UNITS = {
     "day": "day",
@@ -21,6 +22,13 @@ TIME_UNITS = {
     "annually": "year",
     "date": "day",
 }
+ADDITIVE = frozenset(
+    stem(word)
+    for word in """
+amount total quantity hours cost revenue sales income tax payment value units volume expense expenditure refund
+spend turnover
+""".split()
+)
 ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annual", "annually"})
 
 
@@ -34,7 +42,22 @@ def has_aggregate(reading: Reading) -> bool:
         (item.is_cue("count", "aggregate", "share") or item.swallowed or is_money_word(reading, index))
         and not item.used
         for index, item in enumerate(reading.items)
+    ) or _adds_up(reading)
+
+
+def _adds_up(reading: Reading) -> bool:
+    """Whether a sum is meant without the word: "refund amount by reason", "monthly net pay"."""
+    if any(item.is_cue("relative", "everything", "order", "superlative") for item in reading.items):
+        return False
+    named = [index for index, item in enumerate(reading.items) if item.kind in {"table", "column"}]
+    entry = (
+        reading.column_of(named[0], wanted="numeric") if named and reading.items[named[0]].kind == "column" else None
     )
+    if entry is None or entry.is_year or reading.items[named[0]].quality < 0.6 or not set(entry.own) & ADDITIVE:
+        return False
+    following = reading.items[named[0] + 1] if named[0] + 1 < len(reading.items) else None
+    opens = following is not None and following.is_cue("by", "group")
+    return opens or any(token.lower in ADVERBS for token in reading.tokens[: reading.items[named[0]].first])
 
 
 def read_groups(reading: Reading) -> None:
@@ -62,12 +85,14 @@ def _asked_time(reading: Reading) -> None:
 
 
 def _adverbs(reading: Reading) -> None:
-    for token in reading.tokens:
-        if token.lower in ADVERBS and has_aggregate(reading):
+    for place, token in enumerate(reading.tokens):
+        holder = next((item for item in reading.items if item.first <= place <= item.last), None)
+        if token.lower not in ADVERBS or not has_aggregate(reading) or (holder is not None and holder.content > 1):
+            continue
+        if holder is None or not holder.used:
             _add_time(reading, TIME_UNITS[token.lower])
-            for item in reading.items:
-                if reading.tokens[item.first].lower == token.lower:
-                    item.used = True
+            if holder is not None:
+                holder.used = True
 
 
 def _group_at(reading: Reading, index: int, *, certain: bool) -> None:
@@ -137,6 +162,9 @@ def _add_time(reading: Reading, unit: str) -> bool:
 def _add_key(reading: Reading, index: int) -> bool:
     item = reading.items[index]
     if item.kind == "table" and (table := reading.table_of(index)) is not None:
+        if table in measured_tables(reading) and _averages(reading, index):
+            item.used = True  # "average salary per employee" is the average over all of them
+            return True
         if item.columns and not _is_reachable(reading, table):
             entry = reading.column_of(index)
             if entry is not None:
@@ -155,6 +183,12 @@ def _add_key(reading: Reading, index: int) -> bool:
         reading.groups.append(ColumnOf(entry.ref))
     reading.note(index, f"one row for each {reading.text_of(entry.ref)}")
     return True
+
+
+def _averages(reading: Reading, before: int) -> bool:
+    return any(
+        item.is_cue("aggregate") and item.cue is not None and item.cue.data == "avg" for item in reading.items[:before]
+    )
 
 
 def _says_key(reading: Reading, index: int) -> bool:

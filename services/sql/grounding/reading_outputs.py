@@ -198,7 +198,7 @@ def _aggregate(reading: Reading, index: int) -> int:
             return at + 1
         items[index].used = False
         return at
-    if is_money_word(reading, at) and item.quality < 0.9:
+    if is_money_word(reading, at) and (item.quality < 0.9 or _sums_own_amounts(reading, at)):
         for function in functions:
             measure = money_measure(reading, at, function)
             if measure is not None and measure not in reading.outputs:
@@ -237,6 +237,12 @@ def _aggregate(reading: Reading, index: int) -> int:
             reading.doubt *= 0.9
             return at
     return _repeat_last(reading, functions, index)
+
+
+def _sums_own_amounts(reading: Reading, at: int) -> bool:
+    """Whether "total sales" means the amounts in a table that is itself called sales."""
+    measure = money_measure(reading, at, "sum") if reading.items[at].kind == "table" else None
+    return measure is not None and measure.table in reading.items[at].tables
 
 
 def _later_money(reading: Reading, start: int) -> int | None:

@@ -15,6 +15,8 @@ from services.sql.grounding.words import Token, stem
 STRONG = 0.7  # a link at or above this is a name rather than a likeness
 BIRTH_WORDS = frozenset(stem(word) for word in ("birth", "age", "old", "young", "oldest", "youngest", "dob"))
 CALENDAR_WORDS = frozenset(stem(word) for word in ("date", "calendar", "time", "day", "period"))
+TRADE_VERBS = frozenset(stem(word) for word in ("sell", "sold", "buy", "bought", "order", "purchase"))
+TRADE_TABLES = frozenset(stem(word) for word in ("sale", "order", "purchase", "item", "line", "transaction"))
 OF_WORDS = frozenset(
     {"of", "for", "from", "in", "on", "at", "the", "all", "each", "every", "a", "an", "any", "our", "those", "these"}
 )
@@ -109,6 +111,7 @@ class Reading:
         chosen: ColumnEntry | None = None
         near = self._neighbouring_tables(index)
         mentioned = self.mentioned_tables()
+        trades = any(token.stem in TRADE_VERBS for token in self.tokens)
         says_key = {"id", "ids", "number", "code", "identifier"} & {
             token.lower for token in self.tokens[item.first : item.last + 1]
         }
@@ -119,6 +122,8 @@ class Reading:
             score = quality + near.get(entry.table, 0.0) * (0.4 + 0.6 * quality)
             if entry.table == self.subject:
                 score += 0.3 * quality
+            if trades and TRADE_TABLES & set(self.lexicon.tables[entry.table].stems):
+                score += 0.25 * quality
             if entry.table in mentioned:
                 score += 0.2 * quality * mentioned[entry.table]
             elif mentioned or self.subject:

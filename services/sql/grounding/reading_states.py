@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from services.sql.grounding.lexicon import ColumnEntry
+from services.sql.grounding.linking import PARTICLES
 from services.sql.grounding.logical_form import Exists, IsNull
-from services.sql.grounding.reading_state import Reading
+from services.sql.grounding.reading_state import TRADE_TABLES, TRADE_VERBS, Reading
 from services.sql.grounding.reading_values import is_negated
 from services.sql.grounding.words import stem
 from services.sql.models import ColumnKind
@@ -30,8 +31,6 @@ approved left retired deleted refunded settled solved fixed repaid discharged ch
 """.split()
 )
 _OPEN = frozenset({"open", "outstanding", "ongoing", "unfinished", "unresolved", "pending", "incomplete"})
-_TRADE = frozenset(stem(word) for word in ("sell", "buy", "order", "purchase"))
-_TRADE_TABLES = frozenset(stem(word) for word in ("sale", "order", "purchase", "item", "line", "transaction"))
 _USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
 REACH = 5  # tokens from a negation to its verb
 
@@ -41,7 +40,10 @@ def mark_verbs(reading: Reading) -> None:
     if reading.tokens and reading.tokens[0].lower in {"when", "where"}:
         return  # the verb names the date or the place that is asked for
     for index, item in enumerate(reading.items):
-        if item.kind == "column" and item.first == item.last and not item.values and _is_verb(reading, index):
+        if item.kind != "column" or item.values:
+            continue
+        is_compound = item.content == 1 and reading.tokens[item.last].lower in PARTICLES
+        if is_compound or (item.first == item.last and _is_verb(reading, index)):
             item.kind = "verb"
 
 
@@ -69,7 +71,12 @@ def _is_verb(reading: Reading, index: int) -> bool:
 def read_states(reading: Reading) -> None:
     """Turn states into conditions on dates that are or are not there, and verbs that are denied into absent rows."""
     for index, item in enumerate(reading.items):
-        if item.used or item.first != item.last or item.kind not in {"verb", "word", "column"} or item.values:
+        if (
+            item.used
+            or (item.first != item.last and item.kind != "verb")
+            or item.kind not in {"verb", "word", "column"}
+            or item.values
+        ):
             continue
         if _open(reading, index) or _undone(reading, index):
             continue
@@ -215,8 +222,8 @@ def _done_in(reading: Reading, verb: str, entry: ColumnEntry | None) -> str | No
     named = [table for table in children if set(hits) & set(reading.lexicon.tables[table].stems)]
     if len(named) == 1:
         return named[0]
-    if verb in _TRADE:
-        traded = [table for table in children if _TRADE_TABLES & set(reading.lexicon.tables[table].stems)]
+    if verb in TRADE_VERBS:
+        traded = [table for table in children if TRADE_TABLES & set(reading.lexicon.tables[table].stems)]
         if len(traded) == 1:
             return traded[0]
-    return children[0] if len(children) == 1 and verb in _USE | _TRADE else None
+    return children[0] if len(children) == 1 and verb in _USE | TRADE_VERBS else None

@@ -10,6 +10,7 @@ from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.models import ColumnKind
 
 NEGATION_REACH = 6  # items
+ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annually"})
 
 
 def read_texts(reading: Reading) -> None:
@@ -140,6 +141,10 @@ def read_values(reading: Reading) -> None:
     for index, item in enumerate(items):
         if item.used or item.kind == "cue":
             continue
+        if item.text.lower() in ADVERBS and table_beside(reading, index) not in {
+            link.entry.table for link in item.values
+        }:
+            continue  # "monthly sales" are sales by month, whatever is billed monthly
         if item.values and not (item.kind in {"table", "column"} and not _value_wins(reading, index)):
             link = choose_value(reading, index)
             _absorb_named_column(reading, index, link)
@@ -158,6 +163,11 @@ def read_values(reading: Reading) -> None:
 def _value_wins(reading: Reading, index: int) -> bool:
     """Whether a span that is both a name of the schema and a value is meant as the value."""
     item = reading.items[index]
+    beside = table_beside(reading, index)
+    if beside and any(link.entry.table == beside for link in item.values):
+        flags = [ref for ref in item.columns if ref[0] == beside]
+        if not any(reading.lexicon.columns[ref].column.kind is ColumnKind.BOOLEAN for ref in flags):
+            return True  # "active subscriptions" where a subscription's status may be active
     if item.quality >= 0.95 and not any(link.value == item.text for link in item.values):
         return False
     token = reading.tokens[item.first]
@@ -166,10 +176,19 @@ def _value_wins(reading: Reading, index: int) -> bool:
     return item.quality < 0.75
 
 
+def table_beside(reading: Reading, index: int) -> str:
+    """The table whose name stands right after an item, as after an adjective; empty when there is none."""
+    after = index + 1
+    if after >= len(reading.items) or reading.items[after].kind != "table":
+        return ""
+    return "" if reading.words_between(index, after) else reading.table_of(after) or ""
+
+
 def choose_value(reading: Reading, index: int) -> ValueLink:
     """The column a value is meant in: one named beside it, one of a table the question names, one nearby."""
     item = reading.items[index]
     mentioned = reading.mentioned_tables()
+    stands_before = table_beside(reading, index)
     beside: dict[tuple[str, str], float] = {}
     for other in (index - 1, index + 1, index - 2):
         if 0 <= other < len(reading.items) and reading.items[other].columns:
@@ -183,6 +202,8 @@ def choose_value(reading: Reading, index: int) -> ValueLink:
             points += 0.3
         if entry.table == reading.subject:
             points += 0.15
+        if entry.table == stands_before:
+            points += 0.5
         anchors = [*mentioned, *([reading.subject] if reading.subject else [])]
         nearest = min((reading.graph.distance(entry.table, one) for one in anchors), default=0)
         points -= 0.06 * min(nearest, 5) + (0.6 if nearest >= 99 else 0.0)
@@ -360,7 +381,8 @@ def _flags(reading: Reading) -> None:
         entry = reading.column_of(index)
         if entry is None or entry.column.kind is not ColumnKind.BOOLEAN:
             continue
-        if index == 0 or reading.items[index - 1].is_cue("aggregate"):
+        said_of_rows = bool(table_beside(reading, index))
+        if (index == 0 and not said_of_rows) or (index > 0 and reading.items[index - 1].is_cue("aggregate")):
             continue
         truth = not is_negated(reading, index)
         for before in range(max(index - NEGATION_REACH, 0), index):

@@ -177,6 +177,11 @@ def order_by_named(
             if counted is not None and not counted.is_year:
                 reading.note(at, "")
                 reading.note(after, "")
+                owner = _entity(reading, at, counted.table)
+                if owner is not None and reading.graph.path((owner,), counted.table, to_one=True) is None:
+                    added = Measure("sum", counted.table, counted.ref)  # "plans by number of seats sold"
+                    _ordered_by_measure(reading, added, descending, limit, index, shows)
+                    return True
                 _extreme(reading, counted.ref, descending, limit, index)
                 return True
         measure = _aggregate_over(reading, item.cue.kind, item.cue.data, after)

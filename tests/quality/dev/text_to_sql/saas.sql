@@ -18,5 +18,5 @@ INSERT INTO "Invoices" SELECT n, 1 + n * 13 % 55, current_date - n * 5, CASE WHE
 INSERT INTO "Features" VALUES (1, 'Single sign-on', 'Security'), (2, 'Audit log', 'Security'), (3, 'Dashboards', 'Analytics'), (4, 'Forecasting', 'Analytics'), (5, 'Webhooks', 'Integration'), (6, 'Bulk export', 'Integration'), (7, 'White label', 'Branding');
 INSERT INTO "PlanFeatures" VALUES (1, 3), (2, 3), (2, 5), (3, 3), (3, 5), (3, 6), (3, 2), (4, 1), (4, 2), (4, 3), (4, 4), (4, 5), (4, 6);
 INSERT INTO "SupportTickets" SELECT n, 1 + n * n % 30, 1 + n * 17 % 120, (ARRAY['low', 'normal', 'normal', 'high', 'urgent'])[1 + n % 5]::"TicketPriority", now()::timestamp(0) - n * interval '41 hours', CASE WHEN n % 4 <> 0 THEN now()::timestamp(0) - n * interval '41 hours' + (n % 30) * interval '3 hours' END, CASE WHEN n % 4 <> 0 THEN 1 + n * 3 % 5 END FROM generate_series(1, 90) n;
-INSERT INTO "Subscriptions" SELECT 60 + n, 3 * n, 3, date '2024-01-01' + n, NULL, 'active', 4, 'yearly' FROM generate_series(1, 4) n;
+INSERT INTO "Subscriptions" SELECT 60 + n, 3 * n, 3, date '2024-01-01' + n, NULL, 'active', 4, 'yearly' FROM generate_series(1, 6) n;
 ANALYZE;
