@@ -26,6 +26,7 @@ from services.sql.errors import (
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
 from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, ResultTable, Schema, SqlQuery
+from services.sql.planning import planned_cost
 from services.sql.ports import QueryStore, TargetDatabase
 from services.sql.query_guard import QueryGuard, Verdict
 
@@ -108,9 +109,9 @@ class Approvals:
         return query
 
     async def edit(self, owner: Owner, query_id: str, *, sql: str) -> SqlQuery:
-        """Replace the text by another that passes the guard; the query waits for a decision as before.
+        """Replace the text by another that passes guard and planner; the query waits for a decision as before.
 
-        Raises: QueryNotFound, QueryStateConflict, SqlRefused, DatabaseUnavailable, QueryStoreUnavailable.
+        Raises: QueryNotFound, QueryStateConflict, SqlRefused, QueryFailed, DatabaseUnavailable, QueryStoreUnavailable.
         """
         query = await self.get(owner, query_id)
         if query.state is not QueryState.PENDING:
@@ -126,6 +127,7 @@ class Approvals:
             sql=verdict.sql,
             explanation=explanation,
             tables=verdict.tables,
+            plan_cost=await planned_cost(self._target, verdict.sql),
         )
         if edited is None:
             # Decided meanwhile; or edited by another, which is no less a change under the caller's feet.

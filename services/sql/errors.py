@@ -6,8 +6,14 @@
     │   ├── RequestIdInvalid     set and no UUID
     │   ├── QueryNameInvalid     not `queries/{query}`
     │   ├── PageTokenInvalid     not from this list with this filter
+    │   ├── TimeInvalid          no time, or an end before its start
+    │   ├── TrainingInvalid      what is to be taught is blank, too long, or not what it says it is
+    │   ├── TrainingNameInvalid  not `training/{item}`
     │   └── SqlRefused           the guard refuses the text; `metadata["refusal"]` is its code
     ├── QueryNotFound            unknown, or another's: the two are not told apart
+    ├── TrainingNotFound         unknown, or another tenant's
+    ├── TrainingFull             the tenant has as much training as it may have
+    ├── TrainerRoleMissing       the caller may not decide what is taught
     ├── SqlHashMismatch          the text is not the one the caller has read
     ├── QueryStateConflict       the query stands elsewhere; `metadata["state"]` says where
     ├── QueryFailed              the database refused the statement; `metadata["sqlstate"]` says why
@@ -17,7 +23,8 @@
     │   └── DatabaseRefused      it can, and must not be asked: the role may write, or it is our own store
     ├── QueryStoreUnavailable    our own store cannot be reached
     ├── ModelUnavailable         the language model gives no reply; never reaches a caller
-    ├── ExamplesUnavailable      approved examples cannot be reached; never reaches a caller
+    ├── KnowledgeUnavailable     rag, or the index of training, cannot be reached; never reaches a caller
+    ├── TextTooLong              a text is longer than the embedding model reads; never reaches a caller
     └── ConfigurationRefused     the service must not start like this; never reaches a caller
 
 str(error) is shown to users: it never holds rows, addresses, or a driver's own text.
@@ -52,10 +59,10 @@ class RequestIdInvalid(InvalidRequest):
 
 
 class QueryNameInvalid(InvalidRequest):
-    """`name` is no resource name of a query."""
+    """A field is no resource name of a query."""
 
-    def __init__(self) -> None:
-        super().__init__("name must look like queries/{query}", field="name")
+    def __init__(self, field: str = "name") -> None:
+        super().__init__(f"{field} must look like queries/{{query}}", field=field)
 
 
 class PageTokenInvalid(InvalidRequest):
@@ -63,6 +70,21 @@ class PageTokenInvalid(InvalidRequest):
 
     def __init__(self) -> None:
         super().__init__("page_token is not from this list with the same filter", field="page_token")
+
+
+class TrainingInvalid(InvalidRequest):
+    """What is to be taught cannot be taken."""
+
+
+class TrainingNameInvalid(InvalidRequest):
+    """`name` is no resource name of something taught."""
+
+    def __init__(self) -> None:
+        super().__init__("name must look like training/{item}", field="name")
+
+
+class TimeInvalid(InvalidRequest):
+    """A time of a filter is none, or its end lies before its start."""
 
 
 class SqlRefused(InvalidRequest):
@@ -78,6 +100,30 @@ class QueryNotFound(SqlError):
 
     def __init__(self) -> None:
         super().__init__("there is no such query")
+
+
+class TrainingNotFound(SqlError):
+    """There is no such item for this caller."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such training")
+
+
+class TrainingFull(SqlError):
+    """The tenant has as many items as it may have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"there are {most:,} items of training, which is as many as are kept; delete some first")
+
+
+class TrainerRoleMissing(SqlError):
+    """The caller may not decide what is taught."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "approving or deleting training takes the role sql_trainer; ask somebody who has it, or have it given to"
+            " your API key or token"
+        )
 
 
 class SqlHashMismatch(SqlError):
@@ -142,8 +188,12 @@ class ModelUnavailable(SqlError):
     """The language model cannot be reached, refuses our key, or gives nothing in time."""
 
 
-class ExamplesUnavailable(SqlError):
-    """The store of approved examples, or the model that embeds questions for it, cannot be reached."""
+class KnowledgeUnavailable(SqlError):
+    """The rag service, its model, or the index of training's vectors cannot be reached."""
+
+
+class TextTooLong(SqlError):
+    """A text is longer than the embedding model reads."""
 
 
 class ConfigurationRefused(SqlError):

@@ -5,13 +5,25 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from services.sql.errors import DatabaseUnavailable, QueryFailed, StatementTimeout
+from services.sql.errors import QueryFailed
 from services.sql.guidance import Guidance, Objection
 from services.sql.knowledge import SchemaKnowledge
-from services.sql.models import EPOCH, Assessment, NoDraft, Owner, QueryState, Schema, SqlDraft, SqlQuery, sql_hash
+from services.sql.models import (
+    EPOCH,
+    Assessment,
+    NoDraft,
+    Owner,
+    QueryState,
+    Schema,
+    SqlDraft,
+    SqlQuery,
+    WaitReason,
+    sql_hash,
+)
+from services.sql.planning import planned_cost
 from services.sql.ports import Briefing, QueryStore, SqlGenerator, TargetDatabase
 from services.sql.query_guard import QueryGuard
 
@@ -20,6 +32,14 @@ logger = logging.getLogger(__name__)
 MAX_REASON_CHARACTERS = 500
 MAX_ASSESSMENT_REASON_CHARACTERS = 300
 REPAIR_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """A query that is not stored yet, and what was objected to on the way to it."""
+
+    query: SqlQuery
+    objections: tuple[Objection, ...] = ()
 
 
 class Generating:
@@ -61,34 +81,44 @@ class Generating:
             earlier = await self._store.find_by_request(owner, request_id)
             if earlier is not None:
                 return earlier
-        query = await self._draft(owner, question)
-        if isinstance(query, NoDraft):
-            return query
-        return await self._store.add(query, request_id=request_id, keeps_for=self._keeps_for)
+        drafted = await self.draft(owner, question)
+        if isinstance(drafted, NoDraft):
+            return drafted
+        return await self.keep(drafted.query, WaitReason.NOT_ASKED, request_id=request_id)
 
-    async def begin(self, owner: Owner, question: str, *, note: str) -> SqlQuery | NoDraft:
-        """The query EXECUTING, approved without a person's decision, for the caller to run. The note says by what.
+    async def draft(self, owner: Owner, question: str, *, objections: tuple[Objection, ...] = ()) -> Drafted | NoDraft:
+        """A query that has passed guard and planner and is not stored yet, another one than those objected to.
 
         Raises: DatabaseUnavailable, QueryStoreUnavailable.
         """
-        query = await self._draft(owner, question)
-        if isinstance(query, NoDraft):
-            return query
-        return await self._store.add_begun(query, note=note, keeps_for=self._keeps_for)
-
-    async def _draft(self, owner: Owner, question: str) -> SqlQuery | NoDraft:
-        """A query that has passed guard and planner and is not stored yet."""
         schema = await self._knowledge.current()
-        guidance = await self._briefing.brief(owner.tenant, question, schema)
-        for _ in range(1 + (REPAIR_ROUNDS if self._generator.can_repair else 0)):
+        guidance = replace(await self._briefing.brief(owner.tenant, question, schema), objections=objections)
+        while True:
             draft = await self._generator.generate(question, schema, guidance)
             if isinstance(draft, NoDraft):
                 return NoDraft(draft.reason[:MAX_REASON_CHARACTERS], draft.unmatched_words)
             checked = await self._check(owner, question, draft, schema)
             if isinstance(checked, SqlQuery):
-                return checked
+                return Drafted(checked, guidance.objections)
+            if not self.may_repair(guidance.objections):
+                return NoDraft("No query that is safe to run could be written for this question.")
             guidance = replace(guidance, objections=(*guidance.objections, checked))
-        return NoDraft("No query that is safe to run could be written for this question.")
+
+    def may_repair(self, objections: Sequence[Objection]) -> bool:
+        """Whether the generator may be asked once more after these objections and a new one, whoever makes it."""
+        return self._generator.can_repair and len(objections) < REPAIR_ROUNDS
+
+    async def keep(self, query: SqlQuery, reason: WaitReason, *, request_id: str = "") -> SqlQuery:
+        """The drafted query PENDING, for the reason told in its `state_reason`. Raises QueryStoreUnavailable."""
+        waiting = replace(query, state_reason=reason)
+        return await self._store.add(waiting, request_id=request_id, keeps_for=self._keeps_for)
+
+    async def begin(self, query: SqlQuery, *, note: str) -> SqlQuery:
+        """The drafted query EXECUTING, approved without a person's decision, for the caller to run.
+
+        The note says by what. Raises QueryStoreUnavailable.
+        """
+        return await self._store.add_begun(query, note=note, keeps_for=self._keeps_for)
 
     async def _check(self, owner: Owner, question: str, draft: SqlDraft, schema: Schema) -> SqlQuery | Objection:
         verdict = self._guard.check(draft.sql, schema)
@@ -98,7 +128,7 @@ class Generating:
             logger.warning("draft.refused", extra={"generator": self._generator.name, "refusals": codes})
             return Objection(draft.sql, str(verdict.refusals[0]))
         try:
-            cost = await self._cost_of(verdict.sql)
+            cost = await planned_cost(self._target, verdict.sql)
         except QueryFailed as error:
             facts = {"generator": self._generator.name, **error.metadata}
             logger.warning("draft.not_planned", extra=facts)
@@ -117,14 +147,6 @@ class Generating:
             expire_time=EPOCH,
             plan_cost=cost,
         )
-
-    async def _cost_of(self, sql: str) -> float | None:
-        """What the planner thinks; None while it cannot be asked, which takes nothing from a query that only waits."""
-        try:
-            return (await self._target.plan(sql)).cost
-        except (DatabaseUnavailable, StatementTimeout) as error:
-            logger.warning("draft.not_planned", extra={"error_kind": type(error).__name__})
-            return None
 
     async def assess(self, tenant: str, question: str, parts: Sequence[str]) -> tuple[Assessment, list[Assessment]]:
         """How well the database answers the whole and each part. Raises DatabaseUnavailable, QueryStoreUnavailable."""

@@ -154,14 +154,6 @@ class Assessment:
     tables: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Example:
-    """A question, and the query that a person approved for it and that ran."""
-
-    question: str
-    sql: str
-
-
 class QueryState(StrEnum):
     """Where a query stands. REJECTED, EXPIRED, EXECUTED and FAILED are final."""
 
@@ -172,6 +164,16 @@ class QueryState(StrEnum):
     EXECUTING = "EXECUTING"
     EXECUTED = "EXECUTED"
     FAILED = "FAILED"
+
+
+class WaitReason(StrEnum):
+    """Why a PENDING query waits for a person: what its `state_reason` says."""
+
+    NOT_ASKED = "NOT_ASKED"  # nobody asked for it to run at once
+    POLICY_NEVER = "POLICY_NEVER"
+    COST_ABOVE_POLICY = "COST_ABOVE_POLICY"
+    PLAN_UNKNOWN = "PLAN_UNKNOWN"  # the policy goes by cost, and the planner could not be asked
+    EDITED = "EDITED"  # a person has written over it
 
 
 @dataclass(frozen=True)

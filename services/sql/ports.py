@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from services.sql.audit import AuditPage, AuditPosition, AuditScope
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import (
     Assessment,
-    Example,
     NoDraft,
     Owner,
     Plan,
@@ -20,6 +20,21 @@ from services.sql.models import (
     Schema,
     SqlDraft,
     SqlQuery,
+)
+from services.sql.training_models import (
+    Embeddings,
+    HeldVector,
+    Nearness,
+    Passage,
+    TrainingCensus,
+    TrainingItem,
+    TrainingKind,
+    TrainingPage,
+    TrainingPosition,
+    TrainingScope,
+    TrainingState,
+    TrainingVector,
+    Vector,
 )
 
 
@@ -62,10 +77,57 @@ class Briefing(Protocol):
         ...
 
 
-class ExampleStore(Protocol):
-    """Approved examples of many tenants for one database, found by what their questions mean.
+class TrainingStore(Protocol):
+    """Keeps what the service is taught. What stands here is the truth; an index of vectors only helps to find it.
 
-    Every method raises ExamplesUnavailable. An example that was just added may be found a little later.
+    Items of another scope do not exist for the caller. Every method raises QueryStoreUnavailable.
+    """
+
+    async def add(self, scope: TrainingScope, item: TrainingItem, *, most: int) -> tuple[TrainingItem, bool] | None:
+        """Store it, with `create_time` by the store's clock, and `decide_time` too where it comes approved.
+
+        Where there is one of its id, nothing is stored, and that one is returned with False. None where the scope has
+        `most` items already.
+        """
+        ...
+
+    async def get_many(self, scope: TrainingScope, ids: Sequence[str]) -> list[TrainingItem]:
+        """The items there are of these ids, in their order."""
+        ...
+
+    async def approve(self, scope: TrainingScope, item_id: str, *, by: str) -> TrainingItem | None:
+        """PENDING → APPROVED; the item as it stands afterwards, also where it was approved before. None: unknown."""
+        ...
+
+    async def delete(self, scope: TrainingScope, item_id: str) -> bool:
+        """Forget it; whether it was there."""
+        ...
+
+    async def page(
+        self,
+        scope: TrainingScope,
+        *,
+        kind: TrainingKind | None,
+        state: TrainingState | None,
+        after: TrainingPosition | None,
+        limit: int,
+    ) -> TrainingPage:
+        """Items newest first, from behind `after`."""
+        ...
+
+    async def approved(self, scope: TrainingScope) -> list[TrainingItem]:
+        """All approved items, the one decided last first."""
+        ...
+
+    async def census(self, scope: TrainingScope) -> TrainingCensus:
+        """How much is approved; cheap, asked at every question."""
+        ...
+
+
+class TrainingIndex(Protocol):
+    """Vectors of approved items. It may lag behind, and may hold what the store no longer has.
+
+    Every method raises KnowledgeUnavailable.
     """
 
     @property
@@ -73,19 +135,42 @@ class ExampleStore(Protocol):
         """Name of the technology, for statistics."""
         ...
 
-    async def add(self, tenant: str, example: Example) -> None:
-        """Keep it; the same question again replaces its query."""
+    async def put(self, scope: TrainingScope, vectors: Sequence[TrainingVector], *, model: str) -> None:
+        """Hold these, in place of any of the same id and model."""
         ...
 
-    async def similar(self, tenant: str, question: str, *, limit: int) -> list[Example]:
-        """The tenant's examples whose questions mean most nearly the same, nearest first."""
+    async def remove(self, scope: TrainingScope, held: Sequence[HeldVector]) -> None:
+        """Hold these no more; those that are not held are passed over."""
+        ...
+
+    async def held(self, scope: TrainingScope) -> list[HeldVector]:
+        """All that is held, of whatever model."""
+        ...
+
+    async def nearest(
+        self, scope: TrainingScope, vector: Vector, *, model: str, kinds: Sequence[TrainingKind], limit: int
+    ) -> list[Nearness]:
+        """The items of these kinds nearest to a vector of this model, nearest first; those of others are left out."""
         ...
 
 
 class QuestionEmbedder(Protocol):
-    """Turns questions into vectors of length 1. Raises ExamplesUnavailable when its model cannot be reached."""
+    """Turns texts into vectors of length 1, by the one model that the rag service has."""
 
-    async def embed(self, question: str) -> Sequence[float]: ...
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """One vector for each text, none of them blank, at most 256, in order.
+
+        Raises: KnowledgeUnavailable: the model cannot be reached. TextTooLong: one is longer than the model reads.
+        """
+        ...
+
+
+class DocumentSearch(Protocol):
+    """Finds passages in the documents that the caller's tenant has uploaded."""
+
+    async def passages(self, question: str, *, limit: int) -> list[Passage]:
+        """What bears on the question, best first. Raises KnowledgeUnavailable."""
+        ...
 
 
 class TargetDatabase(Protocol):
@@ -138,7 +223,8 @@ class SchemaStore(Protocol):
 class QueryStore(Protocol):
     """Keeps queries and the audit log of their transitions.
 
-    Each transition is one compare-and-set with its audit row in the same transaction: of any number of concurrent
+    Each transition is one compare-and-set with its audit row in the same transaction, which holds the text where the
+    transition brought one, so that the log tells what was approved after an edit too. Of any number of concurrent
     callers, in whatever process, exactly one sees it succeed. Expiry is judged on every read and write against the
     store's own clock: an undecided or unused query past its `expire_time` is EXPIRED. A query EXECUTING for longer than
     the run lease is FAILED with state_reason OUTCOME_UNKNOWN: its process died. Both are written with an audit row.
@@ -156,7 +242,8 @@ class QueryStore(Protocol):
     async def add_begun(self, query: SqlQuery, *, note: str, keeps_for: timedelta) -> SqlQuery:
         """Store a query EXECUTING, decided by policy: what `add`, `approve` and `begin_run` do, in one transaction.
 
-        All three transitions are in the audit log, the note with the approval. Only the caller may run the query.
+        All three transitions are in the audit log, the note with the approval, which has no subject: no person decided.
+        Only the caller may run the query.
         """
         ...
 
@@ -169,7 +256,7 @@ class QueryStore(Protocol):
         ...
 
     async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
-        """PENDING with this hash → APPROVED; the note goes to the audit log."""
+        """PENDING with this hash → APPROVED, its state_reason gone; the note goes to the audit log."""
         ...
 
     async def reject(self, owner: Owner, query_id: str, *, note: str) -> SqlQuery | None:
@@ -177,9 +264,17 @@ class QueryStore(Protocol):
         ...
 
     async def edit(
-        self, owner: Owner, query_id: str, *, old_hash: str, sql: str, explanation: str, tables: Sequence[str]
+        self,
+        owner: Owner,
+        query_id: str,
+        *,
+        old_hash: str,
+        sql: str,
+        explanation: str,
+        tables: Sequence[str],
+        plan_cost: float | None = None,
     ) -> SqlQuery | None:
-        """PENDING with the old hash → PENDING with the new text and its hash."""
+        """PENDING with the old hash → PENDING with the new text, its hash and cost, and state_reason EDITED."""
         ...
 
     async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
@@ -198,6 +293,10 @@ class QueryStore(Protocol):
         self, owner: Owner, *, state: QueryState | None, after: QueryPosition | None, limit: int
     ) -> QueryPage:
         """Queries newest first, from behind `after`."""
+        ...
+
+    async def audit(self, scope: AuditScope, *, after: AuditPosition | None, limit: int) -> AuditPage:
+        """Steps of queries newest first, from behind `after`. Those of one query are in the order they were made."""
         ...
 
     async def count_by_state(self, tenant: str) -> dict[QueryState, int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from services.sql.errors import QueryNameInvalid, QuestionInvalid, RequestIdInvalid
+from services.sql.errors import QueryNameInvalid, QuestionInvalid, RequestIdInvalid, TimeInvalid
 
 MAX_QUESTION_CHARACTERS = 4_000
 MAX_PARTS = 8
@@ -45,9 +46,16 @@ def read_request_id(text: str) -> str:
         raise RequestIdInvalid from None
 
 
-def read_query_name(name: str) -> str:
-    """The id in `queries/{query}`. Raises QueryNameInvalid."""
+def read_query_name(name: str, *, field: str = "name") -> str:
+    """The id in `queries/{query}`. Raises QueryNameInvalid, which names `field`."""
     match = _QUERY_NAME.fullmatch(name)
     if match is None:
-        raise QueryNameInvalid
+        raise QueryNameInvalid(field)
     return match[1]
+
+
+def read_time_range(start_time: datetime | None, end_time: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """Both, where the end does not lie before the start. Raises TimeInvalid."""
+    if start_time is not None and end_time is not None and end_time < start_time:
+        raise TimeInvalid("end_time must not lie before start_time", field="end_time")
+    return start_time, end_time

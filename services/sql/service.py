@@ -8,8 +8,10 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from protos.sql.v1 import sql_query_pb2, sql_service_pb2, sql_service_pb2_grpc
-from services.sql.answering import Answering
+from services.sql.answering import Answering, AutoApprovePolicy
 from services.sql.approvals import Approvals
+from services.sql.audit import AuditScope
+from services.sql.auditing import AUDITOR_ROLE, Auditing
 from services.sql.errors import (
     DatabaseRefused,
     DatabaseUnavailable,
@@ -25,20 +27,23 @@ from services.sql.errors import (
     SqlHashMismatch,
     SqlRefused,
     StatementTimeout,
+    TimeInvalid,
 )
 from services.sql.generating import Generating
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.models import NoDraft, Owner
-from services.sql.page_tokens import read_page_token, write_page_token
-from services.sql.questions import read_parts, read_query_name, read_question, read_request_id
+from services.sql.page_tokens import read_audit_token, read_page_token, write_audit_token, write_page_token
+from services.sql.questions import read_parts, read_query_name, read_question, read_request_id, read_time_range
 from services.sql.service_messages import (
     assessment_message,
     assessment_messages,
+    audit_message,
     no_answer_message,
     query_message,
     result_message,
     schema_message,
     state_filter,
+    time_of,
 )
 from services.sql.statistics import Statistics
 from services.transport.errors import Failure
@@ -52,6 +57,7 @@ FAILURES: dict[type[Exception], Failure] = {
     RequestIdInvalid: Failure(StatusCode.INVALID_ARGUMENT, "REQUEST_ID_INVALID"),
     QueryNameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "NAME_INVALID"),
     PageTokenInvalid: Failure(StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
+    TimeInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TIME_INVALID"),
     SqlRefused: Failure(StatusCode.INVALID_ARGUMENT, "SQL_REFUSED"),
     QueryNotFound: Failure(StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"),
     SqlHashMismatch: Failure(StatusCode.ABORTED, "SQL_HASH_MISMATCH"),
@@ -74,12 +80,14 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
         generating: Generating,
         approvals: Approvals,
         answering: Answering,
+        auditing: Auditing,
         knowledge: SchemaKnowledge,
         statistics: Statistics,
     ) -> None:
         self._generating = generating
         self._approvals = approvals
         self._answering = answering
+        self._auditing = auditing
         self._knowledge = knowledge
         self._statistics = statistics
 
@@ -121,14 +129,23 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
     ) -> sql_service_pb2.ListQueriesResponse:
         owner, state = _owner(), state_filter(request.state)
         after = read_page_token(request.page_token, owner, state)
-        limit = min(request.page_size, MAX_PAGE_SIZE) if request.page_size > 0 else DEFAULT_PAGE_SIZE
-        page = await self._approvals.page(owner, state=state, after=after, limit=limit)
+        page = await self._approvals.page(owner, state=state, after=after, limit=_limit(request.page_size))
         return sql_service_pb2.ListQueriesResponse(
             queries=map(query_message, page.queries), next_page_token=write_page_token(page.next_after, owner, state)
         )
 
     async def GetQuery(self, request: sql_service_pb2.GetQueryRequest, context: Any) -> sql_query_pb2.SqlQuery:
         return query_message(await self._approvals.get(_owner(), read_query_name(request.name)))
+
+    async def ListAuditEntries(
+        self, request: sql_service_pb2.ListAuditEntriesRequest, context: Any
+    ) -> sql_service_pb2.ListAuditEntriesResponse:
+        scope = _audit_scope(request)
+        after = read_audit_token(request.page_token, scope)
+        page = await self._auditing.page(scope, after=after, limit=_limit(request.page_size))
+        return sql_service_pb2.ListAuditEntriesResponse(
+            audit_entries=map(audit_message, page.entries), next_page_token=write_audit_token(page.next_after, scope)
+        )
 
     async def AnswerQuestion(
         self, request: sql_service_pb2.AnswerQuestionRequest, context: Any
@@ -169,10 +186,30 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
             queries_by_state={state.value: number for state, number in figures.queries_by_state.items()},
             table_count=figures.table_count,
             generator=figures.generator,
-            auto_approve_policy=figures.auto_approve_policy,
+            auto_approve_policy=figures.auto_approval.policy.value,
+            auto_approve_cost=figures.auto_approval.cost_below
+            if figures.auto_approval.policy is AutoApprovePolicy.COST_BELOW
+            else None,
             parts=figures.parts,
             uptime=Duration(seconds=int(figures.uptime.total_seconds()), nanos=figures.uptime.microseconds * 1000),
         )
+
+
+def _limit(page_size: int) -> int:
+    return min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
+
+
+def _audit_scope(request: sql_service_pb2.ListAuditEntriesRequest) -> AuditScope:
+    """What the caller may see of what it asks for."""
+    caller = current_caller()
+    start_time, end_time = read_time_range(time_of(request, "start_time"), time_of(request, "end_time"))
+    return AuditScope(
+        tenant=caller.tenant,
+        owner=None if AUDITOR_ROLE in caller.roles else caller.subject,
+        query_id=read_query_name(request.query, field="query") if request.query else None,
+        start_time=start_time,
+        end_time=end_time,
+    )
 
 
 def _owner() -> Owner:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Literal
 
 from google.protobuf.struct_pb2 import NULL_VALUE
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos.sql.v1 import sql_query_pb2, sql_service_pb2
+from services.sql.audit import AuditEntry
+from services.sql.errors import TimeInvalid
 from services.sql.models import (
     Assessment,
     JsonText,
@@ -43,7 +46,38 @@ def query_message(query: SqlQuery) -> sql_query_pb2.SqlQuery:
         owner=query.owner.subject,
         state_reason=query.state_reason,
         row_count=query.row_count,
+        plan_cost=query.plan_cost,
     )
+
+
+def audit_message(entry: AuditEntry) -> sql_query_pb2.AuditEntry:
+    """A step of a query."""
+    states = sql_query_pb2.SqlQuery.State
+    return sql_query_pb2.AuditEntry(
+        query=f"queries/{entry.query_id}",
+        owner=entry.owner.subject,
+        subject=entry.subject,
+        from_state=states.Value(entry.from_state or "STATE_UNSPECIFIED"),
+        to_state=states.Value(entry.to_state),
+        step_time=_timestamp(entry.at_time),
+        sql_hash=entry.sql_hash,
+        previous_sql_hash=entry.previous_sql_hash,
+        sql=entry.sql,
+        note=entry.note,
+    )
+
+
+def time_of(
+    request: sql_service_pb2.ListAuditEntriesRequest, field: Literal["start_time", "end_time"]
+) -> datetime | None:
+    """The time in a field, None where there is none. Raises TimeInvalid."""
+    if not request.HasField(field):
+        return None
+    try:
+        moment: datetime = getattr(request, field).ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise TimeInvalid(f"{field} is no time, such as 2026-11-21T12:00:00Z is", field=field) from None
+    return moment
 
 
 def state_filter(state: int) -> QueryState | None:

@@ -40,6 +40,13 @@ class SqlSettings(BaseSettings):
         default=AutoApprovePolicy.NEVER,
         description="Whether a caller may ask for a query to run without a person's decision.",
     )
+    auto_approve_cost: float = Field(
+        default=10_000,
+        gt=0,
+        allow_inf_nan=False,
+        description="Cost of a plan below which SQL_AUTO_APPROVE=cost_below lets a query run; a page read costs 1.",
+        examples=["10000"],
+    )
     approval_seconds: float = Field(
         default=3600, gt=0, le=_MAX_APPROVAL_SECONDS, description="How long a query waits for a decision and its run."
     )
@@ -88,7 +95,7 @@ class SqlSettings(BaseSettings):
     pinecone_api_key: ApiKey | None = Field(
         default=None,
         validation_alias="PINECONE_API_KEY",
-        description="With it and a rag service, approved queries become examples for the model.",
+        description="With it and a rag service, what the service is taught is found by a Pinecone index.",
         examples=["pcsk_..."],
     )
     pinecone_host: BareUrl | None = Field(
@@ -97,16 +104,28 @@ class SqlSettings(BaseSettings):
         description="Another control plane than Pinecone's own.",
         examples=["https://api.pinecone.io"],
     )
-    examples_index: str = Field(
+    training_index: str = Field(
         default="vanna-sql-training",
         validation_alias="VANNA_PINECONE_INDEX",
         pattern=r"^[a-z0-9]([a-z0-9-]{0,43}[a-z0-9])?$",
-        description="Pinecone index of approved examples: the dimensions of rag's embedding model, cosine.",
+        description="Pinecone index of what the service is taught: the dimensions of rag's embedding model, cosine.",
     )
     rag_target: Target | None = Field(
         default=None,
-        description="Where the rag service listens, which embeds questions for the examples.",
+        description="Where the rag service listens, which embeds what is taught and searches documents for terms.",
         examples=["dns:///rag:50051"],
+    )
+    learn_from_approved: bool = Field(
+        default=True, description="Whether queries that a person approved, and that ran, become examples."
+    )
+    document_terms: bool = Field(
+        default=True, description="Whether definitions in uploaded documents explain words; needs SQL_RAG_TARGET."
+    )
+    training_max_items: int = Field(
+        default=1_000,
+        ge=1,
+        le=10_000,
+        description="Most that a tenant may teach the service, learned queries included.",
     )
     model: Stripped = Field(default="gpt-4o-mini", description="The model that writes queries.")
     model_seconds: float = Field(default=20, gt=0, le=600, description="Longest that one reply of the model may take.")
@@ -125,7 +144,7 @@ class SqlSettings(BaseSettings):
         mode="before",
     )(none_when_blank)
 
-    @field_validator("environment", "examples_index", mode="before")
+    @field_validator("environment", "training_index", mode="before")
     @classmethod
     def _blank_is_default(cls, value: object, info: ValidationInfo) -> object:
         given = value.strip() if isinstance(value, str) else value
@@ -143,9 +162,9 @@ class SqlSettings(BaseSettings):
         return self.generator or ("vanna" if self.openai_api_key is not None else "grounded")
 
     @property
-    def keeps_examples(self) -> bool:
-        """Whether approved queries become examples: only a model reads them, and embedding them takes rag."""
-        return self.chosen_generator == "vanna" and self.pinecone_api_key is not None and self.rag_target is not None
+    def reads_documents(self) -> bool:
+        """Whether uploaded documents are searched for the meaning of words."""
+        return self.document_terms and self.rag_target is not None
 
     @property
     def is_production(self) -> bool:

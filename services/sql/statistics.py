@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.sql.answering import Answering
+from services.sql.answering import Answering, AutoApproval
 from services.sql.errors import DatabaseUnavailable
 from services.sql.generating import Generating
 from services.sql.knowledge import SchemaKnowledge
@@ -22,7 +22,7 @@ class Figures:
     queries_by_state: Mapping[QueryState, int]
     table_count: int
     generator: str
-    auto_approve_policy: str
+    auto_approval: AutoApproval
     uptime: timedelta
     parts: Mapping[str, str]
 
@@ -59,7 +59,7 @@ class Statistics:
             queries_by_state=by_state,
             table_count=tables,
             generator=self._generating.generator_name,
-            auto_approve_policy=self._answering.policy.value,
+            auto_approval=self._answering.auto_approval,
             uptime=timedelta(seconds=self._monotonic() - self._started_at),
             parts=self._parts,
         )

@@ -1,7 +1,7 @@
 """Queries and their audit log in DynamoDB, in the table `{prefix}-queries`.
 
     QUERY#{tenant}#{query_id} / QUERY              the query
-    QUERY#{tenant}#{query_id} / AUDIT#{number}     its transitions, in order
+    QUERY#{tenant}#{query_id} / AUDIT#{number}     its transitions, in order, each with the text that it brought
     REQUEST#{tenant}#{subject}#{request_id}        which query the owner's request id stands for
     COUNT#{tenant} / {expires_at}#{shard}          how many queries are in each state, by the day they are forgotten
 
@@ -17,10 +17,10 @@ rightly but counted as it was. Lists come from an index and may lag behind by a 
 
 A query is forgotten, with its audit rows, `keeps_ended` after its `expire_time`, at the end of that day.
 
-Costs, in write and read units for a query of up to 1 KB, N for one of N KB: add 2N + 4, 2 more with a request id, and 3
-for indexes; add_begun 2N + 8 and 3; a transition N/4 reads, 2N + 4 and up to 4 for indexes; get N/4 reads;
-find_by_request 1 more; a page one read for the index and N/4 for each query; count_by_state one read for each 4 KB of
-counters, at about 100 bytes each.
+Costs, in write and read units for a query of up to 1 KB, N for one of N KB: add 4N + 2, 2 more with a request id, and 5
+for indexes; add_begun 4N + 6 and 9; a transition N/4 reads, 2N + 4 (an edit 4N + 2) and up to 6 for indexes; get N/4
+reads; find_by_request 1 more; a page one read for the index and N/4 for each query; a page of the audit log one read
+for the index and N/4 for each step; count_by_state one read for each 4 KB of counters, at about 100 bytes each.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from services.sql.adapters.dynamodb_audit import steps_of_many, steps_of_query
 from services.sql.adapters.dynamodb_query_items import (
     UNDECIDED,
     QueryItems,
@@ -44,8 +45,9 @@ from services.sql.adapters.dynamodb_query_items import (
     read_record,
     request_key,
 )
+from services.sql.audit import AuditEntry, AuditPage, AuditPosition, AuditScope, audit_page
 from services.sql.errors import QueryStoreUnavailable
-from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, SqlQuery, sql_hash
+from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, SqlQuery, WaitReason, sql_hash
 from services.storage.dynamodb import ConditionFailed, DynamoTable, first
 from services.storage.dynamodb_items import Key, Value, Write, epoch_seconds, key_part, time_text, utc_now
 
@@ -102,7 +104,7 @@ class DynamoQueryStore:
         begun = replace(approved, state=QueryState.EXECUTING, execute_time=now)
         steps = [
             Step(subject, "", pending, ""),
-            Step(subject, pending.state, approved, note),
+            Step("", pending.state, approved, note),
             Step(subject, approved.state, begun, ""),
         ]
         await self._table.transact(self._items.first_writes(begun, steps, now))
@@ -124,7 +126,7 @@ class DynamoQueryStore:
             owner,
             query_id,
             lambda query: query.state is QueryState.PENDING and query.sql_hash == sql_hash,
-            lambda query, now: replace(query, state=QueryState.APPROVED, decide_time=now),
+            lambda query, now: replace(query, state=QueryState.APPROVED, state_reason="", decide_time=now),
             note,
         )
 
@@ -139,7 +141,15 @@ class DynamoQueryStore:
         )
 
     async def edit(
-        self, owner: Owner, query_id: str, *, old_hash: str, sql: str, explanation: str, tables: Sequence[str]
+        self,
+        owner: Owner,
+        query_id: str,
+        *,
+        old_hash: str,
+        sql: str,
+        explanation: str,
+        tables: Sequence[str],
+        plan_cost: float | None = None,
     ) -> SqlQuery | None:
         """See the port."""
         return await self._move(
@@ -147,9 +157,15 @@ class DynamoQueryStore:
             query_id,
             lambda query: query.state is QueryState.PENDING and query.sql_hash == old_hash,
             lambda query, now: replace(
-                query, sql=sql, sql_hash=sql_hash(sql), explanation=explanation, tables=tuple(tables)
+                query,
+                sql=sql,
+                sql_hash=sql_hash(sql),
+                explanation=explanation,
+                tables=tuple(tables),
+                plan_cost=plan_cost,
+                state_reason=WaitReason.EDITED,
             ),
-            "EDITED",
+            WaitReason.EDITED,
         )
 
     async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
@@ -206,6 +222,24 @@ class DynamoQueryStore:
                     break
         shown = tuple(queries[:limit])
         return QueryPage(shown, QueryPosition(shown[-1].create_time, shown[-1].id) if len(queries) > limit else None)
+
+    async def audit(self, scope: AuditScope, *, after: AuditPosition | None, limit: int) -> AuditPage:
+        """See the port."""
+        if scope.query_id is None:
+            await self._settle_overdue(scope.tenant)
+            entries = steps_of_many(self._table, scope, after, limit)
+        else:
+            query = await self._settled(query_key(scope.tenant, scope.query_id))
+            if query is None or scope.owner not in (None, query.owner.subject):
+                return AuditPage((), None)
+            entries = steps_of_query(self._table, query, scope, after, limit)
+        found: list[AuditEntry] = []
+        async with aclosing(entries):
+            async for entry in entries:
+                found.append(entry)
+                if len(found) > limit:
+                    break
+        return audit_page(tuple(found), limit)
 
     async def count_by_state(self, tenant: str) -> dict[QueryState, int]:
         """See the port."""
@@ -268,5 +302,6 @@ class DynamoQueryStore:
 
     async def _write(self, record: Record, moved: SqlQuery, *, subject: str, note: str) -> None:
         """Raises: ConditionFailed: the query is no longer as it was read."""
-        step = Step(subject, record.query.state, moved, note)
+        before = record.query
+        step = Step(subject, before.state, moved, note, before.sql_hash if moved.sql_hash != before.sql_hash else "")
         await self._table.transact(self._items.next_writes(record, step, self._now()))

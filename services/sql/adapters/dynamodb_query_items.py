@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from services.sql.audit import AuditEntry
 from services.sql.models import Owner, QueryState, SqlQuery
 from services.storage.dynamodb_items import Item, Key, Value, Write, epoch_seconds, key_part, time_from, time_text
 
@@ -30,12 +31,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Step:
-    """A transition for the audit log. `subject` is empty where time made it."""
+    """A transition for the audit log. `subject` is empty where policy or time made it.
+
+    `replaced_hash` is that of the text it put another one in the place of.
+    """
 
     subject: str
     before: str
     after: SqlQuery
     note: str
+    replaced_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class QueryItems:
             **{name: getattr(query, name) for name in _FIELDS},
             "tables": list(query.tables),
             "query_state": query.state,
+            # As text: a planner's number may be larger than DynamoDB's numbers go.
+            **({} if query.plan_cost is None else {"plan_cost": repr(query.plan_cost)}),
             **{name: time_text(time) for name in _TIMES if (time := getattr(query, name)) is not None},
             "audit_count": audit_count,
             "revision": uuid4().hex,
@@ -113,6 +120,7 @@ def _audit(step: Step, number: int, now: datetime, expires_at: int) -> Write:
     row: dict[str, Value] = {
         "query_id": query.id,
         "tenant": query.owner.tenant,
+        "owner_subject": query.owner.subject,
         "subject": step.subject,
         "from_state": step.before,
         "to_state": query.state,
@@ -120,9 +128,16 @@ def _audit(step: Step, number: int, now: datetime, expires_at: int) -> Write:
         "note": step.note,
         "at_time": time_text(now),
         "expires_at": expires_at,
+        "owner_key": audit_of_owner(query.owner),
+        "owner_state": audit_of_tenant(query.owner.tenant),
+        "newest": newest_step(now, query.id, number),
     }
+    if step.replaced_hash:
+        row["previous_sql_hash"] = step.replaced_hash
+    if step.replaced_hash or not step.before:
+        row["sql"] = query.sql
     # A row of the log is never written over.
-    key = Key(query_key(query.owner.tenant, query.id).partition, f"AUDIT#{number:06}")
+    key = Key(query_key(query.owner.tenant, query.id).partition, audit_sort(number))
     return Write(key, row, condition="attribute_not_exists(#pk)")
 
 
@@ -158,6 +173,41 @@ def newest(create_time: datetime, query_id: str) -> str:
     return f"{time_text(create_time)}#{query_id}"
 
 
+# Steps stand in the indexes of queries under partitions that no tenant's name gives: `key_part` leaves no @.
+def audit_of_owner(owner: Owner) -> str:
+    return f"@AUDIT#{owner_key(owner)}"
+
+
+def audit_of_tenant(tenant: str) -> str:
+    return f"@AUDIT#{key_part(tenant)}"
+
+
+def newest_step(at_time: datetime, query_id: str, number: int) -> str:
+    return f"{newest(at_time, query_id)}#{number:06}"
+
+
+def audit_sort(number: int) -> str:
+    return f"AUDIT#{number:06}"
+
+
+def read_entry(item: Item, owner: Owner) -> AuditEntry:
+    """A step of a query of this owner."""
+    return AuditEntry(
+        query_id=item["query_id"],
+        owner=owner,
+        number=int(item["sk"].removeprefix("AUDIT#")),
+        subject=item["subject"],
+        from_state=QueryState(item["from_state"]) if item["from_state"] else None,
+        to_state=QueryState(item["to_state"]),
+        at_time=time_from(item["at_time"]),
+        sql_hash=item["sql_hash"],
+        # Rows that are older than these attributes lack them.
+        previous_sql_hash=item.get("previous_sql_hash", ""),
+        sql=item.get("sql", ""),
+        note=item["note"],
+    )
+
+
 def read_record(item: Item) -> Record:
     facts: dict[str, Any] = {name: item[name] for name in _FIELDS}
     times: dict[str, Any] = {name: time_from(item[name]) for name in _TIMES if name in item}
@@ -166,6 +216,7 @@ def read_record(item: Item) -> Record:
         owner=Owner(item["tenant"], item["owner_subject"]),
         state=QueryState(item["query_state"]),
         tables=tuple(item["tables"]),
+        plan_cost=float(item["plan_cost"]) if "plan_cost" in item else None,
         **{**facts, "confidence": float(item["confidence"])},
         **times,
     )

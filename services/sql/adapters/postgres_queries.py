@@ -15,43 +15,48 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from services.sql.adapters.postgres_audit import read_audit
+from services.sql.audit import AuditPage, AuditPosition, AuditScope
 from services.sql.errors import QueryStoreUnavailable
-from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, SqlQuery, sql_hash
+from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, SqlQuery, WaitReason, sql_hash
 
 StorePool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 _COLUMNS = (
-    "id, tenant, owner, question, sql, sql_hash, explanation, confidence, tables, state, state_reason, row_count,"
-    " create_time, expire_time, decide_time, execute_time"
+    "id, tenant, owner, question, sql, sql_hash, explanation, confidence, tables, plan_cost, state, state_reason,"
+    " row_count, create_time, expire_time, decide_time, execute_time"
 )
 _INSERT = f"""
 WITH added AS (
     INSERT INTO queries (id, tenant, owner, request_id, question, sql, sql_hash, explanation, confidence, tables,
-                         state, create_time, expire_time)
+                         plan_cost, state, state_reason, create_time, expire_time)
     VALUES (%(id)s, %(tenant)s, %(owner)s, %(request_id)s, %(question)s, %(sql)s, %(sql_hash)s, %(explanation)s,
-            %(confidence)s, %(tables)s, 'PENDING', clock_timestamp(), clock_timestamp() + %(keeps_for)s)
+            %(confidence)s, %(tables)s, %(plan_cost)s, 'PENDING', %(state_reason)s,
+            clock_timestamp(), clock_timestamp() + %(keeps_for)s)
     ON CONFLICT (tenant, owner, request_id) WHERE request_id IS NOT NULL DO NOTHING
     RETURNING {_COLUMNS}
 ), audited AS (
-    INSERT INTO query_audit (query_id, tenant, subject, from_state, to_state, sql_hash, at_time)
-    SELECT id, tenant, owner, '', state, sql_hash, create_time FROM added
+    INSERT INTO query_audit (query_id, tenant, owner, subject, from_state, to_state, sql_hash, sql, at_time)
+    SELECT id, tenant, owner, owner, '', state, sql_hash, sql, create_time FROM added
 )
 SELECT {_COLUMNS} FROM added
 """  # noqa: S608 - built from constants
-# All three steps at once, of a query that nobody has seen yet: no other caller can stand between them.
+# All three steps at once, of a query that nobody has seen yet: no other caller can stand between them. The approval
+# has no subject, because no person decided.
 _INSERT_BEGUN = f"""
 WITH added AS (
     INSERT INTO queries (id, tenant, owner, question, sql, sql_hash, explanation, confidence, tables,
-                         state, create_time, expire_time, decide_time, execute_time)
+                         plan_cost, state, create_time, expire_time, decide_time, execute_time)
     SELECT %(id)s, %(tenant)s, %(owner)s, %(question)s, %(sql)s, %(sql_hash)s, %(explanation)s, %(confidence)s,
-           %(tables)s, 'EXECUTING', now, now + %(keeps_for)s, now, now
+           %(tables)s, %(plan_cost)s, 'EXECUTING', now, now + %(keeps_for)s, now, now
     FROM clock_timestamp() AS now
     RETURNING {_COLUMNS}
 ), audited AS (
-    INSERT INTO query_audit (query_id, tenant, subject, from_state, to_state, sql_hash, note, at_time)
-    SELECT id, tenant, owner, step.from_state, step.to_state, sql_hash, step.note, create_time
-    FROM added, (VALUES (1, '', 'PENDING', ''), (2, 'PENDING', 'APPROVED', %(note)s), (3, 'APPROVED', 'EXECUTING', ''))
-                AS step (number, from_state, to_state, note)
+    INSERT INTO query_audit (query_id, tenant, owner, subject, from_state, to_state, sql_hash, sql, note, at_time)
+    SELECT id, tenant, owner, step.subject, step.from_state, step.to_state, sql_hash, step.sql, step.note, create_time
+    FROM added, (VALUES (1, %(owner)s, '', 'PENDING', %(sql)s, ''), (2, '', 'PENDING', 'APPROVED', '', %(note)s),
+                        (3, %(owner)s, 'APPROVED', 'EXECUTING', '', ''))
+                AS step (number, subject, from_state, to_state, sql, note)
     ORDER BY step.number
 )
 SELECT {_COLUMNS} FROM added
@@ -69,25 +74,30 @@ ORDER BY create_time DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608
 _COUNT = "SELECT state, count(*) AS number FROM queries WHERE tenant = %(tenant)s GROUP BY state"
 
-# Audit rows of a transition come from the rows as they were (`before`) and as they are (`after`).
+# Audit rows of a transition come from the rows as they were (`before`) and as they are (`after`). A text that the
+# transition brought is kept there, with the hash of the one that it took the place of.
 _TRANSITION = """
 WITH before AS (
-    SELECT id, state FROM queries
+    SELECT id, state, sql_hash FROM queries
     WHERE id = %(id)s AND tenant = %(tenant)s AND owner = %(owner)s AND {guard}
     FOR UPDATE
 ), after AS (
     UPDATE queries q SET {change} FROM before WHERE q.id = before.id
-    RETURNING q.*, before.state AS from_state
+    RETURNING q.*, before.state AS from_state, before.sql_hash AS old_hash
 ), audited AS (
-    INSERT INTO query_audit (query_id, tenant, subject, from_state, to_state, sql_hash, note, at_time)
-    SELECT id, tenant, %(subject)s, from_state, state, sql_hash, %(note)s, clock_timestamp() FROM after
+    INSERT INTO query_audit (query_id, tenant, owner, subject, from_state, to_state, sql_hash, previous_sql_hash, sql,
+                             note, at_time)
+    SELECT id, tenant, owner, %(subject)s, from_state, state, sql_hash,
+           CASE WHEN sql_hash <> old_hash THEN old_hash ELSE '' END,
+           CASE WHEN sql_hash <> old_hash THEN sql ELSE '' END, %(note)s, clock_timestamp()
+    FROM after
 )
 SELECT {columns} FROM after
 """
 _IN_TIME = "expire_time > clock_timestamp()"
 _APPROVE = (
     f"state = 'PENDING' AND sql_hash = %(sql_hash)s AND {_IN_TIME}",
-    "state = 'APPROVED', decide_time = clock_timestamp()",
+    "state = 'APPROVED', state_reason = '', decide_time = clock_timestamp()",
 )
 _REJECT = (
     f"state IN ('PENDING', 'APPROVED') AND {_IN_TIME}",
@@ -95,7 +105,8 @@ _REJECT = (
 )
 _EDIT = (
     f"state = 'PENDING' AND sql_hash = %(old_hash)s AND {_IN_TIME}",
-    "sql = %(sql)s, sql_hash = %(sql_hash)s, explanation = %(explanation)s, tables = %(tables)s",
+    "sql = %(sql)s, sql_hash = %(sql_hash)s, explanation = %(explanation)s, tables = %(tables)s,"
+    " plan_cost = %(plan_cost)s, state_reason = %(note)s",
 )
 _BEGIN = (
     f"state = 'APPROVED' AND sql_hash = %(sql_hash)s AND {_IN_TIME}",
@@ -117,10 +128,10 @@ WITH before AS (
     SET state = CASE WHEN before.state = 'EXECUTING' THEN 'FAILED' ELSE 'EXPIRED' END,
         state_reason = CASE WHEN before.state = 'EXECUTING' THEN 'OUTCOME_UNKNOWN' ELSE 'EXPIRED' END
     FROM before WHERE q.id = before.id
-    RETURNING q.id, q.tenant, before.state AS from_state, q.state, q.sql_hash, q.state_reason
+    RETURNING q.id, q.tenant, q.owner, before.state AS from_state, q.state, q.sql_hash, q.state_reason
 )
-INSERT INTO query_audit (query_id, tenant, subject, from_state, to_state, sql_hash, note, at_time)
-SELECT id, tenant, '', from_state, state, sql_hash, state_reason, clock_timestamp() FROM after
+INSERT INTO query_audit (query_id, tenant, owner, subject, from_state, to_state, sql_hash, note, at_time)
+SELECT id, tenant, owner, '', from_state, state, sql_hash, state_reason, clock_timestamp() FROM after
 """
 
 
@@ -173,7 +184,15 @@ class PostgresQueryStore:
         return await self._move(_REJECT, owner, query_id, {"note": note})
 
     async def edit(
-        self, owner: Owner, query_id: str, *, old_hash: str, sql: str, explanation: str, tables: Sequence[str]
+        self,
+        owner: Owner,
+        query_id: str,
+        *,
+        old_hash: str,
+        sql: str,
+        explanation: str,
+        tables: Sequence[str],
+        plan_cost: float | None = None,
     ) -> SqlQuery | None:
         """See the port."""
         values = {
@@ -182,7 +201,8 @@ class PostgresQueryStore:
             "sql_hash": sql_hash(sql),
             "explanation": explanation,
             "tables": list(tables),
-            "note": "EDITED",
+            "plan_cost": plan_cost,
+            "note": WaitReason.EDITED,
         }
         return await self._move(_EDIT, owner, query_id, values)
 
@@ -214,6 +234,11 @@ class PostgresQueryStore:
         queries = tuple(map(_query, rows[:limit]))
         last = QueryPosition(queries[-1].create_time, queries[-1].id) if len(rows) > limit else None
         return QueryPage(queries, last)
+
+    async def audit(self, scope: AuditScope, *, after: AuditPosition | None, limit: int) -> AuditPage:
+        """See the port."""
+        async with self._settled(scope.tenant, scope.query_id) as cursor:
+            return await read_audit(cursor, scope, after=after, limit=limit)
 
     async def count_by_state(self, tenant: str) -> dict[QueryState, int]:
         """See the port."""
@@ -274,6 +299,8 @@ def _values_of(query: SqlQuery) -> dict[str, object]:
         "explanation": query.explanation,
         "confidence": query.confidence,
         "tables": list(query.tables),
+        "plan_cost": query.plan_cost,
+        "state_reason": query.state_reason,
         **_whose(query.owner),
     }
 
@@ -295,4 +322,5 @@ def _query(row: DictRow) -> SqlQuery:
         execute_time=row["execute_time"],
         state_reason=row["state_reason"],
         row_count=row["row_count"],
+        plan_cost=row["plan_cost"],
     )

@@ -46,7 +46,7 @@ async def state_of(store: QueryStore, query: SqlQuery) -> tuple[QueryState, str]
     return stored.state, stored.state_reason
 
 
-class QueryStoreContract:
+class StoreSuite:
     """Subclasses give a `make_store` fixture: a store with a run lease, all of one test on the same data."""
 
     @pytest.fixture
@@ -56,6 +56,10 @@ class QueryStoreContract:
     @pytest.fixture
     def store(self, make_store: MakeStore) -> QueryStore:
         return make_store(HOUR)
+
+
+class QueryStoreContract(StoreSuite):
+    """What becomes of queries."""
 
     async def test_a_stored_query_is_read_back_pending_with_times_of_the_store(self, store: QueryStore) -> None:
         query = draft()
@@ -67,6 +71,18 @@ class QueryStoreContract:
         assert stored.expire_time - stored.create_time == pytest.approx(HOUR, abs=timedelta(seconds=1))
         assert stored.create_time > EPOCH
         assert replace(stored, create_time=EPOCH, expire_time=EPOCH) == query
+
+    @pytest.mark.parametrize("cost", [None, 0.0, 12.25, 1e200])
+    async def test_what_was_planned_and_why_it_waits_is_kept(self, store: QueryStore, cost: float | None) -> None:
+        waiting = await add(store, replace(draft(), plan_cost=cost, state_reason="NOT_ASKED"))
+        begun = await store.add_begun(replace(draft(), plan_cost=cost), note="", keeps_for=HOUR)
+
+        assert (waiting.plan_cost, waiting.state_reason) == (cost, "NOT_ASKED")
+        assert await store.get(ADA, waiting.id) == waiting
+        assert await store.get(ADA, begun.id) == begun
+        approved = await store.approve(ADA, waiting.id, sql_hash=waiting.sql_hash, note="")
+        assert approved is not None
+        assert (approved.plan_cost, approved.state_reason) == (cost, "")
 
     async def test_queries_of_others_do_not_exist(self, store: QueryStore) -> None:
         query = await add(store)
@@ -194,13 +210,20 @@ class QueryStoreContract:
         new = "SELECT 1 LIMIT 1001"
 
         assert await store.edit(
-            ADA, query.id, old_hash=query.sql_hash, sql=new, explanation="edited", tables=("public.orders",)
+            ADA,
+            query.id,
+            old_hash=query.sql_hash,
+            sql=new,
+            explanation="edited",
+            tables=("public.orders",),
+            plan_cost=2.5,
         )
 
         edited = await store.get(ADA, query.id)
         assert edited is not None
         assert (edited.sql, edited.sql_hash, edited.state) == (new, sql_hash(new), QueryState.PENDING)
         assert (edited.explanation, edited.tables) == ("edited", ("public.orders",))
+        assert (edited.plan_cost, edited.state_reason) == (2.5, "EDITED")
         assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
 
     async def test_an_edit_of_another_text_or_after_a_decision_changes_nothing(self, store: QueryStore) -> None:

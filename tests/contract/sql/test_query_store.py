@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import psycopg
 import pytest
 
 from services.sql.adapters.dynamodb_queries import DynamoQueryStore
@@ -18,12 +17,13 @@ from services.storage.dynamodb import DynamoTable
 from services.storage.postgres import open_store
 from services.transport.aws_clients import make_aws_client
 from tests.aws_server import AwsAccount
-from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add, draft
+from tests.contract.sql.audit_log_contract import AuditLogContract
+from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add
 from tests.dynamodb import items_of, made_table
-from tests.fakes.sql import FakeQueryStore
+from tests.fakes.sql_queries import FakeQueryStore
 
 
-class TestFakeQueryStore(QueryStoreContract):
+class TestFakeQueryStore(QueryStoreContract, AuditLogContract):
     @pytest.fixture
     def make_store(self) -> MakeStore:
         kept: list[FakeQueryStore] = []
@@ -41,50 +41,10 @@ async def queries_table(aws_account: AwsAccount) -> AsyncIterator[DynamoTable]:
         yield table
 
 
-class TestDynamoQueryStore(QueryStoreContract):
+class TestDynamoQueryStore(QueryStoreContract, AuditLogContract):
     @pytest.fixture
     def make_store(self, queries_table: DynamoTable) -> MakeStore:
         return lambda run_lease: DynamoQueryStore(queries_table, run_lease=run_lease)
-
-    async def test_every_transition_leaves_an_audit_row(self, queries_table: DynamoTable) -> None:
-        store = DynamoQueryStore(queries_table, run_lease=HOUR)
-        query = await add(store)
-        await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
-        edited = await store.get(ADA, query.id)
-        assert edited is not None
-        await store.approve(ADA, query.id, sql_hash=edited.sql_hash, note="AUTO_APPROVED")
-        await store.begin_run(ADA, query.id, sql_hash=edited.sql_hash)
-        await store.fail_run(ADA, query.id, reason="QUERY_FAILED")
-        late = await add(store, keeps_for=timedelta(0))
-        await store.get(ADA, late.id)
-        by_policy = await store.add_begun(draft(), note="AUTO_APPROVED", keeps_for=HOUR)
-        await store.finish_run(ADA, by_policy.id, row_count=1)
-
-        items = await items_of(queries_table.name)
-
-        def log_of(query_id: str) -> list[tuple[str, ...]]:
-            rows = [item for item in items if item["query_id"]["S"] == query_id and item["sk"]["S"] != "QUERY"]
-            names = ("subject", "from_state", "to_state", "sql_hash", "note")
-            return [tuple(row[name]["S"] for name in names) for row in rows]
-
-        items = [item for item in items if "query_id" in item]
-        assert log_of(query.id) == [
-            ("ada", "", "PENDING", query.sql_hash, ""),
-            ("ada", "PENDING", "PENDING", edited.sql_hash, "EDITED"),
-            ("ada", "PENDING", "APPROVED", edited.sql_hash, "AUTO_APPROVED"),
-            ("ada", "APPROVED", "EXECUTING", edited.sql_hash, ""),
-            ("ada", "EXECUTING", "FAILED", edited.sql_hash, "QUERY_FAILED"),
-        ]
-        assert log_of(late.id) == [
-            ("ada", "", "PENDING", late.sql_hash, ""),
-            ("", "PENDING", "EXPIRED", late.sql_hash, "EXPIRED"),
-        ]
-        assert log_of(by_policy.id) == [
-            ("ada", "", "PENDING", by_policy.sql_hash, ""),
-            ("ada", "PENDING", "APPROVED", by_policy.sql_hash, "AUTO_APPROVED"),
-            ("ada", "APPROVED", "EXECUTING", by_policy.sql_hash, ""),
-            ("ada", "EXECUTING", "EXECUTED", by_policy.sql_hash, ""),
-        ]
 
     async def test_of_fifty_that_begin_a_run_one_may_and_the_log_says_so_once(self, queries_table: DynamoTable) -> None:
         store = DynamoQueryStore(queries_table, run_lease=HOUR)
@@ -119,44 +79,10 @@ async def pool(store_url: str) -> AsyncIterator[StorePool]:
         yield pool
 
 
-class TestPostgresQueryStore(QueryStoreContract):
+class TestPostgresQueryStore(QueryStoreContract, AuditLogContract):
     @pytest.fixture
     def make_store(self, pool: StorePool) -> MakeStore:
         return lambda run_lease: PostgresQueryStore(pool, run_lease=run_lease)
-
-    async def test_every_transition_leaves_an_audit_row(self, pool: StorePool, store_url: str) -> None:
-        store = PostgresQueryStore(pool, run_lease=HOUR)
-        query = await add(store)
-        await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
-        edited = await store.get(ADA, query.id)
-        assert edited is not None
-        await store.approve(ADA, query.id, sql_hash=edited.sql_hash, note="AUTO_APPROVED")
-        await store.begin_run(ADA, query.id, sql_hash=edited.sql_hash)
-        await store.fail_run(ADA, query.id, reason="QUERY_FAILED")
-        late = await add(store, keeps_for=timedelta(0))
-        await store.get(ADA, late.id)
-        by_policy = await store.add_begun(draft(), note="AUTO_APPROVED", keeps_for=HOUR)
-        await store.finish_run(ADA, by_policy.id, row_count=1)
-
-        async with await psycopg.AsyncConnection.connect(store_url) as connection:
-            cursor = await connection.execute(
-                "SELECT query_id, subject, from_state, to_state, sql_hash, note FROM sql.query_audit ORDER BY sequence"
-            )
-            rows = await cursor.fetchall()
-
-        assert rows == [
-            (query.id, "ada", "", "PENDING", query.sql_hash, ""),
-            (query.id, "ada", "PENDING", "PENDING", edited.sql_hash, "EDITED"),
-            (query.id, "ada", "PENDING", "APPROVED", edited.sql_hash, "AUTO_APPROVED"),
-            (query.id, "ada", "APPROVED", "EXECUTING", edited.sql_hash, ""),
-            (query.id, "ada", "EXECUTING", "FAILED", edited.sql_hash, "QUERY_FAILED"),
-            (late.id, "ada", "", "PENDING", late.sql_hash, ""),
-            (late.id, "", "PENDING", "EXPIRED", late.sql_hash, "EXPIRED"),
-            (by_policy.id, "ada", "", "PENDING", by_policy.sql_hash, ""),
-            (by_policy.id, "ada", "PENDING", "APPROVED", by_policy.sql_hash, "AUTO_APPROVED"),
-            (by_policy.id, "ada", "APPROVED", "EXECUTING", by_policy.sql_hash, ""),
-            (by_policy.id, "ada", "EXECUTING", "EXECUTED", by_policy.sql_hash, ""),
-        ]
 
     async def test_a_store_that_is_gone_is_unavailable_and_unreachable(self, pool: StorePool) -> None:
         store = PostgresQueryStore(pool, run_lease=HOUR)
