@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from services.sql.models import Example, SqlQuery
-from services.sql.ports import ExampleStore
+from services.sql.models import SqlQuery
+from services.sql.training import Training
 
 logger = logging.getLogger(__name__)
 
@@ -17,13 +17,13 @@ _LONGEST_SECONDS = 2.0
 class Learning:
     """Keeps what a person approved as it was generated, and what ran without an error; nothing else is learned."""
 
-    def __init__(self, examples: ExampleStore) -> None:
-        self._examples = examples
+    def __init__(self, training: Training) -> None:
+        self._training = training
 
     async def learn(self, query: SqlQuery) -> None:
-        """Keep the question and its query. A store that is away or slow loses an example and nothing else."""
+        """Keep the question and its query. A store that is away, slow or full loses an example and nothing else."""
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
-                await self._examples.add(query.owner.tenant, Example(query.question, query.sql))
+                await self._training.learn_from(query)
         except Exception as error:  # of whatever kind: the query ran once for ever, and its rows are on their way
             logger.warning("example.lost", extra={"error_kind": type(error).__name__})

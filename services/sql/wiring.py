@@ -17,23 +17,29 @@ from services.sql.adapters.postgres_introspection import PostgresSchemaReader, R
 from services.sql.adapters.postgres_role import ONE_DATABASE, TargetWatch
 from services.sql.adapters.postgres_session import RunLimits, open_target_pool
 from services.sql.adapters.postgres_target import PostgresTarget
-from services.sql.answering import Answering
+from services.sql.answering import Answering, AutoApproval
 from services.sql.approvals import Approvals
+from services.sql.approved_training import ApprovedTraining
+from services.sql.auditing import Auditing
+from services.sql.briefing import TrainingBriefing
 from services.sql.errors import ConfigurationRefused
-from services.sql.generating import Generating, NoBriefing
+from services.sql.generating import Generating
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
-from services.sql.ports import ExampleStore, QueryStore, SchemaStore, SqlGenerator
+from services.sql.ports import QueryStore, SchemaStore, SqlGenerator, TrainingIndex, TrainingStore
 from services.sql.query_guard import QueryGuard
 from services.sql.service import FAILURES, SqlServicer
 from services.sql.settings import SqlSettings
 from services.sql.statistics import Statistics
+from services.sql.training import Training
+from services.sql.training_vectors import TrainingVectors
 from services.transport.addresses import table_prefix_of
-from services.transport.identity import current_caller
+from services.transport.identity import acting_as, current_caller
 from services.transport.serving import ServiceDefinition
 
 if TYPE_CHECKING:
+    import grpc
     import openai
 
     from services.sql.adapters.postgres_queries import StorePool
@@ -45,7 +51,8 @@ MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
 SERVICE_NAME = "diglot.sql.v1.SqlService"
 
 MAX_RESULT_ROWS = 1_000
-EXAMPLES_SECONDS = 3.0  # a question can do without them
+EMBEDDING_SECONDS = 0.8  # a question can do without it, and is to be answered by words in the same breath
+INDEX_SECONDS = 0.6
 OPENAI_URL = "https://api.openai.com/v1"
 PROMPT_TOKENS = 24_000  # more than the tables, with room for rules
 MAX_RESULT_BYTES = 4_000_000
@@ -61,6 +68,7 @@ class _Stores:
     kind: str
     queries: QueryStore
     schemas: SchemaStore
+    training: TrainingStore
     pool: StorePool | None = None
 
 
@@ -119,12 +127,23 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             )
         )
         guard = QueryGuard(max_rows=MAX_RESULT_ROWS)
-        examples = await stack.enter_async_context(_open_examples(settings, database_key(target_url)))
-        generating = Generating(
-            generator=await stack.enter_async_context(_open_generator(settings, guard, examples)),
+        rag = await stack.enter_async_context(_open_rag(settings))
+        vectors = await stack.enter_async_context(_open_vectors(settings, stores, rag))
+        approved = ApprovedTraining(stores.training, guard)
+        training = Training(
+            store=stores.training,
+            approved=approved,
+            vectors=vectors,
             guard=guard,
             knowledge=knowledge,
-            briefing=NoBriefing(),
+            database=database_key(target_url),
+            max_items=settings.training_max_items,
+        )
+        generating = Generating(
+            generator=await stack.enter_async_context(_open_generator(settings, guard)),
+            guard=guard,
+            knowledge=knowledge,
+            briefing=TrainingBriefing(approved=approved, vectors=vectors, database=database_key(target_url)),
             target=target,
             store=store,
             keeps_for=timedelta(seconds=settings.approval_seconds),
@@ -134,9 +153,13 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             target=target,
             guard=guard,
             knowledge=knowledge,
-            learning=Learning(examples) if examples is not None else None,
+            learning=Learning(training) if settings.learn_from_approved else None,
         )
-        answering = Answering(generating=generating, approvals=approvals, policy=settings.auto_approve)
+        answering = Answering(
+            generating=generating,
+            approvals=approvals,
+            auto_approval=AutoApproval(settings.auto_approve, settings.auto_approve_cost),
+        )
         statistics = Statistics(
             store=store,
             knowledge=knowledge,
@@ -145,13 +168,14 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             parts={
                 "query_store": stores.kind,
                 "model": settings.model if settings.chosen_generator == "vanna" else "off",
-                "examples": "off" if examples is None else examples.kind,
+                "training": "words" if vectors is None else vectors.kind,
             },
         )
         servicer = SqlServicer(
             generating=generating,
             approvals=approvals,
             answering=answering,
+            auditing=Auditing(store=store),
             knowledge=knowledge,
             statistics=statistics,
         )
@@ -169,39 +193,61 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
 
 
 @asynccontextmanager
-async def _open_examples(settings: SqlSettings, database: str) -> AsyncIterator[ExampleStore | None]:
-    if not settings.keeps_examples or settings.pinecone_api_key is None or settings.rag_target is None:
+async def _open_rag(settings: SqlSettings) -> AsyncIterator[grpc.aio.Channel | None]:
+    if settings.rag_target is None:
         yield None
         return
-    from pinecone import AsyncPinecone
-
-    from services.sql.adapters.pinecone_examples import PineconeExamples
-    from services.sql.adapters.rag_embedder import RagEmbedder
     from services.transport.channels import open_channel
 
     async with open_channel(settings.rag_target, settings.transport) as channel:
-        client = AsyncPinecone(
-            api_key=settings.pinecone_api_key.get_secret_value(),
-            host=str(settings.pinecone_host) if settings.pinecone_host else None,
-            timeout=EXAMPLES_SECONDS,
-        )
-        examples = PineconeExamples(
-            client,
-            RagEmbedder(channel, timeout_seconds=EXAMPLES_SECONDS),
-            index_name=settings.examples_index,
-            database=database,
-            wait_seconds=EXAMPLES_SECONDS,
-        )
-        try:
-            yield examples
-        finally:
-            await examples.close()
+        yield channel
 
 
 @asynccontextmanager
-async def _open_generator(
-    settings: SqlSettings, guard: QueryGuard, examples: ExampleStore | None
-) -> AsyncIterator[SqlGenerator]:
+async def _open_vectors(
+    settings: SqlSettings, stores: _Stores, rag: grpc.aio.Channel | None
+) -> AsyncIterator[TrainingVectors | None]:
+    """What finds training by meaning; None where nothing can embed, or nothing compare vectors."""
+    async with AsyncExitStack() as stack:
+        index: TrainingIndex | None = None
+        if rag is not None and settings.pinecone_api_key is not None:
+            from pinecone import AsyncPinecone
+
+            from services.sql.adapters.pinecone_training_index import PineconeTrainingIndex
+
+            client = AsyncPinecone(
+                api_key=settings.pinecone_api_key.get_secret_value(),
+                host=str(settings.pinecone_host) if settings.pinecone_host else None,
+                timeout=INDEX_SECONDS,
+            )
+            pinecone = PineconeTrainingIndex(client, index_name=settings.training_index, wait_seconds=INDEX_SECONDS)
+            stack.push_async_callback(pinecone.close)
+            index = pinecone
+        elif rag is not None and stores.pool is not None:
+            from services.sql.adapters.pgvector_training_index import PgvectorTrainingIndex, compares_vectors
+
+            if await compares_vectors(stores.pool):
+                index = PgvectorTrainingIndex(stores.pool)
+        if rag is None or index is None:
+            logger.info("training.found_by_words", extra={"index": "none"})
+            yield None
+            return
+        from services.sql.adapters.rag_embedder import RagEmbedder
+
+        yield await stack.enter_async_context(
+            aclosing(
+                TrainingVectors(
+                    stores.training,
+                    index,
+                    RagEmbedder(rag, timeout_seconds=EMBEDDING_SECONDS),
+                    apart=lambda: acting_as(current_caller()),
+                )
+            )
+        )
+
+
+@asynccontextmanager
+async def _open_generator(settings: SqlSettings, guard: QueryGuard) -> AsyncIterator[SqlGenerator]:
     grounded = GroundedGenerator()
     match settings.chosen_generator:
         case "grounded":
@@ -219,8 +265,6 @@ async def _open_generator(
                 model_name=settings.model,
                 grounded=grounded,
                 guard=guard,
-                examples=examples,
-                tenant_of=lambda: current_caller().tenant,
                 limits=PromptLimits(reply_seconds=settings.model_seconds, with_values=settings.prompt_values),
                 max_concurrent_replies=settings.max_concurrent_replies,
             )
@@ -257,11 +301,12 @@ async def _open_stores(settings: SqlSettings) -> AsyncIterator[_Stores]:
         case None:
             from services.sql.adapters.postgres_queries import PostgresQueryStore
             from services.sql.adapters.postgres_schemas import PostgresSchemaStore
+            from services.sql.adapters.postgres_training import PostgresTrainingStore
             from services.storage.postgres import open_store
 
             async with open_store(store_url, schema="sql", migrations=MIGRATIONS) as pool:
                 queries = PostgresQueryStore(pool, run_lease=run_lease)
-                yield _Stores("postgresql", queries, PostgresSchemaStore(pool), pool)
+                yield _Stores("postgresql", queries, PostgresSchemaStore(pool), PostgresTrainingStore(pool), pool)
         case prefix:
             from services.sql.adapters.dynamodb_stores import open_dynamodb_stores
 

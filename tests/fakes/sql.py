@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from services.sql.errors import DatabaseUnavailable, ExamplesUnavailable, QueryStoreUnavailable, SqlError
+from services.sql.errors import DatabaseUnavailable, QueryStoreUnavailable, SqlError
 from services.sql.fingerprints import schema_fingerprint, structure_digest
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import (
     Assessment,
     Column,
     ColumnKind,
-    Example,
     ForeignKey,
     NoDraft,
     Plan,
@@ -93,38 +92,6 @@ class FakeGenerator:
     ) -> list[Assessment]:
         self.asked.extend(questions)
         return [self.assessment for _ in questions]
-
-
-@dataclass
-class FakeExamples:
-    """Examples in memory; nearness is the share of words that two questions have in common."""
-
-    away: bool = False
-    fault: Exception | None = None
-    """Raised by every call: what no store should."""
-    kept: dict[tuple[str, str], str] = field(default_factory=dict)
-    kind: str = "memory"
-
-    async def add(self, tenant: str, example: Example) -> None:
-        self._refuse_when_away()
-        self.kept[tenant, example.question] = example.sql
-
-    async def similar(self, tenant: str, question: str, *, limit: int) -> list[Example]:
-        self._refuse_when_away()
-        words = set(question.lower().split())
-
-        def nearness(known: str) -> float:
-            others = set(known.lower().split())
-            return len(words & others) / len(words | others)
-
-        own = [Example(known, sql) for (of, known), sql in self.kept.items() if of == tenant]
-        return sorted(own, key=lambda example: -nearness(example.question))[:limit]
-
-    def _refuse_when_away(self) -> None:
-        if self.fault is not None:
-            raise self.fault
-        if self.away:
-            raise ExamplesUnavailable("approved examples cannot be reached")
 
 
 @dataclass

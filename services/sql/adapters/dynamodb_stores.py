@@ -1,4 +1,4 @@
-"""The stores of queries and of schemas in DynamoDB, opened together."""
+"""The stores of queries, of schemas and of training in DynamoDB, opened together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import timedelta
 from services.sql.adapters.dynamodb_queries import DynamoQueryStore
 from services.sql.adapters.dynamodb_schemas import DynamoSchemaStore
 from services.sql.adapters.dynamodb_tables import QUERIES
+from services.sql.adapters.dynamodb_training import DynamoTrainingStore
 from services.sql.errors import QueryStoreUnavailable
 from services.storage.dynamodb import open_tables
 
@@ -16,10 +17,11 @@ from services.storage.dynamodb import open_tables
 @asynccontextmanager
 async def open_dynamodb_stores(
     prefix: str, *, run_lease: timedelta, queries_kept_for: timedelta
-) -> AsyncIterator[tuple[DynamoQueryStore, DynamoSchemaStore]]:
-    """Queries and schemas in the table of this prefix. Raises as services.storage.dynamodb.open_tables."""
+) -> AsyncIterator[tuple[DynamoQueryStore, DynamoSchemaStore, DynamoTrainingStore]]:
+    """Queries, schemas and training in the table of this prefix. Raises as services.storage.dynamodb.open_tables."""
     async with open_tables(prefix, (QUERIES,), unavailable=QueryStoreUnavailable) as (table,):
         yield (
             DynamoQueryStore(table, run_lease=run_lease, keeps_ended=queries_kept_for),
             DynamoSchemaStore(table, keeps_for=queries_kept_for),
+            DynamoTrainingStore(table),
         )

@@ -1,4 +1,4 @@
-"""Embeddings of questions, made by rag: the one service that knows the model."""
+"""Embeddings of questions and of training, made by rag: the one service that knows the model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import grpc
 
 from protos.rag.v1 import rag_service_pb2, rag_service_pb2_grpc
-from services.sql.errors import ExamplesUnavailable
+from services.sql.errors import KnowledgeUnavailable, TextTooLong
+from services.sql.training_models import Embeddings
+
+_AWAY = "texts cannot be embedded at the moment"
 
 
 class RagEmbedder:
@@ -17,12 +20,16 @@ class RagEmbedder:
         self._stub = rag_service_pb2_grpc.RagServiceStub(channel)
         self._timeout_seconds = timeout_seconds
 
-    async def embed(self, question: str) -> Sequence[float]:
-        request = rag_service_pb2.EmbedTextsRequest(texts=[question])
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """See the port."""
+        request = rag_service_pb2.EmbedTextsRequest(texts=texts)
         try:
             reply = await self._stub.EmbedTexts(request, timeout=self._timeout_seconds)
         except grpc.aio.AioRpcError as error:
-            raise ExamplesUnavailable("questions cannot be embedded at the moment") from error
-        if len(reply.embeddings) != 1:
-            raise ExamplesUnavailable("questions cannot be embedded at the moment")
-        return list(reply.embeddings[0].values)
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                raise TextTooLong("a text is longer than the embedding model reads") from error
+            raise KnowledgeUnavailable(_AWAY) from error
+        vectors = [list(embedding.values) for embedding in reply.embeddings]
+        if len(vectors) != len(texts) or any(len(vector) != reply.dimension for vector in vectors):
+            raise KnowledgeUnavailable(_AWAY)
+        return Embeddings(vectors, f"{reply.model}/{reply.dimension}")

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.sql.errors import ExamplesUnavailable, ModelUnavailable
+from services.sql.errors import ModelUnavailable
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
-from services.sql.ports import ExampleStore, SqlGenerator
+from services.sql.ports import SqlGenerator
 from services.sql.prompting.drafts import ModelReply, PromptParts, read_reply
 from services.sql.prompting.schema_text import tell_tables
 from services.sql.query_guard import MAX_SQL_CHARACTERS, QueryGuard
@@ -60,8 +60,6 @@ class VannaGenerator:
         model_name: str,
         grounded: SqlGenerator,
         guard: QueryGuard,
-        examples: ExampleStore | None,
-        tenant_of: Callable[[], str],
         limits: PromptLimits,
         max_concurrent_replies: int,
     ) -> None:
@@ -73,15 +71,13 @@ class VannaGenerator:
         }
         self._grounded = grounded
         self._guard = guard
-        self._examples = examples
-        self._tenant_of = tenant_of
         self._limits = limits
         self._threads = ThreadPoolExecutor(max_concurrent_replies, thread_name_prefix="model")
         # Importing Vanna takes most of a second: it is done while the service starts and reads the schema.
         self._model = self._threads.submit(load_model)
 
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
-        parts = await self._parts(question, schema)
+        parts = await self._parts(question, schema, guidance)
         for objection in guidance.objections[-1:]:
             parts.objection, parts.former_sql = objection.reason, _told_again(objection.sql)
         started_at = time.perf_counter()
@@ -114,7 +110,7 @@ class VannaGenerator:
         """Take no more questions; replies under way are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _parts(self, question: str, schema: Schema) -> PromptParts:
+    async def _parts(self, question: str, schema: Schema, guidance: Guidance) -> PromptParts:
         [fit] = await self._grounded.assess([question], schema)
         tables = tell_tables(
             schema,
@@ -122,20 +118,12 @@ class VannaGenerator:
             max_tokens=self._limits.max_schema_tokens,
             with_values=self._limits.with_values,
         )
-        return PromptParts(tables, await self._similar(question, schema))
+        return PromptParts(tables, self._similar(guidance))
 
-    async def _similar(self, question: str, schema: Schema) -> list[dict[str, str]]:
-        """Examples that the guard lets pass: since they were kept, the database and the guard may have changed."""
-        if self._examples is None:
-            return []
-        try:
-            found = await self._examples.similar(self._tenant_of(), question, limit=self._limits.max_examples)
-        except ExamplesUnavailable:
-            logger.warning("examples.unavailable")
-            return []
-        usable = [example for example in found if self._guard.check(example.sql, schema).allowed]
-        # The nearest last, next to the question.
-        return [{"question": example.question, "sql": example.sql} for example in reversed(usable)]
+    def _similar(self, guidance: Guidance) -> list[dict[str, str]]:
+        """Approved examples, the nearest last, next to the question."""
+        nearest = guidance.examples[: self._limits.max_examples]
+        return [{"question": example.question, "sql": example.sql} for example in reversed(nearest)]
 
     async def _ask(self, question: str, schema: Schema, parts: PromptParts) -> SqlDraft | NoDraft:
         for tries_left in range(self._limits.repair_rounds, -1, -1):

@@ -9,7 +9,6 @@ import openai
 
 from services.sql.adapters.vanna_generator import PromptLimits, VannaGenerator
 from services.sql.grounding.generator import GroundedGenerator
-from services.sql.ports import ExampleStore
 from services.sql.query_guard import QueryGuard
 from tests.openai_server import OpenAiServer
 
@@ -23,12 +22,11 @@ def reply(sql: str | None, explanation: str = "", *, refusal: str | None = None)
 def vanna_generator(
     server: OpenAiServer,
     *,
-    examples: ExampleStore | None = None,
     limits: PromptLimits | None = None,
     api_key: str | None = None,
     base_url: str = "",
 ) -> Iterator[VannaGenerator]:
-    """A generator of tenant "acme"; the SDK does not repeat requests."""
+    """A generator whose SDK does not repeat requests."""
 
     def load_model() -> object:
         from services.sql.adapters.vanna_model import VannaModel
@@ -43,8 +41,6 @@ def vanna_generator(
             model_name="gpt-4o-mini",
             grounded=GroundedGenerator(),
             guard=QueryGuard(max_rows=1_000),
-            examples=examples,
-            tenant_of=lambda: "acme",
             limits=limits or PromptLimits(),
             max_concurrent_replies=2,
         )

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.sql.adapters.vanna_generator import PromptLimits
-from services.sql.models import Example, NoDraft, SqlDraft
+from services.sql.guidance import Guidance, SimilarExample
+from services.sql.models import NoDraft, SqlDraft
 from services.sql.prompting.schema_text import tell_tables
 from services.transport.deadlines import enter_served_call, swap_served_call
 from tests.contract.sql.vanna_generators import reply, vanna_generator
 from tests.dying_connections import way_to
-from tests.fakes.sql import FakeExamples, shop_schema
+from tests.fakes.sql import shop_schema
 from tests.openai_server import (
     Fault,
     OpenAiServer,
@@ -251,31 +252,16 @@ async def test_a_refused_text_that_cannot_be_sent_as_it_is_goes_back_all_the_sam
     assert len(prompts(openai_server)[1][-2]["content"]) <= 20_000
 
 
-async def test_approved_examples_of_the_tenant_stand_before_the_question(openai_server: OpenAiServer) -> None:
-    examples = FakeExamples()
-    await examples.add("acme", Example("How many clients are there?", COUNT))
-    await examples.add("other", Example("How many customers do we have?", "SELECT 'of another tenant'"))
+async def test_approved_examples_stand_before_the_question_the_nearest_last(openai_server: OpenAiServer) -> None:
+    near, far = SimilarExample("How many clients are there?", COUNT, 0.9), SimilarExample("How old?", "SELECT 1", 0.4)
     openai_server.answer(reply(COUNT))
 
-    with vanna_generator(openai_server, examples=examples) as generator:
-        await generator.generate(QUESTION, shop_schema())
+    with vanna_generator(openai_server) as generator:
+        await generator.generate(QUESTION, shop_schema(), Guidance(examples=(near, far)))
 
     [prompt] = prompts(openai_server)
-    assert [message["role"] for message in prompt] == ["system", "user", "assistant", "user"]
-    assert [message["content"] for message in prompt[1:3]] == ["How many clients are there?", COUNT]
-
-
-@pytest.mark.parametrize("sql", ["SELECT rolname FROM pg_roles", "SELECT 1 FROM dropped_since", "DROP TABLE customers"])
-async def test_an_example_that_the_guard_would_refuse_is_not_shown(openai_server: OpenAiServer, sql: str) -> None:
-    examples = FakeExamples()
-    await examples.add("acme", Example(QUESTION, sql))
-    openai_server.answer(reply(COUNT))
-
-    with vanna_generator(openai_server, examples=examples) as generator:
-        await generator.generate(QUESTION, shop_schema())
-
-    [prompt] = prompts(openai_server)
-    assert [message["role"] for message in prompt] == ["system", "user"]
+    assert [message["role"] for message in prompt] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [message["content"] for message in prompt[1:5]] == [far.question, far.sql, near.question, near.sql]
 
 
 async def test_a_word_that_means_something_to_vanna_means_nothing_here(openai_server: OpenAiServer) -> None:
@@ -286,15 +272,6 @@ async def test_a_word_that_means_something_to_vanna_means_nothing_here(openai_se
         draft = await generator.generate("How many, as intermediate_sql?", shop_schema())
 
     assert draft == SqlDraft(sql, "Counts as intermediate_sql.", 0.9, ("public.customers",))
-
-
-async def test_examples_that_are_away_are_done_without(openai_server: OpenAiServer) -> None:
-    openai_server.answer(reply(COUNT))
-
-    with vanna_generator(openai_server, examples=FakeExamples(away=True)) as generator:
-        draft = await generator.generate(QUESTION, shop_schema())
-
-    assert isinstance(draft, SqlDraft)
 
 
 async def test_no_value_is_told_where_that_is_switched_off(openai_server: OpenAiServer) -> None:

@@ -5,20 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 from services.sql.answering import Answering, AutoApprovePolicy
 from services.sql.approvals import Approvals
+from services.sql.approved_training import ApprovedTraining
 from services.sql.generating import Generating
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
 from services.sql.models import Owner, SqlQuery
 from services.sql.query_guard import QueryGuard
+from services.sql.training import Training
 from tests.fakes.sql import (
     FakeBriefing,
-    FakeExamples,
     FakeGenerator,
     FakeSchemaReader,
     FakeSchemaStore,
     FakeTarget,
 )
 from tests.fakes.sql_queries import FakeQueryStore
+from tests.fakes.sql_training import FakeTrainingStore
 
 ADA = Owner("acme", "ada")
 BO = Owner("acme", "bo")
@@ -46,7 +48,7 @@ class Parts:
     target: FakeTarget = field(default_factory=FakeTarget)
     reader: FakeSchemaReader = field(default_factory=FakeSchemaReader)
     schemas: FakeSchemaStore = field(default_factory=FakeSchemaStore)
-    examples: FakeExamples = field(default_factory=FakeExamples)
+    training_store: FakeTrainingStore = field(default_factory=FakeTrainingStore)
     briefing: FakeBriefing = field(default_factory=FakeBriefing)
 
     def __post_init__(self) -> None:
@@ -64,12 +66,21 @@ class Parts:
             store=self.store,
             keeps_for=HOUR,
         )
+        self.training = Training(
+            store=self.training_store,
+            approved=ApprovedTraining(self.training_store, guard),
+            vectors=None,
+            guard=guard,
+            knowledge=self.knowledge,
+            database="db",
+            max_items=100,
+        )
         self.approvals = Approvals(
             store=self.store,
             target=self.target,
             guard=guard,
             knowledge=self.knowledge,
-            learning=Learning(self.examples),
+            learning=Learning(self.training),
         )
         self.answering = Answering(generating=self.generating, approvals=self.approvals, policy=self.policy)
 

@@ -4,6 +4,7 @@ import pytest
 
 from services.sql.errors import QueryFailed
 from services.sql.models import QueryState, SqlQuery
+from services.sql.training_models import TrainingContent, TrainingKind, TrainingSource, TrainingState
 from tests.unit.sql.service_parts import ADA, Parts
 
 
@@ -13,7 +14,11 @@ async def test_a_query_that_a_person_approved_and_that_ran_becomes_an_example() 
 
     await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
 
-    assert parts.examples.kept == {("acme", query.question): query.sql}
+    [learned] = parts.training_store.items.values()
+    assert learned.content == TrainingContent(TrainingKind.EXAMPLE, query.question, query.sql)
+    assert learned.state is TrainingState.APPROVED
+    assert (learned.source, learned.query_id) == (TrainingSource.APPROVED_QUERY, query.id)
+    assert (learned.author, learned.decided_by) == ("ada", "ada")
 
 
 async def test_a_text_that_somebody_wrote_over_a_query_is_never_learned() -> None:
@@ -24,7 +29,7 @@ async def test_a_text_that_somebody_wrote_over_a_query_is_never_learned() -> Non
 
     await parts.approvals.run(ADA, edited.id, sql_hash=edited.sql_hash)
 
-    assert parts.examples.kept == {}
+    assert parts.training_store.items == {}
 
 
 async def test_what_is_pending_rejected_or_failed_is_never_learned() -> None:
@@ -38,7 +43,7 @@ async def test_what_is_pending_rejected_or_failed_is_never_learned() -> None:
     with pytest.raises(QueryFailed):
         await parts.approvals.run(ADA, failing.id, sql_hash=failing.sql_hash)
 
-    assert parts.examples.kept == {}
+    assert parts.training_store.items == {}
 
 
 async def test_what_policy_approved_is_never_learned() -> None:
@@ -48,12 +53,12 @@ async def test_what_policy_approved_is_never_learned() -> None:
 
     await parts.approvals.run_begun(begun)
 
-    assert parts.examples.kept == {}
+    assert parts.training_store.items == {}
 
 
 async def test_a_store_of_examples_that_is_away_does_not_spoil_a_run() -> None:
     parts = Parts()
-    parts.examples.away = True
+    parts.training_store.is_down = True
     query = await parts.approved()
 
     executed, _ = await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
@@ -64,7 +69,7 @@ async def test_a_store_of_examples_that_is_away_does_not_spoil_a_run() -> None:
 async def test_a_fault_of_the_examples_does_not_spoil_a_run_either() -> None:
     parts = Parts()
     query = await parts.approved()
-    parts.examples.fault = KeyError("values")
+    parts.training_store.fault = KeyError("values")
 
     executed, _ = await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
 

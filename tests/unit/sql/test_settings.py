@@ -67,15 +67,12 @@ def test_a_models_key_chooses_vanna_and_without_one_queries_are_grounded(monkeyp
     assert SqlSettings().chosen_generator == "grounded"
 
 
-def test_examples_are_kept_where_there_are_a_model_pinecone_and_rag(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PINECONE_API_KEY", "pcsk_secret")
+def test_documents_are_read_where_there_is_a_rag_service_unless_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not SqlSettings().reads_documents
     monkeypatch.setenv("SQL_RAG_TARGET", "lambda:diglot-rag")
-    assert not SqlSettings().keeps_examples
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    assert SqlSettings().keeps_examples
-    assert SqlSettings().examples_index == "vanna-sql-training"
-    monkeypatch.setenv("SQL_RAG_TARGET", "")
-    assert not SqlSettings().keeps_examples
+    assert SqlSettings().reads_documents
+    monkeypatch.setenv("SQL_DOCUMENT_TERMS", "off")
+    assert not SqlSettings().reads_documents
 
 
 @pytest.mark.parametrize(
@@ -113,7 +110,7 @@ def test_blanks_around_a_value_change_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert settings.is_production
     assert settings.openai_api_key is not None
     assert settings.openai_api_key.get_secret_value() == "sk-secret"
-    assert settings.examples_index == "vanna-sql-training"
+    assert settings.training_index == "vanna-sql-training"
 
 
 def test_an_empty_address_of_the_model_means_its_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,97 @@
+"""What is approved, remembered for moments, so that a question of a tenant without training costs nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from services.sql.models import Schema
+from services.sql.ports import TrainingStore
+from services.sql.query_guard import QueryGuard
+from services.sql.training_models import TrainingCensus, TrainingItem, TrainingKind, TrainingScope, TrainingState
+
+_REMEMBERED_SCOPES = 64
+_REMEMBERED_VERDICTS = 4_000
+
+
+@dataclass
+class _Remembered:
+    census: TrainingCensus
+    asked_at: float
+    items: tuple[TrainingItem, ...] | None = None
+    by_kind: dict[TrainingKind, tuple[TrainingItem, ...]] = field(default_factory=dict)
+
+
+class ApprovedTraining:
+    """Reads approved items. What another process approves is seen `trusted_seconds` later at most."""
+
+    def __init__(
+        self,
+        store: TrainingStore,
+        guard: QueryGuard,
+        *,
+        trusted_seconds: float = 15,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._guard = guard
+        self._trusted_seconds = trusted_seconds
+        self._monotonic = monotonic
+        self._scopes: OrderedDict[TrainingScope, _Remembered] = OrderedDict()
+        self._verdicts: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    async def census(self, scope: TrainingScope) -> TrainingCensus:
+        """How much is approved. Raises QueryStoreUnavailable."""
+        return (await self._remembered(scope)).census
+
+    async def of_kind(self, scope: TrainingScope, kind: TrainingKind) -> tuple[TrainingItem, ...]:
+        """Every item of a kind, the one decided last first; to choose from, not yet to use: it may have been deleted.
+
+        Raises: QueryStoreUnavailable.
+        """
+        remembered = await self._remembered(scope)
+        if remembered.items is None:
+            remembered.items = tuple(await self._store.approved(scope))
+        if kind not in remembered.by_kind:
+            remembered.by_kind[kind] = tuple(item for item in remembered.items if item.content.kind is kind)
+        return remembered.by_kind[kind]
+
+    async def still(self, scope: TrainingScope, ids: Sequence[str]) -> list[TrainingItem]:
+        """Those of the items that are there and approved now. Raises QueryStoreUnavailable."""
+        if not ids:
+            return []
+        items = await self._store.get_many(scope, ids)
+        return [item for item in items if item.state is TrainingState.APPROVED]
+
+    def refusal(self, sql: str, schema: Schema) -> str:
+        """Why the guard refuses an example's query under this schema; empty when it lets it pass."""
+        key = (schema.fingerprint, sql)
+        known = self._verdicts.get(key)
+        if known is None or not schema.fingerprint:
+            verdict = self._guard.check(sql, schema)
+            known = "" if verdict.allowed else str(verdict.refusals[0])
+            self._verdicts[key] = known
+            if len(self._verdicts) > _REMEMBERED_VERDICTS:
+                self._verdicts.popitem(last=False)
+        return known
+
+    def forget(self, scope: TrainingScope) -> None:
+        """Ask again at the next question: something was decided in this process."""
+        self._scopes.pop(scope, None)
+
+    async def _remembered(self, scope: TrainingScope) -> _Remembered:
+        known = self._scopes.get(scope)
+        now = self._monotonic()
+        if known is not None and now - known.asked_at < self._trusted_seconds:
+            return known
+        census = await self._store.census(scope)
+        if known is not None and known.census.revision == census.revision:
+            known.asked_at = now
+            return known
+        fresh = self._scopes[scope] = _Remembered(census, now)
+        self._scopes.move_to_end(scope)
+        if len(self._scopes) > _REMEMBERED_SCOPES:
+            self._scopes.popitem(last=False)
+        return fresh
