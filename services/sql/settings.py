@@ -38,7 +38,9 @@ class SqlSettings(BaseSettings):
 
     auto_approve: AutoApprovePolicy = Field(
         default=AutoApprovePolicy.NEVER,
-        description="Whether a caller may ask for a query to run without a person's decision.",
+        description="Whether a caller may ask for a query to run without a person's decision: never, allowed, or"
+        " cost_below SQL_AUTO_APPROVE_COST.",
+        examples=["never"],
     )
     auto_approve_cost: float = Field(
         default=10_000,
@@ -144,7 +146,7 @@ class SqlSettings(BaseSettings):
         mode="before",
     )(none_when_blank)
 
-    @field_validator("environment", "training_index", mode="before")
+    @field_validator("environment", "auto_approve", "auto_approve_cost", "training_index", mode="before")
     @classmethod
     def _blank_is_default(cls, value: object, info: ValidationInfo) -> object:
         given = value.strip() if isinstance(value, str) else value

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from services.sql.answering import Answering, AutoApprovePolicy
+from services.sql.answering import Answering, AutoApproval, AutoApprovePolicy
 from services.sql.approvals import Approvals
+from services.sql.auditing import Auditing
 from services.sql.approved_training import ApprovedTraining
 from services.sql.generating import Generating
 from services.sql.knowledge import SchemaKnowledge
@@ -43,6 +44,7 @@ class Parts:
     """Use cases on stand-ins that a test can reach into."""
 
     policy: AutoApprovePolicy = AutoApprovePolicy.ALLOWED
+    cost_below: float = 10_000
     clock: SetClock = field(default_factory=SetClock)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
     target: FakeTarget = field(default_factory=FakeTarget)
@@ -82,7 +84,12 @@ class Parts:
             knowledge=self.knowledge,
             learning=Learning(self.training),
         )
-        self.answering = Answering(generating=self.generating, approvals=self.approvals, policy=self.policy)
+        self.auditing = Auditing(store=self.store)
+        self.answering = Answering(
+            generating=self.generating,
+            approvals=self.approvals,
+            auto_approval=AutoApproval(self.policy, self.cost_below),
+        )
 
     async def pending(self, owner: Owner = ADA) -> SqlQuery:
         """A query that waits for a decision."""

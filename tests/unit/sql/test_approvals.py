@@ -15,7 +15,7 @@ from services.sql.errors import (
     SqlRefused,
     StatementTimeout,
 )
-from services.sql.models import Owner, QueryState, Schema, sql_hash
+from services.sql.models import Owner, Plan, QueryState, Schema, sql_hash
 from tests.unit.sql.service_parts import ADA, BO, HOUR, Parts
 
 
@@ -35,13 +35,13 @@ async def test_approving_and_rejecting_again_changes_nothing() -> None:
     parts = Parts()
     approved, rejected = await parts.approved(), await parts.pending()
     await parts.approvals.reject(ADA, rejected.id, reason="no")
-    rows = len(parts.store.audit)
+    rows = len(parts.store.log)
 
     again = await parts.approvals.approve(ADA, approved.id, sql_hash=approved.sql_hash)
     refused = await parts.approvals.reject(ADA, rejected.id, reason="no")
 
     assert (again.state, refused.state) == (QueryState.APPROVED, QueryState.REJECTED)
-    assert len(parts.store.audit) == rows
+    assert len(parts.store.log) == rows
 
 
 @pytest.mark.parametrize("owner", [BO, Owner("umbrella", "ada")])
@@ -210,6 +210,73 @@ async def test_a_refused_edit_names_the_field_and_changes_nothing() -> None:
     assert await parts.approvals.get(ADA, query.id) == query
 
 
+async def test_an_edit_is_planned_anew_and_waits_because_it_is_one() -> None:
+    parts = Parts()
+    query = await parts.pending()
+    parts.target.cost = 77.0
+
+    edited = await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 5")
+
+    assert (query.plan_cost, query.state_reason) == (10.0, "NOT_ASKED")
+    assert (edited.plan_cost, edited.state_reason) == (77.0, "EDITED")
+
+
+async def test_an_edit_that_the_database_cannot_plan_says_why_and_changes_nothing() -> None:
+    parts = Parts()
+    query = await parts.pending()
+    parts.target.plan_errors = [QueryFailed("operator does not exist: text > integer", sqlstate="42883")]
+
+    with pytest.raises(QueryFailed, match="operator does not exist"):
+        await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers WHERE name > 1")
+
+    assert await parts.approvals.get(ADA, query.id) == query
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(), StatementTimeout()])
+async def test_an_edit_is_kept_unplanned_while_the_planner_cannot_be_asked(error: Exception) -> None:
+    parts = Parts()
+    query = await parts.pending()
+    parts.target.plan_errors = [error]
+
+    edited = await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 5")
+
+    assert edited.plan_cost is None
+
+
+async def test_of_two_edits_at_once_the_later_text_is_approved_by_its_own_hash_alone() -> None:
+    parts = Parts()
+    query = await parts.pending()
+    mine = await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 5")
+    theirs = await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 6")
+
+    with pytest.raises(SqlHashMismatch):
+        await parts.approvals.approve(ADA, query.id, sql_hash=mine.sql_hash)
+    await parts.approvals.approve(ADA, query.id, sql_hash=theirs.sql_hash)
+    with pytest.raises(SqlHashMismatch):
+        await parts.approvals.run(ADA, query.id, sql_hash=mine.sql_hash)
+    await parts.approvals.run(ADA, query.id, sql_hash=theirs.sql_hash)
+
+    assert parts.target.ran == [theirs.sql]
+
+
+async def test_an_edit_that_another_edit_came_before_is_told_so() -> None:
+    parts = Parts()
+    query = await parts.pending()
+    plan = parts.target.plan
+
+    async def edited_meanwhile(sql: str) -> Plan:
+        parts.target.plan = plan  # type: ignore[method-assign]
+        await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 6")
+        return await plan(sql)
+
+    parts.target.plan = edited_meanwhile  # type: ignore[method-assign]
+
+    with pytest.raises(QueryStateConflict):
+        await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 5")
+
+    assert (await parts.approvals.get(ADA, query.id)).sql.endswith("LIMIT 6")
+
+
 async def test_an_edit_to_the_same_text_leaves_the_query_as_it_is() -> None:
     parts = Parts()
     query = await parts.pending()
@@ -231,7 +298,7 @@ async def test_the_reason_of_a_rejection_is_kept_on_one_line_of_500_characters()
 
     await parts.approvals.reject(ADA, query.id, reason="not\nneeded\0 " + "x" * 900)
 
-    note = parts.store.audit[-1][3]
+    note = parts.store.log[-1].note
     assert note.startswith("not needed xxx")
     assert len(note) == 500
 

@@ -1,10 +1,9 @@
-"""From a question to a pending query, or to the reason why there is none; and when it runs at once."""
+"""From a question to a pending query, or to the reason why there is none."""
 
 from uuid import uuid4
 
 import pytest
 
-from services.sql.answering import AutoApprovePolicy
 from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryStoreUnavailable, StatementTimeout
 from services.sql.guidance import Objection
 from services.sql.models import Assessment, NoDraft, QueryState, SqlDraft, SqlQuery, sql_hash
@@ -23,6 +22,7 @@ async def test_a_draft_is_stored_guarded_and_pending() -> None:
     assert query.tables == ("public.customers",)
     assert (query.create_time, query.expire_time) == (START, START + HOUR)
     assert parts.target.ran == []
+    assert (query.state_reason, query.plan_cost) == ("NOT_ASKED", parts.target.cost)
 
 
 async def test_no_draft_stores_nothing_and_keeps_its_bounds() -> None:
@@ -125,43 +125,3 @@ async def test_assessments_are_bounded_and_sorted() -> None:
 
     assert whole == Assessment(1.0, "x" * 300, ("public.customers", "public.orders"))
     assert rest == [whole, whole]
-
-
-async def test_an_answer_runs_at_once_when_both_caller_and_policy_say_so() -> None:
-    parts = Parts()
-
-    query, result = await parts.answering.answer(ADA, "How many customers do we have?", auto_approve=True)
-
-    assert isinstance(query, SqlQuery)
-    assert query.state is QueryState.EXECUTED
-    assert result == parts.target.result
-    assert [note for _, _, state, note in parts.store.audit if state == "APPROVED"] == ["AUTO_APPROVED"]
-
-
-@pytest.mark.parametrize(
-    ("policy", "auto_approve"), [(AutoApprovePolicy.NEVER, True), (AutoApprovePolicy.ALLOWED, False)]
-)
-async def test_an_answer_waits_for_a_decision_otherwise(policy: AutoApprovePolicy, auto_approve: bool) -> None:
-    parts = Parts(policy=policy)
-
-    query, result = await parts.answering.answer(ADA, "How many customers do we have?", auto_approve=auto_approve)
-
-    assert isinstance(query, SqlQuery)
-    assert query.state is QueryState.PENDING
-    assert result is None
-    assert parts.target.ran == []
-
-
-async def test_an_answer_whose_run_fails_tells_the_failure() -> None:
-    parts = Parts()
-    parts.target.error = StatementTimeout()
-
-    with pytest.raises(StatementTimeout):
-        await parts.answering.answer(ADA, "How many customers do we have?", auto_approve=True)
-
-
-async def test_no_answer_has_no_rows() -> None:
-    parts = Parts()
-    parts.generator.outcome = NoDraft("no")
-
-    assert await parts.answering.answer(ADA, "Why?", auto_approve=True) == (NoDraft("no"), None)

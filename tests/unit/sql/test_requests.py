@@ -4,13 +4,24 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.sql.errors import InvalidRequest, PageTokenInvalid, QueryNameInvalid, QuestionInvalid, RequestIdInvalid
+from services.sql.audit import AuditPosition, AuditScope
+from services.sql.errors import (
+    InvalidRequest,
+    PageTokenInvalid,
+    QueryNameInvalid,
+    QuestionInvalid,
+    RequestIdInvalid,
+    TimeInvalid,
+)
 from services.sql.models import Owner, QueryPosition, QueryState
-from services.sql.page_tokens import read_page_token, write_page_token
-from services.sql.questions import read_parts, read_query_name, read_question, read_request_id
+from services.sql.page_tokens import read_audit_token, read_page_token, write_audit_token, write_page_token
+from services.sql.questions import read_parts, read_query_name, read_question, read_request_id, read_time_range
 
 ADA = Owner("acme", "ada")
-POSITION = QueryPosition(datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), "0" * 32)
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+POSITION = QueryPosition(MOMENT, "0" * 32)
+STEP = AuditPosition(MOMENT, "0" * 32, 7)
+LOG = AuditScope("acme", "ada", "a" * 32, MOMENT, None)
 
 
 def test_a_question_is_trimmed() -> None:
@@ -60,6 +71,21 @@ def test_other_names_are_refused(name: str) -> None:
         read_query_name(name)
 
 
+def test_a_name_in_another_field_is_refused_by_that_field() -> None:
+    with pytest.raises(QueryNameInvalid) as caught:
+        read_query_name("1", field="query")
+
+    assert caught.value.field == "query"
+
+
+def test_an_end_does_not_lie_before_its_start() -> None:
+    assert read_time_range(MOMENT, MOMENT) == (MOMENT, MOMENT)
+    assert read_time_range(None, MOMENT) == (None, MOMENT)
+    with pytest.raises(TimeInvalid) as caught:
+        read_time_range(MOMENT, MOMENT.replace(year=2025))
+    assert caught.value.field == "end_time"
+
+
 @pytest.mark.parametrize("state", [None, QueryState.PENDING])
 def test_a_page_token_is_read_back(state: QueryState | None) -> None:
     assert read_page_token(write_page_token(POSITION, ADA, state), ADA, state) == POSITION
@@ -102,3 +128,48 @@ def test_a_token_forged_with_the_right_check_holds_nothing_that_no_list_has(posi
 
     with pytest.raises(PageTokenInvalid):
         read_page_token(token, ADA, None)
+
+
+@pytest.mark.parametrize("scope", [LOG, AuditScope("acme", None)])
+def test_a_token_of_the_log_is_read_back(scope: AuditScope) -> None:
+    assert read_audit_token(write_audit_token(STEP, scope), scope) == STEP
+    assert write_audit_token(None, scope) == ""
+    assert read_audit_token("", scope) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        AuditScope("umbrella", "ada", "a" * 32, MOMENT),
+        AuditScope("acme", "bo", "a" * 32, MOMENT),
+        AuditScope("acme", None, "a" * 32, MOMENT),
+        AuditScope("acme", "ada", None, MOMENT),
+        AuditScope("acme", "ada", "a" * 32),
+        AuditScope("acme", "ada", "a" * 32, None, MOMENT),
+    ],
+)
+def test_a_token_of_the_log_holds_for_no_other_part_of_it(other: AuditScope) -> None:
+    with pytest.raises(PageTokenInvalid):
+        read_audit_token(write_audit_token(STEP, LOG), other)
+
+
+def test_a_token_of_queries_is_none_of_the_log() -> None:
+    with pytest.raises(PageTokenInvalid):
+        read_audit_token(write_page_token(POSITION, ADA, None), AuditScope("acme", "ada"))
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        AuditPosition(MOMENT.replace(tzinfo=None), "0" * 32, 1),
+        AuditPosition(MOMENT, "x", 1),
+        AuditPosition(MOMENT, "0" * 32, 0),
+        AuditPosition(MOMENT, "0" * 32, 2**63),
+    ],
+    ids=["no zone", "no id", "no number", "a large number"],
+)
+def test_a_forged_token_of_the_log_holds_nothing_that_no_log_has(position: AuditPosition) -> None:
+    token = write_audit_token(position, LOG)
+
+    with pytest.raises(PageTokenInvalid):
+        read_audit_token(token, LOG)

@@ -15,7 +15,15 @@ STORE = "postgresql://diglot:store-secret@db:5432/diglot_store"
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ENVIRONMENT", "SQL_AUTO_APPROVE", "SQL_LISTEN", "SQL_GENERATOR", "SQL_RAG_TARGET", *KEYS):
+    for name in (
+        "ENVIRONMENT",
+        "SQL_AUTO_APPROVE",
+        "SQL_AUTO_APPROVE_COST",
+        "SQL_LISTEN",
+        "SQL_GENERATOR",
+        "SQL_RAG_TARGET",
+        *KEYS,
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DIGLOT_INTERNAL_KEY", "k" * 32)
     monkeypatch.setenv("DATABASE_URL", TARGET)
@@ -33,6 +41,35 @@ def test_shared_names_are_read_and_policy_is_never_unless_set(monkeypatch: pytes
     monkeypatch.setenv("ENVIRONMENT", "production")
     assert SqlSettings().auto_approve is AutoApprovePolicy.ALLOWED
     assert SqlSettings().is_production
+
+
+def test_a_policy_may_go_by_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQL_AUTO_APPROVE", "cost_below")
+    assert (SqlSettings().auto_approve, SqlSettings().auto_approve_cost) == (AutoApprovePolicy.COST_BELOW, 10_000)
+    monkeypatch.setenv("SQL_AUTO_APPROVE_COST", "250.5")
+    assert SqlSettings().auto_approve_cost == 250.5
+    monkeypatch.setenv("SQL_AUTO_APPROVE", " ")
+    monkeypatch.setenv("SQL_AUTO_APPROVE_COST", "")
+    assert (SqlSettings().auto_approve, SqlSettings().auto_approve_cost) == (AutoApprovePolicy.NEVER, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "example"),
+    [
+        ("SQL_AUTO_APPROVE", "always", "never"),
+        ("SQL_AUTO_APPROVE", "cost_below=5", "never"),
+        *(("SQL_AUTO_APPROVE_COST", value, "10000") for value in ("cheap", "0", "-1", "inf", "nan", "1,000")),
+    ],
+)
+def test_a_malformed_policy_refuses_the_start_with_an_example(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, example: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsRefused) as caught:
+        read_settings(SqlSettings)
+
+    assert f"{name}={example}" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "DIGLOT_STORE_URL"])
