@@ -21,7 +21,7 @@ from services.sql.grounding.logical_form import Ref
 
 SURE_COLUMN = 0.95
 _LAST_FEW = re.compile(r"the last (\d+) (\w+?)s?\Z")
-_INTERVAL = re.compile(r"\s*(\d+)\s+(\w+?)s?\s*\Z")
+_INTERVAL = re.compile(r"\s*(\d+)\s+(\w+?)s?\s*\Z", re.IGNORECASE)
 _DAY = re.compile(r"DATE '(\d{4}-\d{2}-\d{2})'\Z")
 _PLAIN_COMPARISONS = frozenset({"equals", "compares"})
 
@@ -188,10 +188,12 @@ def _change_interval(changes: Changes, was: re.Match[str], now: re.Match[str]) -
     uses = [use for use in changes.query.uses if use.role == "interval"]
     if was[2] != now[2] or len(uses) != 1:
         raise NotAdaptable
-    written = _INTERVAL.match(uses[0].text)
-    if written is None or written[1] != was[1] or written[2] != was[2]:
+    # Depending on how it was written, the unit stands inside the quotes or behind them.
+    unit = uses[0].node.parent.args.get("unit") if uses[0].node.parent is not None else None
+    written = _INTERVAL.match(f"{uses[0].text} {unit.name}" if unit is not None else uses[0].text)
+    if written is None or written[1] != was[1] or written[2].lower() != was[2]:
         raise NotAdaptable
-    changes.replace(uses[0], f"{now[1]} {now[2]}s")
+    changes.replace(uses[0], now[1] if unit is not None else f"{now[1]} {now[2]}s")
 
 
 def _bounds(period: Period) -> list[str]:

@@ -1,0 +1,57 @@
+"""One text read as one query, from the schema alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.sql.grounding.compiling import compile_form
+from services.sql.grounding.explaining import confidence_of, explain, unmatched_words
+from services.sql.grounding.from_clause import CannotCompile
+from services.sql.grounding.indexes import Index
+from services.sql.grounding.linking import MOST_TOKENS, link_question
+from services.sql.grounding.reading import read_question
+from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.words import split_question
+from services.sql.models import NoDraft, SqlDraft
+
+LEAST_CONFIDENCE = 0.435  # below, more answers were wrong than right
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one text, and its content words that no part of the schema stands for."""
+
+    draft: SqlDraft | NoDraft
+    unmatched: tuple[str, ...] = ()
+
+
+def read_once(question: str, index: Index) -> Outcome:
+    """A draft of the text as it stands, or why there is none."""
+    if len(split_question(question)) > MOST_TOKENS:
+        return Outcome(NoDraft("The question is too long to be read as one query."))
+    tokens, mentions = link_question(question, index.lexicon)
+    if not tokens:
+        return Outcome(NoDraft("There is no question."))
+    loose = Reading(tokens, mentions, index.lexicon, index.graph)
+    try:
+        form, reading = read_question(tokens, mentions, index.lexicon, index.graph)
+        sql, tables = compile_form(form, index.lexicon, index.graph)
+    except (Unreadable, CannotCompile) as error:
+        unmatched = unmatched_words(loose)
+        return Outcome(NoDraft(_bounded(str(error)), unmatched), unmatched)
+    unmatched = unmatched_words(reading)
+    confidence = confidence_of(reading)
+    if confidence < LEAST_CONFIDENCE:
+        return Outcome(NoDraft(_thin(unmatched), unmatched), unmatched)
+    return Outcome(SqlDraft(sql, explain(form, reading), confidence, tuple(sorted(tables))), unmatched)
+
+
+def _thin(unmatched: tuple[str, ...]) -> str:
+    if not unmatched:
+        return "Too little of the question could be linked to the database."
+    listed = ", ".join(f"“{word}”" for word in unmatched[:5])
+    return _bounded(f"Nothing in the database stands for {listed}.")
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= 500 else text[:499] + "…"
