@@ -13,7 +13,7 @@ from services.sql.grounding.conditions_sql import ConditionWriter
 from services.sql.grounding.from_clause import CannotCompile, Source
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, Ratio
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, PartOfAll, Ratio
 from services.sql.grounding.quoting import identifier, number_literal
 
 
@@ -31,6 +31,8 @@ class _Compiler:
         self._conditions = ConditionWriter(self._source)
 
     def compile(self) -> tuple[str, frozenset[str]]:
+        if self._form.within:
+            return self._compile_within()
         form, scope = self._form, self._scope
         coarse = [measure for measure in self._measures() if self._is_repeated(measure)]
         if any(measure.function in {"sum", "avg"} for measure in coarse):
@@ -65,6 +67,38 @@ class _Compiler:
         if form.limit is not None:
             parts.append(f"LIMIT {form.limit}" + (f" OFFSET {form.offset}" if form.offset else ""))
         return "\n".join(parts), self._source.tables_read
+
+    def _compile_within(self) -> tuple[str, frozenset[str]]:
+        """The first rows of each group: ranked inside, and those of the wanted places kept outside."""
+        form, scope = self._form, self._scope
+        if not form.order or form.limit is None or form.share_of:
+            raise CannotCompile("It would need an order within each group.")
+        if any(self._is_repeated(measure) for measure in self._measures()):
+            raise CannotCompile("It would need totals over tables that repeat each other's rows.")
+        wheres = self._conditions.write_all(form.conditions, scope)
+        names = _distinct_names(form.outputs)
+        outputs = [
+            f"{self._operand(output)} AS {identifier(name)}" for output, name in zip(form.outputs, names, strict=True)
+        ]
+        groups = [self._operand(group) for group in form.groups]
+        partition = ", ".join(self._operand(one) for one in form.within)
+        orders = ", ".join(self._ordering(index) for index in range(len(form.order)))
+        place = "place" if "place" not in names else "place_within"
+        inner = [
+            f"SELECT {', '.join(outputs)}, RANK() OVER (PARTITION BY {partition} ORDER BY {orders}) AS {place}",
+            f"FROM {scope.from_clause()}",
+        ]
+        if wheres:
+            inner.append("WHERE " + " AND ".join(wheres))
+        if groups:
+            inner.append("GROUP BY " + ", ".join(dict.fromkeys(groups)))
+        first, last = form.offset + 1, form.offset + form.limit
+        kept = f"{place} = {first}" if first == last else f"{place} BETWEEN {first} AND {last}"
+        shown = ", ".join(identifier(name) for name in names)
+        keys = ", ".join(identifier(names[form.outputs.index(one)]) for one in form.within if one in form.outputs)
+        by = f"{keys}, {place}" if keys else place
+        body = " ".join(inner)
+        return f"SELECT {shown}\nFROM ({body}) AS ranked\nWHERE {kept}\nORDER BY {by}", self._source.tables_read
 
     def _compile_deduplicated(self) -> tuple[str, frozenset[str]]:
         """Sum or average over a table whose rows the grouping repeats: each of its rows once for each group."""
@@ -134,6 +168,7 @@ class _Compiler:
             *form.groups,
             *(order.operand for order in form.order),
             *(having[0] for having in form.having),
+            *form.within,
         ]
 
     def _measures(self) -> list[Measure]:
@@ -141,6 +176,8 @@ class _Compiler:
         for one in self._operands():
             if isinstance(one, Ratio):
                 found += [one.upper, one.lower]
+            elif isinstance(one, PartOfAll):
+                found.append(one.measure)
         return found
 
     def _is_repeated(self, measure: Measure) -> bool:
@@ -161,11 +198,20 @@ class _Compiler:
                 kept = f" FILTER (WHERE {' AND '.join(inner)})" if inner else ""
                 sides.append(self._operand(measure) + kept)
             upper = f"({sides[0]})" if operand.upper_if else sides[0]
+            if operand.combine == "difference":
+                return f"{sides[0]} - {sides[1]}"
+            if operand.combine == "growth":
+                return f"100.0 * ({sides[0]} - {sides[1]})::numeric / NULLIF({sides[1]}, 0)"
             scale = "100.0 * " if operand.is_percentage else ""
             return f"{scale}{upper}::numeric / NULLIF({sides[1]}, 0)"
+        if isinstance(operand, PartOfAll):
+            part = self._operand(operand.measure)
+            total = f"SUM({part}) OVER ()"
+            return f"100.0 * {part} / NULLIF({total}, 0)"
         self._scope.join(operand.table)
-        if operand.times is not None:
-            self._scope.join(operand.times[0])
+        for ref in (operand.ref, operand.times, operand.minus):
+            if ref is not None:
+                self._scope.join(ref[0])
         return self._scope.measure(
             operand, repeated=self._is_repeated(operand), key=self._graph.keys.get(operand.table, ())
         )
@@ -190,17 +236,33 @@ class _Compiler:
         return f"{text} DESC" if column else f"{text} DESC NULLS LAST"
 
 
+def _distinct_names(outputs: Iterable[Operand]) -> list[str]:
+    """A name for each output, no two alike: "name", "name_2"."""
+    names: list[str] = []
+    for output in outputs:
+        name, count = output_name(output), 2
+        while name in names:
+            name, count = f"{output_name(output)}_{count}", count + 1
+        names.append(name)
+    return names
+
+
 def output_name(operand: Operand) -> str:
     """What the result's column is called: the column itself, or the aggregate and what it is over."""
     if isinstance(operand, ColumnOf):
         return f"{operand.part}" if operand.part else operand.ref[1]
     if isinstance(operand, Ratio):
-        return "percentage" if operand.is_percentage else "ratio"
+        return "percentage" if operand.is_percentage else operand.combine
+    if isinstance(operand, PartOfAll):
+        return "percentage"
     if operand.ref is None:
         return f"{operand.table.split('.', 1)[1]}_count"
     if operand.times is not None:
         return {"sum": "total"}.get(operand.function, operand.function) + "_amount"
-    prefix = {"sum": "total", "avg": "average", "count": "count", "max": "highest", "min": "lowest"}[operand.function]
+    if operand.minus is not None:
+        return {"sum": "total"}.get(operand.function, operand.function) + "_difference"
+    words = {"sum": "total", "avg": "average", "count": "count", "max": "highest", "min": "lowest"}
+    prefix = words.get(operand.function, operand.function)
     name = operand.ref[1]
     if operand.function == "count":
         return f"{name}_count"

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, Ratio
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm
+from services.sql.grounding.quoting import number_literal
 from services.sql.grounding.reading_state import Reading
+from services.sql.grounding.saying import SIGNS, say_conditions, say_operand
 
 MAX_LINKS = 12
 SUREST = 0.87  # measured: the share of right ones among drafts in which every word is linked exactly
-VERBS = {"sum": "total", "avg": "average", "max": "highest", "min": "lowest"}
 
 
 def explain(form: LogicalForm, reading: Reading) -> str:
     """What the query shows, restricts, groups and sorts by, then the links from words to the schema."""
     if form.share_of:
-        text = f"Shows what percentage of {form.subject} meets the condition"
+        text = f"Shows what percentage of {form.subject.split('.', 1)[1]} meets: {say_conditions(form.share_of)}"
     else:
-        text = "Shows " + _listed([_said(output) for output in form.outputs])
+        text = "Shows " + _listed([say_operand(output) for output in form.outputs])
     groups = [group for group in form.groups if group in form.outputs]
-    if any(isinstance(output, (Measure, Ratio)) for output in form.outputs) and groups:
-        text = "Shows " + _listed([_said(output) for output in form.outputs if output not in groups])
-        text += " for each " + _listed([_said(group) for group in groups])
+    if any(not isinstance(output, ColumnOf) for output in form.outputs) and groups:
+        text = "Shows " + _listed([say_operand(output) for output in form.outputs if output not in groups])
+        text += " for each " + _listed([say_operand(group) for group in groups])
+    if form.conditions:
+        text += ", only where " + say_conditions(form.conditions)
+    if form.having:
+        kept = [
+            f"{say_operand(measure)} is {SIGNS[sign]} {number_literal(least)}" for measure, sign, least in form.having
+        ]
+        text += ", only groups in which " + _listed(kept)
     if form.order:
         text += ", " + _listed(
-            [f"{_said(order.operand)} {'descending' if order.descending else 'ascending'}" for order in form.order]
+            [
+                f"{say_operand(order.operand)} {'descending' if order.descending else 'ascending'}"
+                for order in form.order
+            ]
         ).join(("sorted by ", ""))
-    if form.limit is not None:
+    if form.within and form.limit is not None:
+        within = _listed([say_operand(one) for one in form.within])
+        text += f", the first {form.limit} of each {within}" if form.limit > 1 else f", the first of each {within}"
+    elif form.limit is not None:
         text += f", the first {form.limit}" if form.limit > 1 else ", the first row only"
     links = [note for note in dict.fromkeys(reading.notes) if note]
     tables = [
@@ -42,22 +56,6 @@ def explain(form: LogicalForm, reading: Reading) -> str:
 def item_index(reading: Reading, item: object) -> int:
     """Where an item stands."""
     return next(index for index, one in enumerate(reading.items) if one is item)
-
-
-def _said(operand: Operand) -> str:
-    if isinstance(operand, ColumnOf):
-        name = f"{operand.table.split('.', 1)[1]}.{operand.ref[1]}"
-        return f"the {operand.part} of {name}" if operand.part else name
-    if isinstance(operand, Ratio):
-        return f"the ratio of {_said(operand.upper)} to {_said(operand.lower)}"
-    if operand.ref is None:
-        return f"the number of {operand.table.split('.', 1)[1]}"
-    name = f"{operand.table.split('.', 1)[1]}.{operand.ref[1]}"
-    if operand.function == "count":
-        return f"the number of different {name}" if operand.distinct else f"the number of {name}"
-    if operand.times is not None:
-        name += f" × {operand.times[1]}"
-    return f"the {VERBS[operand.function]} {name}"
 
 
 def _listed(parts: list[str]) -> str:

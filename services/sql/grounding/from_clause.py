@@ -108,6 +108,8 @@ class Scope:
         if measure.ref is None:
             return "1"
         text = self.column(measure.ref)
+        if measure.minus is not None:
+            return f"{text} - {self.column(measure.minus)}"
         return f"{text} * {self.column(measure.times)}" if measure.times is not None else text
 
     def measure(self, measure: Measure, *, repeated: bool = False, key: Sequence[str] = ()) -> str:
@@ -121,4 +123,6 @@ class Scope:
                 raise CannotCompile(f"{measure.table} has no key by which its rows could be counted once.")
             columns = ", ".join(self.column((measure.table, column)) for column in key)
             return f"COUNT(DISTINCT {columns if len(key) == 1 else f'({columns})'})"
+        if measure.function == "median":
+            return f"PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY {self.expression(measure)})"
         return f"{measure.function.upper()}({'DISTINCT ' if measure.distinct else ''}{self.expression(measure)})"

@@ -30,25 +30,31 @@ class ColumnOf:
 class Measure:
     """An aggregate over the rows of `table`: count of rows (`ref` None) or a function of a column.
 
-    `times` multiplies the column row by row before the aggregate (unit price × quantity).
+    The column may lie in a table that each row of `table` points to: the price of what was sold. `times` multiplies
+    it row by row before the aggregate (unit price × quantity), `minus` is taken from it (sales - cost).
     """
 
-    function: str  # count, sum, avg, max, min
+    function: str  # count, sum, avg, max, min, median, stddev, variance
     table: str
     ref: Ref | None = None
     distinct: bool = False
     times: Ref | None = None
+    minus: Ref | None = None
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One measure divided by another, each over the rows that meet its own conditions."""
+    """Two measures, each over the rows that meet its own conditions, and what is made of them.
+
+    `combine` is ratio (upper / lower), difference (upper - lower) or growth (the difference in percent of the lower).
+    """
 
     upper: Measure
     lower: Measure
     upper_if: tuple[Condition, ...] = ()
     lower_if: tuple[Condition, ...] = ()
     is_percentage: bool = False
+    combine: str = "ratio"
 
     @property
     def table(self) -> str:
@@ -56,7 +62,19 @@ class Ratio:
         return self.upper.table
 
 
-Operand = ColumnOf | Measure | Ratio
+@dataclass(frozen=True)
+class PartOfAll:
+    """What percentage of the total over all groups each group's measure is."""
+
+    measure: Measure
+
+    @property
+    def table(self) -> str:
+        """The table of the measure."""
+        return self.measure.table
+
+
+Operand = ColumnOf | Measure | Ratio | PartOfAll
 
 
 @dataclass(frozen=True)
@@ -167,7 +185,8 @@ class LogicalForm:
     """One question as a query.
 
     `share_of` asks what percentage of the rows under `conditions` meets these further conditions.
-    `having` compares a measure of each group with a number.
+    `having` compares a measure of each group with a number. With `within`, `limit` rows of each of these groups are
+    kept, the first by `order`; rows that tie for a place share it.
     """
 
     outputs: tuple[Operand, ...]
@@ -178,6 +197,7 @@ class LogicalForm:
     limit: int | None = None
     offset: int = 0
     distinct: bool = False
+    within: tuple[ColumnOf, ...] = ()
     share_of: tuple[Condition, ...] = ()
     subject: str = ""  # the table whose rows are asked about
     notes: tuple[str, ...] = field(default=(), compare=False)
