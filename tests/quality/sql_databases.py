@@ -1,9 +1,6 @@
 """Databases to ask questions about: loaded into the embedded server, read as the sql service reads them."""
 
-import os
-import subprocess
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -24,25 +21,6 @@ def load_database(server: EmbeddedPostgres, name: str, script: Path) -> str:
             with psycopg.connect(server.url(name), autocommit=True) as inside:
                 inside.execute(script.read_bytes())
     return server.url(name)
-
-
-def load_evaluation(server: EmbeddedPostgres, evaluation: Path) -> None:
-    """Load every public text-to-SQL database by the script that comes with the data."""
-    places = urlsplit(server.url("postgres"))
-    login = {
-        "PGHOST": unquote(places.netloc.rpartition("@")[2]),
-        "PGUSER": unquote(places.username or ""),
-        "PGPASSWORD": unquote(places.password or ""),
-    }
-    command = ["bash", str(evaluation / "score" / "load_pg.sh"), str(evaluation), "public"]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **login})
-
-
-def dsn_of(server: EmbeddedPostgres) -> str:
-    """Where the scorer connects, without a database."""
-    places = urlsplit(server.url("postgres"))
-    host, user = unquote(places.netloc.rpartition("@")[2]), unquote(places.username or "")
-    return f"host={host} user={user} password={unquote(places.password or '')}"
 
 
 async def read_schema(url: str) -> Schema:

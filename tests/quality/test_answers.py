@@ -17,6 +17,7 @@ from tests.quality.evaluation_data import (
     score,
     write_lines,
 )
+from tests.quality.reporting import report
 
 pytestmark = [pytest.mark.quality, pytest.mark.timeout(1_200)]
 
@@ -50,8 +51,8 @@ async def test_own_questions_are_answered_or_refused(store_url: str) -> None:
         for kind in ("near", "records", "far")
     }
     brier = statistics.mean((sure - ("contains" in row)) ** 2 for row, _, sure in pairs)
-    report = {"right": right, "refused": refused, "brier": brier, "median_words": median_words(answers)}
-    print("own questions", report)
+    figures = {"right": right, "refused": refused, "brier": brier, "median_words": median_words(answers)}
+    report("answers own questions", figures)
     assert right >= 0.70
     assert refused["far"] >= 0.95
     assert refused["records"] >= 0.7
@@ -76,7 +77,7 @@ async def test_encyclopedia_questions_are_answered_and_foreign_ones_refused(stor
         unanswerable=folder / "unanswerable.jsonl",
         predictions=predicted,
     )
-    print("xquad", scores, "median words", median_words(answers))
+    report("answers qa_xquad", {**scores, "median_words": median_words(answers)})
     assert scores["contains"] >= 0.60
     assert scores["unanswerable_refused"] >= 0.80
     assert median_words(answers) <= 60
@@ -107,5 +108,6 @@ async def test_news_questions_are_answered_from_what_the_sources_say(
         questions=EVALUATION / "qa_rgb_counterfactual" / "public" / "questions.jsonl",
         predictions=predicted,
     )
-    print("rgb", told, scored, "median words", median_words(answers))
+    section = f"answers qa_rgb_counterfactual {' and '.join(told)}"
+    report(section, {**scored, "median_words": median_words(answers)})
     assert median_words(answers) <= 60

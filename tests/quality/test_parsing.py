@@ -1,7 +1,6 @@
 """Parsing on real files: reported for the kinds served, with a floor below what was measured."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.errors import FileRefused
 from services.ingest.filenames import CONTENT_TYPES
 from tests.quality.evaluation_data import EVALUATION, needs_evaluation_data, read_lines, score, write_lines
+from tests.quality.reporting import report
 
 pytestmark = [pytest.mark.quality, needs_evaluation_data(), pytest.mark.timeout(600)]
 
@@ -33,7 +33,7 @@ async def test_real_files_of_the_kinds_served_are_read_right(tmp_path: Path) -> 
         expect=write_lines(tmp_path / "expected.jsonl", expected),
         predictions=write_lines(tmp_path / "predictions.jsonl", predictions),
     )
-    print(json.dumps(scores))
+    report("parsing docs_messy", scores)
     shares = {kind: figures["mean"] for kind, figures in scores.items()}  # type: ignore[index]
     assert shares["all"] >= LEAST_SHARE
 

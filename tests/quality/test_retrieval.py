@@ -6,6 +6,7 @@ import pytest
 
 from tests.quality.document_library import open_library
 from tests.quality.evaluation_data import EVALUATION, needs_evaluation_data, read_lines, score, write_lines
+from tests.quality.reporting import report
 
 pytestmark = [pytest.mark.quality, needs_evaluation_data(), pytest.mark.timeout(1_200)]
 
@@ -27,7 +28,6 @@ async def test_documents_that_bear_on_a_question_are_found_first(
 
     predicted = write_lines(tmp_path / "predictions.jsonl", predictions)
     scores = score("score_retrieval", qrels=folder / "qrels" / "test.tsv", predictions=predicted)
-    print(
-        collection, {name: value for name, value in scores.items() if name.split("@")[0] in {"ndcg", "recall", "mrr"}}
-    )
+    told = {name: value for name, value in scores.items() if name.split("@")[0] in {"ndcg", "recall", "mrr"}}
+    report(f"retrieval {collection}", told)
     assert scores["ndcg@10"] >= least_ndcg

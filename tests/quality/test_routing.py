@@ -31,6 +31,7 @@ from tests.quality.evaluation_data import (
     write_lines,
 )
 from tests.quality.question_router import router_between
+from tests.quality.reporting import report
 from tests.quality.sql_databases import load_database, read_schema
 
 pytestmark = [pytest.mark.quality, pytest.mark.timeout(3_600)]
@@ -72,7 +73,7 @@ async def test_own_questions_go_where_they_belong(store_url: str, shop_url: str)
     wrong = [(row["route"], route, row["question"]) for row, route in routed if route != row["route"]]
     lost = [each for each in wrong if each[1] != "HYBRID" or each[0] == "NONE"]
     accuracy, lenient = (1 - len(each) / len(routed) for each in (wrong, lost))
-    print("own questions", {"accuracy": round(accuracy, 3), "lenient": round(lenient, 3), "wrong": wrong})
+    report("routing own questions", {"accuracy": accuracy, "lenient": lenient, "wrong": wrong})
     assert accuracy >= 0.85
     assert lenient >= 0.92
 
@@ -98,8 +99,8 @@ async def test_evaluation_questions_go_where_they_belong(
         predictions=write_lines(tmp_path / "predictions.jsonl", predictions),
     )
     chosen = collections.Counter(row["route"] for row in predictions)
-    print(collection, {key: scores[key] for key in ("questions", "accuracy", "lenient", "macro_f1")}, dict(chosen))
-    print(collection, scores["confusion"])
+    told = {key: scores[key] for key in ("questions", "accuracy", "lenient", "macro_f1", "confusion")}
+    report(f"routing {collection}", {**told, "chosen": dict(chosen)})
     assert scores["lenient"] >= least_lenient
 
 

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,4 +92,6 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
+    # A termination unwinds as Ctrl-C does, so that servers are stopped and folders removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main())

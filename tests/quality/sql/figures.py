@@ -173,4 +173,6 @@ def _row(name: str, *cells: str) -> str:
 def _told(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}" if value <= 1 else f"{value:.1f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_told(each)}" for name, each in value.items())
     return "-" if value is None else str(value)

@@ -142,10 +142,15 @@ def _write_predictions(out: TextIO, part: Part, answers: Mapping[str | int, Answ
 def _model_figures(
     questions: Sequence[Question], prompts: Mapping[str | int, Prompts], traffic: Traffic, *, replayed: bool
 ) -> dict[str, Any]:
-    asked = [question for question in questions if question.id in prompts]
-    covered = [is_covered(prompts[question.id], question.gold_sql) for question in asked]
+    covered: dict[str, list[bool]] = {}
+    for question in questions:
+        if question.id in prompts:
+            is_whole = is_covered(prompts[question.id], question.gold_sql)
+            if is_whole is not None:
+                covered.setdefault(question.category, []).append(is_whole)
     figures: dict[str, Any] = {
-        "prompt_table_coverage": share(covered.count(True), len(covered) - covered.count(None)),
+        "prompt_table_coverage": share(sum(map(sum, covered.values())), sum(map(len, covered.values()))),
+        "coverage_by_category": {name: share(sum(each), len(each)) for name, each in sorted(covered.items())},
         "prompts": len(traffic.prompts),
         "model_failures": traffic.failed,
     }

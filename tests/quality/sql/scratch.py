@@ -23,7 +23,12 @@ from tests.quality.sql.errors import BadInput, RunFailed
 READER = "eval_ro"
 _READER_SECONDS = 15
 # Nothing here need survive a power cut.
-_FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "500",  # scorers keep one to each database
+}
 _UNKNOWN_ROLE = re.compile(r'role "(.+)" does not exist')
 _MOST_UNKNOWN_ROLES = 50
 _CLOSED_DATABASES = frozenset({STORE_DATABASE, "postgres", "template0", "template1"})
@@ -150,7 +155,7 @@ def scratch_postgres() -> Iterator[ScratchPostgres]:
         sockets = folder / "s"
         sockets.mkdir(mode=0o700)
         try:
-            server = EmbeddedPostgres(folder / "pg", sockets, settings=_FAST_AND_FORGETFUL)
+            server = EmbeddedPostgres(folder / "pg", sockets, settings=_SETTINGS)
             server.start()
         except PostgresFailed as error:
             raise RunFailed(f"the scratch PostgreSQL does not start: {error}") from error
