@@ -43,8 +43,9 @@ test-docling: setup .venv-docling/.installed ## docling as a parser, in an envir
 	$(BIN)/uv pip install --quiet --python .venv-docling/bin/python --require-hashes --no-deps -r requirements/docling.txt
 	@touch $@
 
-eval: setup ## quality on evaluation data
-	$(BIN)/python -m pytest tests/quality
+eval: setup ## quality on evaluation data, reported in build/eval/report.md
+	@rm -rf build/eval
+	$(BIN)/python -m pytest tests/quality; status=$$?; $(BIN)/python -m tests.quality.reporting; exit $$status
 
 bench: setup ## speed, as ratios measured in one run, written to build/bench.json
 	$(BIN)/python -m tests.performance
