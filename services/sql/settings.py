@@ -132,6 +132,12 @@ class SqlSettings(BaseSettings):
     model: Stripped = Field(default="gpt-4o-mini", description="The model that writes queries.")
     model_seconds: float = Field(default=20, gt=0, le=600, description="Longest that one reply of the model may take.")
     max_concurrent_replies: int = Field(default=4, ge=1, le=64, description="Most replies waited for at a time.")
+    prompt_schema_tokens: int = Field(
+        default=14_000,
+        ge=1_000,
+        le=500_000,
+        description="Most tokens of tables that a prompt holds; of a larger schema the likeliest tables are told.",
+    )
     prompt_values: bool = Field(
         default=True, description="Whether the model is told the values of columns that have few; never any row."
     )

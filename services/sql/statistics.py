@@ -17,7 +17,9 @@ from services.sql.ports import QueryStore
 
 @dataclass(frozen=True)
 class Figures:
-    """What GetStats tells. `table_count` is 0 while the database has not been read; `parts` is what settings chose."""
+    """What GetStats tells. `table_count` is 0 while the database has not been read; `parts` is what settings chose,
+    and how the model stands.
+    """
 
     queries_by_state: Mapping[QueryState, int]
     table_count: int
@@ -37,7 +39,7 @@ class Statistics:
         knowledge: SchemaKnowledge,
         generating: Generating,
         answering: Answering,
-        parts: Mapping[str, str],
+        parts: Callable[[], Mapping[str, str]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -61,5 +63,5 @@ class Statistics:
             generator=self._generating.generator_name,
             auto_approval=self._answering.auto_approval,
             uptime=timedelta(seconds=self._monotonic() - self._started_at),
-            parts=self._parts,
+            parts=self._parts(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,7 +54,6 @@ MAX_RESULT_ROWS = 1_000
 EMBEDDING_SECONDS = 0.8  # a question can do without it, and is to be answered by words in the same breath
 INDEX_SECONDS = 0.6
 OPENAI_URL = "https://api.openai.com/v1"
-PROMPT_TOKENS = 24_000  # more than the tables, with room for rules
 MAX_RESULT_BYTES = 4_000_000
 _STRUCTURE_SECONDS = 15.0
 # A run lives at most for its statement time and little more; whoever is EXECUTING much longer is dead.
@@ -139,8 +138,9 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             database=database_key(target_url),
             max_items=settings.training_max_items,
         )
+        generator, model_standing = await stack.enter_async_context(_open_generator(settings, guard))
         generating = Generating(
-            generator=await stack.enter_async_context(_open_generator(settings, guard)),
+            generator=generator,
             guard=guard,
             knowledge=knowledge,
             briefing=TrainingBriefing(approved=approved, vectors=vectors, database=database_key(target_url)),
@@ -165,9 +165,9 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             knowledge=knowledge,
             generating=generating,
             answering=answering,
-            parts={
+            parts=lambda: {
                 "query_store": stores.kind,
-                "model": settings.model if settings.chosen_generator == "vanna" else "off",
+                "model": model_standing(),
                 "training": "words" if vectors is None else vectors.kind,
             },
         )
@@ -178,6 +178,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             auditing=Auditing(store=store),
             knowledge=knowledge,
             statistics=statistics,
+            training=training,
         )
 
         async def is_serving() -> bool:
@@ -247,11 +248,14 @@ async def _open_vectors(
 
 
 @asynccontextmanager
-async def _open_generator(settings: SqlSettings, guard: QueryGuard) -> AsyncIterator[SqlGenerator]:
+async def _open_generator(
+    settings: SqlSettings, guard: QueryGuard
+) -> AsyncIterator[tuple[SqlGenerator, Callable[[], str]]]:
+    """What writes queries, and what statistics say of its model."""
     grounded = GroundedGenerator()
     match settings.chosen_generator:
         case "grounded":
-            yield grounded
+            yield grounded, lambda: "off"
         case "vanna":
             if importlib.util.find_spec("vanna") is None:
                 raise ConfigurationRefused(
@@ -265,19 +269,24 @@ async def _open_generator(settings: SqlSettings, guard: QueryGuard) -> AsyncIter
                 model_name=settings.model,
                 grounded=grounded,
                 guard=guard,
-                limits=PromptLimits(reply_seconds=settings.model_seconds, with_values=settings.prompt_values),
+                limits=PromptLimits(
+                    max_schema_tokens=settings.prompt_schema_tokens,
+                    reply_seconds=settings.model_seconds,
+                    with_values=settings.prompt_values,
+                ),
                 max_concurrent_replies=settings.max_concurrent_replies,
             )
             try:
-                yield generator
+                yield generator, lambda: generator.standing
             finally:
                 generator.close()
 
 
 def _load_model(settings: SqlSettings) -> VannaModel:
+    from services.sql.adapters.openai_chat import OpenAiChat
     from services.sql.adapters.vanna_model import VannaModel
 
-    return VannaModel(model_client(settings), model=settings.model, max_prompt_tokens=PROMPT_TOKENS)
+    return VannaModel(OpenAiChat(model_client(settings), model=settings.model))
 
 
 def model_client(settings: SqlSettings) -> openai.OpenAI:
@@ -288,7 +297,7 @@ def model_client(settings: SqlSettings) -> openai.OpenAI:
         api_key=settings.openai_api_key.get_secret_value() if settings.openai_api_key else "",
         # Never left to the SDK, which would take an empty OPENAI_BASE_URL for an address.
         base_url=str(settings.openai_base_url or OPENAI_URL),
-        max_retries=0,  # VannaModel itself tries again, within the time that is left
+        max_retries=0,  # OpenAiChat itself tries again, within the time that is left
     )
 
 

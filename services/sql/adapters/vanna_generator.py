@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from services.sql.errors import ModelUnavailable
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 from services.sql.ports import SqlGenerator
-from services.sql.prompting.drafts import ModelReply, PromptParts, read_reply
-from services.sql.prompting.schema_text import tell_tables
-from services.sql.query_guard import MAX_SQL_CHARACTERS, QueryGuard
+from services.sql.prompting.drafts import ModelReply, PromptParts, Spent, read_reply
+from services.sql.prompting.model_faults import ModelFailed, ModelFault
+from services.sql.prompting.told_schema import ToldSchema, ToldTables
+from services.sql.query_guard import QueryGuard
 from services.transport.deadlines import call_timeout_seconds
 from services.transport.telemetry import annotate, span
 
@@ -25,28 +26,28 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FALLEN_BACK = "The language model is not reachable, so this was written without it. "
-_MAX_REASON_CHARACTERS = 500
 _FALL_BACK_SECONDS = 1.0  # kept of a call's time for the grounded generator
+_MAX_REASON_CHARACTERS = 500
+_MAX_EXPLANATION_CHARACTERS = 1_000
 _NO_QUERY = "The language model wrote no query for this question."
+_KEPT_SCHEMAS = 4
+_EXAMPLE_SHARE = 0.8  # how much an approved query speaks for its tables, of the best that words can
 
 
 @dataclass(frozen=True)
 class PromptLimits:
-    """Bounds of one question: tokens of the schema, examples shown, tries after a refusal, seconds of each reply."""
+    """Bounds of one question: tokens of the tables told, seconds of each reply, and whether values are told."""
 
     max_schema_tokens: int = 14_000
-    max_examples: int = 5
-    repair_rounds: int = 2
     reply_seconds: float = 20
     with_values: bool = True
 
 
 class VannaGenerator:
-    """Asks the model; what the guard refuses goes back to it with the reason, a few times.
+    """Asks the model, and says so when it could not.
 
     How well a question fits the database is assessed by the `grounded` generator, because that costs no model call;
-    the same one writes the query when the model cannot be reached, and the explanation says so. `load_model` is called
+    the same one writes the query when the model gives no reply, and the explanation says so. `load_model` is called
     once, at once, in a thread.
     """
 
@@ -72,34 +73,39 @@ class VannaGenerator:
         self._grounded = grounded
         self._guard = guard
         self._limits = limits
+        self._schemas: OrderedDict[tuple[str | int, int], tuple[Schema, ToldSchema]] = OrderedDict()
         self._threads = ThreadPoolExecutor(max_concurrent_replies, thread_name_prefix="model")
         # Importing Vanna takes most of a second: it is done while the service starts and reads the schema.
         self._model = self._threads.submit(load_model)
+        self._fault: ModelFault | None = None
+
+    @property
+    def standing(self) -> str:
+        """The model's name for statistics, with what its last request came to where that was no reply."""
+        return self._model_name if self._fault is None else f"{self._model_name} ({self._fault.value})"
 
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
-        parts = await self._parts(question, schema, guidance)
-        for objection in guidance.objections[-1:]:
-            parts.objection, parts.former_sql = objection.reason, _told_again(objection.sql)
         started_at = time.perf_counter()
+        spent = Spent()
         try:
             with span(f"chat {self._model_name}", self._told, kind="client"):
-                outcome = await self._ask(question, schema, parts)
+                reply = await self._ask(question, schema, guidance, spent)
                 annotate(
                     {
-                        "gen_ai.usage.input_tokens": parts.input_tokens,
-                        "gen_ai.usage.output_tokens": parts.output_tokens,
+                        "gen_ai.usage.input_tokens": spent.input_tokens,
+                        "gen_ai.usage.output_tokens": spent.output_tokens,
                     }
                 )
-        except ModelUnavailable:
-            return await self._fall_back(question, schema)
-        facts = {
-            "input_tokens": parts.input_tokens,
-            "output_tokens": parts.output_tokens,
-            "cached_tokens": parts.cached_tokens,
-            "elapsed_ms": round((time.perf_counter() - started_at) * 1_000, 1),
-        }
-        logger.info("model.used", extra=facts)
-        return outcome
+        except ModelFailed as error:
+            self._fault = error.fault
+            return await self._fall_back(error.fault, question, schema, guidance)
+        self._fault = None
+        elapsed_ms = round((time.perf_counter() - started_at) * 1_000, 1)
+        logger.info("model.used", extra={**vars(spent), "elapsed_ms": elapsed_ms})
+        if reply is None or not reply.sql:
+            return NoDraft(((reply.refusal if reply else "") or _NO_QUERY)[:_MAX_REASON_CHARACTERS])
+        tables = self._guard.check(reply.sql, schema).tables
+        return SqlDraft(reply.sql, self._explain(reply, tables), reply.confidence, tables)
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
@@ -109,62 +115,82 @@ class VannaGenerator:
     def close(self) -> None:
         """Take no more questions; replies under way are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._model.done() and not self._model.cancelled() and self._model.exception() is None:
+            self._model.result().chat.close()
 
-    async def _parts(self, question: str, schema: Schema, guidance: Guidance) -> PromptParts:
-        [fit] = await self._grounded.assess([question], schema)
-        tables = tell_tables(
-            schema,
-            wanted=fit.tables,
-            max_tokens=self._limits.max_schema_tokens,
-            with_values=self._limits.with_values,
-        )
-        return PromptParts(tables, self._similar(guidance))
-
-    def _similar(self, guidance: Guidance) -> list[dict[str, str]]:
-        """Approved examples, the nearest last, next to the question."""
-        nearest = guidance.examples[: self._limits.max_examples]
-        return [{"question": example.question, "sql": example.sql} for example in reversed(nearest)]
-
-    async def _ask(self, question: str, schema: Schema, parts: PromptParts) -> SqlDraft | NoDraft:
-        for tries_left in range(self._limits.repair_rounds, -1, -1):
+    async def _ask(self, question: str, schema: Schema, guidance: Guidance, spent: Spent) -> ModelReply | None:
+        """The model's reply. A prompt that is too long is cut once, a reply that is none asked for once more."""
+        parts = PromptParts(await self._tables(question, schema, guidance), guidance, spent=spent)
+        try:
+            said = await self._reply(question, parts)
+        except ModelFailed as error:
+            if error.fault is not ModelFault.TOO_LONG:
+                raise
+            parts.tables = await self._tables(question, schema, guidance, shrunk=True)
+            said = await self._reply(question, parts)
+        reply = read_reply(said)
+        if reply is None and said:
+            parts.unreadable = said
             reply = read_reply(await self._reply(question, parts))
-            if reply is None or not reply.sql:
-                return _refusal(reply)
-            verdict = self._guard.check(reply.sql, schema)
-            if verdict.allowed:
-                explanation = reply.explanation or f"Reads {', '.join(verdict.tables)}."
-                return SqlDraft(reply.sql, explanation, reply.confidence, verdict.tables)
-            codes = [refusal.code.value for refusal in verdict.refusals]
-            logger.info("draft.refused", extra={"generator": self.name, "refusals": codes, "tries_left": tries_left})
-            parts.objection, parts.former_sql = str(verdict.refusals[0]), _told_again(reply.sql)
-        return NoDraft("The language model wrote only queries that are not safe to run.")
+        return reply
+
+    async def _tables(self, question: str, schema: Schema, guidance: Guidance, *, shrunk: bool = False) -> ToldTables:
+        told = await self._told_schema(schema, self._limits.max_schema_tokens)
+        if shrunk:
+            told = await self._told_schema(schema, min(told.total_tokens, self._limits.max_schema_tokens) // 2)
+        if told.is_whole:
+            return told.tell(question, {})
+        known = {
+            table: _EXAMPLE_SHARE * max(0.0, min(1.0, example.similarity))
+            for example in reversed(guidance.examples)
+            for table in self._guard.check(example.sql, schema).tables
+        }
+        texts = (*guidance.documentation, *(term.text for term in guidance.terms))
+        drafts = (objection.reason for objection in guidance.objections)
+        return told.tell(question, known, (*texts, *drafts))
+
+    async def _told_schema(self, schema: Schema, max_tokens: int) -> ToldSchema:
+        """The schema's texts, kept for the last few; made in a thread of the event loop's: they take a while."""
+        key = (schema.fingerprint or id(schema), max_tokens)
+        known = self._schemas.get(key)
+        if known is not None and (schema.fingerprint or known[0] is schema):
+            self._schemas.move_to_end(key)
+            return known[1]
+        with_values = self._limits.with_values
+        told = await asyncio.to_thread(ToldSchema, schema, max_tokens=max_tokens, with_values=with_values)
+        self._schemas[key] = (schema, told)
+        while len(self._schemas) > _KEPT_SCHEMAS:
+            self._schemas.popitem(last=False)
+        return told
 
     async def _reply(self, question: str, parts: PromptParts) -> str:
         """The model's text. The limit holds for the wait; the thread ends by itself a little later."""
         longest = self._limits.reply_seconds + _FALL_BACK_SECONDS
         seconds = call_timeout_seconds(longest, longest) - _FALL_BACK_SECONDS
         if seconds <= 0:
-            raise ModelUnavailable("no time is left for the language model")
+            raise ModelFailed(ModelFault.SLOW)
         parts.ends_at = time.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
                 model = await asyncio.shield(asyncio.wrap_future(self._model))
-                return await asyncio.get_running_loop().run_in_executor(self._threads, model.write, question, parts)
+                # A copy: who waits no longer goes on with the parts while the thread still reads them.
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._threads, model.write, question, replace(parts)
+                )
         except TimeoutError as error:
-            logger.warning("model.failed", extra={"error_kind": "TimeoutError", "status": None})
-            raise ModelUnavailable("the language model gives no reply in time") from error
+            logger.warning("model.failed", extra={"error_kind": "TimeoutError", "fault": ModelFault.SLOW.value})
+            raise ModelFailed(ModelFault.SLOW) from error
 
-    async def _fall_back(self, question: str, schema: Schema) -> SqlDraft | NoDraft:
-        outcome = await self._grounded.generate(question, schema)
+    def _explain(self, reply: ModelReply, tables: Sequence[str]) -> str:
+        said = reply.explanation or (f"Reads {', '.join(tables)}." if tables else "A query without tables.")
+        by = f" Written by {self._model_name}."
+        return said[: _MAX_EXPLANATION_CHARACTERS - len(by)] + by
+
+    async def _fall_back(
+        self, fault: ModelFault, question: str, schema: Schema, guidance: Guidance
+    ) -> SqlDraft | NoDraft:
+        outcome = await self._grounded.generate(question, schema, guidance)
+        why = f"{fault.told}, so this was written without it. "
         if isinstance(outcome, NoDraft):
-            return NoDraft((_FALLEN_BACK + outcome.reason)[:_MAX_REASON_CHARACTERS], outcome.unmatched_words)
-        return SqlDraft(outcome.sql, _FALLEN_BACK + outcome.explanation, outcome.confidence, outcome.tables)
-
-
-def _told_again(sql: str) -> str:
-    """A refused text as it can be sent: without halves of characters, and no longer than any that is taken."""
-    return sql[:MAX_SQL_CHARACTERS].encode("utf-8", "replace").decode()
-
-
-def _refusal(reply: ModelReply | None) -> NoDraft:
-    return NoDraft(((reply.refusal if reply else "") or _NO_QUERY)[:_MAX_REASON_CHARACTERS])
+            return NoDraft((why + outcome.reason)[:_MAX_REASON_CHARACTERS], outcome.unmatched_words)
+        return SqlDraft(outcome.sql, why + outcome.explanation, outcome.confidence, outcome.tables)

@@ -1,59 +1,70 @@
-"""A schema told to a language model: one CREATE TABLE for each table, the same bytes for the same schema.
+"""A table told to a language model as the statement that would make it: the same bytes for the same table.
 
-Providers charge less for a prompt that begins like an earlier one, so nothing here depends on the question unless the
-schema is too large to be told whole.
+Names, types and comments come from a database that others fill: whatever is in them, one stays within its line and its
+quotes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
-from services.sql.models import Column, Schema, Table
+from services.sql.models import Column, ForeignKey, Table
 
 _MAX_TOLD_VALUES = 20
 _MAX_TOLD_VALUE_CHARACTERS = 40
 _MAX_COMMENT_CHARACTERS = 200
-_CHARACTERS_PER_TOKEN = 4  # of English and SQL, on average; errs on the side of more tokens for SQL
+_MAX_NAME_CHARACTERS = 128  # PostgreSQL's own are at most 63 bytes
+_BYTES_PER_TOKEN = 3  # of SQL in UTF-8; errs on the side of more tokens
+_PLAIN_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_ .,()\[\]]{0,99}")
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens a model reads in a text."""
-    return len(text) // _CHARACTERS_PER_TOKEN + 1
+    """About how many tokens a model reads in a text, rather more than less."""
+    return len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN + 1
 
 
-def tell_tables(schema: Schema, *, wanted: Collection[str], max_tokens: int, with_values: bool) -> list[str]:
-    """One statement for each table, sorted by name.
+def tell_table(table: Table, *, with_values: bool, columns: Collection[str] | None = None) -> str:
+    """A table as the statement that would make it, with comments. `with_values` tells those of columns with few.
 
-    A schema of more than `max_tokens` is cut: `wanted` tables (full names) and what they refer to come first, then
-    others by name while there is room. `with_values` tells the values of columns that have few.
+    Of a table whose columns are not all in `columns`, only those are told, and how many more there are.
     """
-    told = {table.full_name: tell_table(table, with_values=with_values) for table in schema.tables}
-    if sum(map(estimate_tokens, told.values())) > max_tokens:
-        told = _most_wanted(schema, told, wanted, max_tokens)
-    return [told[name] for name in sorted(told)]
-
-
-def tell_table(table: Table, *, with_values: bool) -> str:
-    """A table as the statement that would make it, with comments."""
-    lines = [_tell_column(column, with_values=with_values) for column in table.columns]
-    if table.primary_key:
+    shown = [column for column in table.columns if columns is None or column.name in columns]
+    names = {column.name for column in shown}
+    lines = [_tell_column(column, with_values=with_values) for column in shown]
+    if table.primary_key and names.issuperset(table.primary_key):
         lines.append((f"  PRIMARY KEY ({_names(table.primary_key)})", ""))
-    lines += [
-        (
-            f"  FOREIGN KEY ({_names(key.columns)}) REFERENCES "
-            f"{_name(key.referenced_schema)}.{_name(key.referenced_table)} ({_names(key.referenced_columns)})",
-            "",
-        )
-        for key in table.foreign_keys
-    ]
+    lines += [(_tell_key(key), "") for key in table.foreign_keys if names.issuperset(key.columns)]
     # A comma stands before the comment that ends a line, or the text would not be SQL.
     last = len(lines) - 1
-    body = "\n".join(
+    told = [
         f"{statement}{',' if index < last else ''}{f' -- {note}' if note else ''}"
         for index, (statement, note) in enumerate(lines)
-    )
+    ]
+    if len(shown) < len(table.columns):
+        told.append(f"  -- and {len(table.columns) - len(shown)} more columns")
     comment = f"-- {_one_line(table.comment)}\n" if table.comment else ""
-    return f"{comment}CREATE {table.kind.value.upper()} {_name(table.schema)}.{_name(table.name)} (\n{body}\n);"
+    head = f"CREATE {table.kind.value.upper()} {tell_name(table.schema)}.{tell_name(table.name)}"
+    return "\n".join([f"{comment}{head} (", *told, ");"])
+
+
+def tell_name(name: str) -> str:
+    """A name as SQL has it, in quotes where it needs them; what cannot be printed is spelled out."""
+    if name.isascii() and name.isidentifier() and name == name.lower():
+        return name[:_MAX_NAME_CHARACTERS]
+    escaped = visible(name[:_MAX_NAME_CHARACTERS]).replace('"', '""')
+    return f'"{escaped}"'
+
+
+def visible(text: str) -> str:
+    r"""The text with every character that ends a line, hides or turns others around spelled out, as in \u202e."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _spelled_out(ord(one)) for one in text)
+
+
+def _spelled_out(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _tell_column(column: Column, *, with_values: bool) -> tuple[str, str]:
@@ -67,37 +78,18 @@ def _tell_column(column: Column, *, with_values: bool) -> tuple[str, str]:
         and all(len(value) <= _MAX_TOLD_VALUE_CHARACTERS and value.isprintable() for value in values)
     ):
         notes.append("one of " + ", ".join(map(_literal, values)))
+    kind = column.type if _PLAIN_TYPE.fullmatch(column.type) else tell_name(column.type)
     null = "" if column.nullable else " NOT NULL"
-    return f"  {_name(column.name)} {column.type}{null}", "; ".join(notes)
+    return f"  {tell_name(column.name)} {kind}{null}", "; ".join(notes)
 
 
-def _most_wanted(schema: Schema, told: dict[str, str], wanted: Collection[str], max_tokens: int) -> dict[str, str]:
-    near = {
-        f"{key.referenced_schema}.{key.referenced_table}"
-        for table in schema.tables
-        if table.full_name in wanted
-        for key in table.foreign_keys
-    }
-    ranked = sorted(told, key=lambda name: (name not in wanted, name not in near, name))
-    kept: dict[str, str] = {}
-    left = max_tokens
-    for name in ranked:
-        cost = estimate_tokens(told[name])
-        if cost <= left:
-            kept[name] = told[name]
-            left -= cost
-    return kept
+def _tell_key(key: ForeignKey) -> str:
+    other = f"{tell_name(key.referenced_schema)}.{tell_name(key.referenced_table)}"
+    return f"  FOREIGN KEY ({_names(key.columns)}) REFERENCES {other} ({_names(key.referenced_columns)})"
 
 
 def _names(names: tuple[str, ...]) -> str:
-    return ", ".join(map(_name, names))
-
-
-def _name(name: str) -> str:
-    if name.isascii() and name.isidentifier() and name == name.lower():
-        return name
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
+    return ", ".join(map(tell_name, names))
 
 
 def _literal(text: str) -> str:
@@ -106,4 +98,4 @@ def _literal(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_MAX_COMMENT_CHARACTERS]
+    return visible(" ".join(text[: 4 * _MAX_COMMENT_CHARACTERS].split())[:_MAX_COMMENT_CHARACTERS])

@@ -12,6 +12,9 @@ from services.sql.grounding.generator import GroundedGenerator
 from services.sql.query_guard import QueryGuard
 from tests.openai_server import OpenAiServer
 
+MODEL = "gpt-4o-mini"
+BY = f" Written by {MODEL}."
+
 
 def reply(sql: str | None, explanation: str = "", *, refusal: str | None = None) -> dict[str, Any]:
     """What the model is asked to say."""
@@ -25,20 +28,22 @@ def vanna_generator(
     limits: PromptLimits | None = None,
     api_key: str | None = None,
     base_url: str = "",
+    model: str = MODEL,
 ) -> Iterator[VannaGenerator]:
-    """A generator whose SDK does not repeat requests."""
+    """A generator; the SDK does not repeat requests."""
 
     def load_model() -> object:
+        from services.sql.adapters.openai_chat import OpenAiChat
         from services.sql.adapters.vanna_model import VannaModel
 
-        return VannaModel(client, model="gpt-4o-mini", max_prompt_tokens=24_000)
+        return VannaModel(OpenAiChat(client, model=model))
 
     with openai.OpenAI(
         api_key=api_key or server.api_key, base_url=base_url or server.base_url, max_retries=0
     ) as client:
         generator = VannaGenerator(
             load_model,  # type: ignore[arg-type]  # a VannaModel; its module is imported in the thread
-            model_name="gpt-4o-mini",
+            model_name=model,
             grounded=GroundedGenerator(),
             guard=QueryGuard(max_rows=1_000),
             limits=limits or PromptLimits(),
