@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from services.sql.audit import AuditPosition, AuditScope
 from services.sql.errors import PageTokenInvalid
 from services.sql.models import Owner, QueryPosition, QueryState
+from services.sql.training_models import TrainingKind, TrainingPosition, TrainingState
 
 _CHECK_BYTES = 12
 _ID = re.compile(r"[0-9a-f]{32}")
+_TRAINING_ID = re.compile(r"[0-9a-f]{64}")
 _LARGEST_NUMBER = 2**63 - 1
 
 
@@ -51,6 +53,32 @@ def read_audit_token(token: str, scope: AuditScope) -> AuditPosition | None:
             return AuditPosition(_time(at_time), _id(query_id), number)
         case _:
             raise PageTokenInvalid
+
+
+def write_training_token(
+    position: TrainingPosition | None, tenant: str, kind: TrainingKind | None, state: TrainingState | None
+) -> str:
+    """The token of the page of training behind `position`; empty when there is none."""
+    if position is None:
+        return ""
+    return _write([position.create_time.isoformat(), position.id], _bound_to_training(tenant, kind, state))
+
+
+def read_training_token(
+    token: str, tenant: str, kind: TrainingKind | None, state: TrainingState | None
+) -> TrainingPosition | None:
+    """What `write_training_token` was given; None for the empty token. Raises PageTokenInvalid."""
+    if not token:
+        return None
+    match _read(token, _bound_to_training(tenant, kind, state)):
+        case [str(create_time), str(item_id)] if _TRAINING_ID.fullmatch(item_id):
+            return TrainingPosition(_time(create_time), item_id)
+        case _:
+            raise PageTokenInvalid
+
+
+def _bound_to_training(tenant: str, kind: TrainingKind | None, state: TrainingState | None) -> list[str | None]:
+    return ["training", tenant, kind, state]
 
 
 def _bound_to_queries(owner: Owner, state: QueryState | None) -> list[str | None]:

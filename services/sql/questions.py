@@ -24,9 +24,14 @@ def read_question(text: str, *, field: str = "question") -> str:
         raise QuestionInvalid(f"{field} must not be blank", field=field)
     if len(question) > MAX_QUESTION_CHARACTERS:
         raise QuestionInvalid(f"{field} must not be longer than {MAX_QUESTION_CHARACTERS} characters", field=field)
-    if _CONTROL.search(question):
+    if holds_control_characters(question):
         raise QuestionInvalid(f"{field} must not hold control characters", field=field)
     return question
+
+
+def holds_control_characters(text: str) -> bool:
+    """Whether there is one besides tab, line feed and carriage return."""
+    return _CONTROL.search(text) is not None
 
 
 def read_parts(texts: Sequence[str]) -> list[str]:

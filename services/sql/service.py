@@ -28,6 +28,11 @@ from services.sql.errors import (
     SqlRefused,
     StatementTimeout,
     TimeInvalid,
+    TrainerRoleMissing,
+    TrainingFull,
+    TrainingInvalid,
+    TrainingNameInvalid,
+    TrainingNotFound,
 )
 from services.sql.generating import Generating
 from services.sql.knowledge import SchemaKnowledge
@@ -39,18 +44,18 @@ from services.sql.service_messages import (
     assessment_messages,
     audit_message,
     no_answer_message,
+    page_limit,
     query_message,
     result_message,
     schema_message,
     state_filter,
     time_of,
 )
+from services.sql.service_training import TrainingServicer
 from services.sql.statistics import Statistics
+from services.sql.training import Training
 from services.transport.errors import Failure
 from services.transport.identity import current_caller
-
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 200
 
 FAILURES: dict[type[Exception], Failure] = {
     QuestionInvalid: Failure(StatusCode.INVALID_ARGUMENT, "QUESTION_INVALID"),
@@ -59,6 +64,11 @@ FAILURES: dict[type[Exception], Failure] = {
     PageTokenInvalid: Failure(StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
     TimeInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TIME_INVALID"),
     SqlRefused: Failure(StatusCode.INVALID_ARGUMENT, "SQL_REFUSED"),
+    TrainingInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TRAINING_INVALID"),
+    TrainingNameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "NAME_INVALID"),
+    TrainingNotFound: Failure(StatusCode.NOT_FOUND, "TRAINING_NOT_FOUND"),
+    TrainingFull: Failure(StatusCode.RESOURCE_EXHAUSTED, "TRAINING_FULL"),
+    TrainerRoleMissing: Failure(StatusCode.PERMISSION_DENIED, "TRAINER_ROLE_MISSING"),
     QueryNotFound: Failure(StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"),
     SqlHashMismatch: Failure(StatusCode.ABORTED, "SQL_HASH_MISMATCH"),
     QueryStateConflict: Failure(StatusCode.ABORTED, "QUERY_STATE_CONFLICT"),
@@ -71,7 +81,7 @@ FAILURES: dict[type[Exception], Failure] = {
 }
 
 
-class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
+class SqlServicer(TrainingServicer, sql_service_pb2_grpc.SqlServiceServicer):
     """One method for each rpc; what they promise stands in the contract."""
 
     def __init__(
@@ -83,7 +93,9 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
         auditing: Auditing,
         knowledge: SchemaKnowledge,
         statistics: Statistics,
+        training: Training,
     ) -> None:
+        super().__init__(training)
         self._generating = generating
         self._approvals = approvals
         self._answering = answering
@@ -129,7 +141,7 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
     ) -> sql_service_pb2.ListQueriesResponse:
         owner, state = _owner(), state_filter(request.state)
         after = read_page_token(request.page_token, owner, state)
-        page = await self._approvals.page(owner, state=state, after=after, limit=_limit(request.page_size))
+        page = await self._approvals.page(owner, state=state, after=after, limit=page_limit(request.page_size))
         return sql_service_pb2.ListQueriesResponse(
             queries=map(query_message, page.queries), next_page_token=write_page_token(page.next_after, owner, state)
         )
@@ -142,7 +154,7 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
     ) -> sql_service_pb2.ListAuditEntriesResponse:
         scope = _audit_scope(request)
         after = read_audit_token(request.page_token, scope)
-        page = await self._auditing.page(scope, after=after, limit=_limit(request.page_size))
+        page = await self._auditing.page(scope, after=after, limit=page_limit(request.page_size))
         return sql_service_pb2.ListAuditEntriesResponse(
             audit_entries=map(audit_message, page.entries), next_page_token=write_audit_token(page.next_after, scope)
         )
@@ -193,10 +205,6 @@ class SqlServicer(sql_service_pb2_grpc.SqlServiceServicer):
             parts=figures.parts,
             uptime=Duration(seconds=int(figures.uptime.total_seconds()), nanos=figures.uptime.microseconds * 1000),
         )
-
-
-def _limit(page_size: int) -> int:
-    return min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
 
 
 def _audit_scope(request: sql_service_pb2.ListAuditEntriesRequest) -> AuditScope:

@@ -25,6 +25,8 @@ from services.sql.models import (
     Table,
 )
 
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -39,10 +41,10 @@ def query_message(query: SqlQuery) -> sql_query_pb2.SqlQuery:
         state=sql_query_pb2.SqlQuery.State.Value(query.state),
         confidence=query.confidence,
         tables=query.tables,
-        create_time=_timestamp(query.create_time),
-        expire_time=_timestamp(query.expire_time),
-        decide_time=_timestamp(query.decide_time),
-        execute_time=_timestamp(query.execute_time),
+        create_time=timestamp_message(query.create_time),
+        expire_time=timestamp_message(query.expire_time),
+        decide_time=timestamp_message(query.decide_time),
+        execute_time=timestamp_message(query.execute_time),
         owner=query.owner.subject,
         state_reason=query.state_reason,
         row_count=query.row_count,
@@ -59,7 +61,7 @@ def audit_message(entry: AuditEntry) -> sql_query_pb2.AuditEntry:
         subject=entry.subject,
         from_state=states.Value(entry.from_state or "STATE_UNSPECIFIED"),
         to_state=states.Value(entry.to_state),
-        step_time=_timestamp(entry.at_time),
+        step_time=timestamp_message(entry.at_time),
         sql_hash=entry.sql_hash,
         previous_sql_hash=entry.previous_sql_hash,
         sql=entry.sql,
@@ -84,6 +86,11 @@ def state_filter(state: int) -> QueryState | None:
     """The state asked for; None for all, and for a number that this version gives no name."""
     names = {int(number): name for name, number in sql_query_pb2.SqlQuery.State.items()}
     return QueryState.__members__.get(names.get(state, ""))
+
+
+def page_limit(page_size: int) -> int:
+    """How many entries a page of a list has."""
+    return min(page_size, MAX_PAGE_SIZE) if page_size > 0 else DEFAULT_PAGE_SIZE
 
 
 def no_answer_message(no_draft: NoDraft) -> sql_service_pb2.NoAnswer:
@@ -135,7 +142,7 @@ def schema_message(schema: Schema) -> sql_service_pb2.DescribeSchemaResponse:
     return sql_service_pb2.DescribeSchemaResponse(
         tables=map(_table_message, schema.tables),
         fingerprint=schema.fingerprint,
-        sync_time=_timestamp(schema.read_time),
+        sync_time=timestamp_message(schema.read_time),
     )
 
 
@@ -176,7 +183,7 @@ def _table_message(table: Table) -> sql_service_pb2.Table:
     )
 
 
-def _timestamp(moment: datetime | None) -> Timestamp | None:
+def timestamp_message(moment: datetime | None) -> Timestamp | None:
     if moment is None:
         return None
     message = Timestamp()

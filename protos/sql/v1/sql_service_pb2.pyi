@@ -15,6 +15,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from protos.sql.v1 import sql_query_pb2 as _sql_query_pb2
+from protos.sql.v1 import sql_training_pb2 as _sql_training_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -533,6 +534,237 @@ class AnswerQuestionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___AnswerQuestionResponse: _TypeAlias = AnswerQuestionResponse  # noqa: Y015
+
+@_typing.final
+class AddTrainingRequest(_message.Message):
+    """Request of AddTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DDL_FIELD_NUMBER: _builtins.int
+    DOCUMENTATION_FIELD_NUMBER: _builtins.int
+    EXAMPLE_FIELD_NUMBER: _builtins.int
+    ddl: _builtins.str
+    """DDL, 1 to 20,000 characters after trimming."""
+    documentation: _builtins.str
+    """Words about the data, 1 to 8,000 characters after trimming."""
+    @_builtins.property
+    def example(self) -> _sql_training_pb2.TrainingExample:
+        """A question with its query."""
+
+    def __init__(
+        self,
+        *,
+        ddl: _builtins.str = ...,
+        documentation: _builtins.str = ...,
+        example: _sql_training_pb2.TrainingExample | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "ddl", b"ddl", "documentation", b"documentation", "example", b"example"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "ddl", b"ddl", "documentation", b"documentation", "example", b"example"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["ddl", "documentation", "example"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___AddTrainingRequest: _TypeAlias = AddTrainingRequest  # noqa: Y015
+
+@_typing.final
+class AddTrainingResponse(_message.Message):
+    """Response of AddTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether this call added it; false where it was there already."""
+    @_builtins.property
+    def item(self) -> _sql_training_pb2.TrainingItem:
+        """The item as it stands."""
+
+    def __init__(
+        self,
+        *,
+        item: _sql_training_pb2.TrainingItem | None = ...,
+        created: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "item", b"item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddTrainingResponse: _TypeAlias = AddTrainingResponse  # noqa: Y015
+
+@_typing.final
+class GetTrainingRequest(_message.Message):
+    """Request of GetTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the item, `training/{item}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrainingRequest: _TypeAlias = GetTrainingRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainingRequest(_message.Message):
+    """Request of ListTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Number of items a page; 0 means 50. Values above 200 are lowered to 200, negative ones count as 0."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    kind: _sql_training_pb2.TrainingItem.Kind.ValueType
+    """Only items of this kind; unspecified means all."""
+    state: _sql_training_pb2.TrainingItem.State.ValueType
+    """Only items in this state; unspecified means all."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        kind: _sql_training_pb2.TrainingItem.Kind.ValueType = ...,
+        state: _sql_training_pb2.TrainingItem.State.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingRequest: _TypeAlias = ListTrainingRequest  # noqa: Y015
+
+@_typing.final
+class ListTrainingResponse(_message.Message):
+    """Response of ListTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty when this is the last."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[_sql_training_pb2.TrainingItem]:
+        """The items of this page, newest first."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[_sql_training_pb2.TrainingItem] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrainingResponse: _TypeAlias = ListTrainingResponse  # noqa: Y015
+
+@_typing.final
+class ApproveTrainingRequest(_message.Message):
+    """Request of ApproveTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the item, `training/{item}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveTrainingRequest: _TypeAlias = ApproveTrainingRequest  # noqa: Y015
+
+@_typing.final
+class ApproveTrainingResponse(_message.Message):
+    """Response of ApproveTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def item(self) -> _sql_training_pb2.TrainingItem:
+        """The item, APPROVED."""
+
+    def __init__(
+        self,
+        *,
+        item: _sql_training_pb2.TrainingItem | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveTrainingResponse: _TypeAlias = ApproveTrainingResponse  # noqa: Y015
+
+@_typing.final
+class DeleteTrainingRequest(_message.Message):
+    """Request of DeleteTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the item, `training/{item}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTrainingRequest: _TypeAlias = DeleteTrainingRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTrainingResponse(_message.Message):
+    """Response of DeleteTraining."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTrainingResponse: _TypeAlias = DeleteTrainingResponse  # noqa: Y015
 
 @_typing.final
 class SyncSchemaRequest(_message.Message):

@@ -5,6 +5,7 @@ import warnings
 
 from protos.sql.v1 import sql_query_pb2 as protos_dot_sql_dot_v1_dot_sql__query__pb2
 from protos.sql.v1 import sql_service_pb2 as protos_dot_sql_dot_v1_dot_sql__service__pb2
+from protos.sql.v1 import sql_training_pb2 as protos_dot_sql_dot_v1_dot_sql__training__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -80,6 +81,31 @@ class SqlServiceStub:
                 '/diglot.sql.v1.SqlService/AnswerQuestion',
                 request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AnswerQuestionRequest.SerializeToString,
                 response_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AnswerQuestionResponse.FromString,
+                _registered_method=True)
+        self.AddTraining = channel.unary_unary(
+                '/diglot.sql.v1.SqlService/AddTraining',
+                request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AddTrainingRequest.SerializeToString,
+                response_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AddTrainingResponse.FromString,
+                _registered_method=True)
+        self.GetTraining = channel.unary_unary(
+                '/diglot.sql.v1.SqlService/GetTraining',
+                request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.GetTrainingRequest.SerializeToString,
+                response_deserializer=protos_dot_sql_dot_v1_dot_sql__training__pb2.TrainingItem.FromString,
+                _registered_method=True)
+        self.ListTraining = channel.unary_unary(
+                '/diglot.sql.v1.SqlService/ListTraining',
+                request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListTrainingRequest.SerializeToString,
+                response_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListTrainingResponse.FromString,
+                _registered_method=True)
+        self.ApproveTraining = channel.unary_unary(
+                '/diglot.sql.v1.SqlService/ApproveTraining',
+                request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ApproveTrainingRequest.SerializeToString,
+                response_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ApproveTrainingResponse.FromString,
+                _registered_method=True)
+        self.DeleteTraining = channel.unary_unary(
+                '/diglot.sql.v1.SqlService/DeleteTraining',
+                request_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.DeleteTrainingRequest.SerializeToString,
+                response_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.DeleteTrainingResponse.FromString,
                 _registered_method=True)
         self.SyncSchema = channel.unary_unary(
                 '/diglot.sql.v1.SqlService/SyncSchema',
@@ -217,6 +243,64 @@ class SqlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddTraining(self, request, context):
+        """Teaches the service: DDL, words about the data, or a question with its query. Adding again what is there changes
+        nothing, but that DDL and words added by a trainer are approved. What is added is PENDING unless a caller with the
+        role `sql_trainer` adds DDL or words; a question with its query always waits for ApproveTraining.
+        INVALID_ARGUMENT / TRAINING_INVALID when nothing or something blank, too long or with control characters is given, or
+        DDL that is none.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
+        RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
+        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+        reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTraining(self, request, context):
+        """Reads one item of the tenant's training.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+        NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTraining(self, request, context):
+        """Lists the tenant's training, newest first.
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveTraining(self, request, context):
+        """Lets an item be used. Approving what is approved changes nothing.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
+        NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+        PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+        reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTraining(self, request, context):
+        """Forgets an item for good. Whoever gave it may do so while it is PENDING; everything else takes the role.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+        NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+        PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SyncSchema(self, request, context):
         """Reads the database's schema again: tables, columns, comments, keys, row estimates, sample values.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -299,6 +383,31 @@ def add_SqlServiceServicer_to_server(servicer, server):
                     servicer.AnswerQuestion,
                     request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AnswerQuestionRequest.FromString,
                     response_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AnswerQuestionResponse.SerializeToString,
+            ),
+            'AddTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddTraining,
+                    request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AddTrainingRequest.FromString,
+                    response_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.AddTrainingResponse.SerializeToString,
+            ),
+            'GetTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTraining,
+                    request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.GetTrainingRequest.FromString,
+                    response_serializer=protos_dot_sql_dot_v1_dot_sql__training__pb2.TrainingItem.SerializeToString,
+            ),
+            'ListTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTraining,
+                    request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListTrainingRequest.FromString,
+                    response_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ListTrainingResponse.SerializeToString,
+            ),
+            'ApproveTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveTraining,
+                    request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ApproveTrainingRequest.FromString,
+                    response_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.ApproveTrainingResponse.SerializeToString,
+            ),
+            'DeleteTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTraining,
+                    request_deserializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.DeleteTrainingRequest.FromString,
+                    response_serializer=protos_dot_sql_dot_v1_dot_sql__service__pb2.DeleteTrainingResponse.SerializeToString,
             ),
             'SyncSchema': grpc.unary_unary_rpc_method_handler(
                     servicer.SyncSchema,
@@ -565,6 +674,141 @@ class SqlService:
             '/diglot.sql.v1.SqlService/AnswerQuestion',
             protos_dot_sql_dot_v1_dot_sql__service__pb2.AnswerQuestionRequest.SerializeToString,
             protos_dot_sql_dot_v1_dot_sql__service__pb2.AnswerQuestionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.sql.v1.SqlService/AddTraining',
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.AddTrainingRequest.SerializeToString,
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.AddTrainingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.sql.v1.SqlService/GetTraining',
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.GetTrainingRequest.SerializeToString,
+            protos_dot_sql_dot_v1_dot_sql__training__pb2.TrainingItem.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.sql.v1.SqlService/ListTraining',
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.ListTrainingRequest.SerializeToString,
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.ListTrainingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.sql.v1.SqlService/ApproveTraining',
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.ApproveTrainingRequest.SerializeToString,
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.ApproveTrainingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.sql.v1.SqlService/DeleteTraining',
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.DeleteTrainingRequest.SerializeToString,
+            protos_dot_sql_dot_v1_dot_sql__service__pb2.DeleteTrainingResponse.FromString,
             options,
             channel_credentials,
             insecure,

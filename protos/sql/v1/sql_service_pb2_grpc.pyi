@@ -12,6 +12,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from protos.sql.v1 import sql_query_pb2 as _sql_query_pb2
 from protos.sql.v1 import sql_service_pb2 as _sql_service_pb2
+from protos.sql.v1 import sql_training_pb2 as _sql_training_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -113,6 +114,44 @@ class SqlServiceStub:
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
+    AddTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.AddTrainingRequest, _sql_service_pb2.AddTrainingResponse]
+    """Teaches the service: DDL, words about the data, or a question with its query. Adding again what is there changes
+    nothing, but that DDL and words added by a trainer are approved. What is added is PENDING unless a caller with the
+    role `sql_trainer` adds DDL or words; a question with its query always waits for ApproveTraining.
+    INVALID_ARGUMENT / TRAINING_INVALID when nothing or something blank, too long or with control characters is given, or
+    DDL that is none.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
+    RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
+    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+    reached.
+    """
+    GetTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.GetTrainingRequest, _sql_training_pb2.TrainingItem]
+    """Reads one item of the tenant's training.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+    NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    """
+    ListTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.ListTrainingRequest, _sql_service_pb2.ListTrainingResponse]
+    """Lists the tenant's training, newest first.
+    INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    """
+    ApproveTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.ApproveTrainingRequest, _sql_service_pb2.ApproveTrainingResponse]
+    """Lets an item be used. Approving what is approved changes nothing.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
+    NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+    PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+    reached.
+    """
+    DeleteTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.DeleteTrainingRequest, _sql_service_pb2.DeleteTrainingResponse]
+    """Forgets an item for good. Whoever gave it may do so while it is PENDING; everything else takes the role.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+    NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+    PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    """
     SyncSchema: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.SyncSchemaRequest, _sql_service_pb2.SyncSchemaResponse]
     """Reads the database's schema again: tables, columns, comments, keys, row estimates, sample values.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -211,6 +250,44 @@ class SqlServiceAsyncStub(SqlServiceStub):
     FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+    """
+    AddTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.AddTrainingRequest, _sql_service_pb2.AddTrainingResponse]  # type: ignore[assignment]
+    """Teaches the service: DDL, words about the data, or a question with its query. Adding again what is there changes
+    nothing, but that DDL and words added by a trainer are approved. What is added is PENDING unless a caller with the
+    role `sql_trainer` adds DDL or words; a question with its query always waits for ApproveTraining.
+    INVALID_ARGUMENT / TRAINING_INVALID when nothing or something blank, too long or with control characters is given, or
+    DDL that is none.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
+    RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
+    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+    reached.
+    """
+    GetTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.GetTrainingRequest, _sql_training_pb2.TrainingItem]  # type: ignore[assignment]
+    """Reads one item of the tenant's training.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+    NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    """
+    ListTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.ListTrainingRequest, _sql_service_pb2.ListTrainingResponse]  # type: ignore[assignment]
+    """Lists the tenant's training, newest first.
+    INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    """
+    ApproveTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.ApproveTrainingRequest, _sql_service_pb2.ApproveTrainingResponse]  # type: ignore[assignment]
+    """Lets an item be used. Approving what is approved changes nothing.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
+    NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+    PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+    reached.
+    """
+    DeleteTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.DeleteTrainingRequest, _sql_service_pb2.DeleteTrainingResponse]  # type: ignore[assignment]
+    """Forgets an item for good. Whoever gave it may do so while it is PENDING; everything else takes the role.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+    NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+    PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
     """
     SyncSchema: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.SyncSchemaRequest, _sql_service_pb2.SyncSchemaResponse]  # type: ignore[assignment]
     """Reads the database's schema again: tables, columns, comments, keys, row estimates, sample values.
@@ -361,6 +438,74 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def AddTraining(
+        self,
+        request: _sql_service_pb2.AddTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sql_service_pb2.AddTrainingResponse, _abc.Awaitable[_sql_service_pb2.AddTrainingResponse]]:
+        """Teaches the service: DDL, words about the data, or a question with its query. Adding again what is there changes
+        nothing, but that DDL and words added by a trainer are approved. What is added is PENDING unless a caller with the
+        role `sql_trainer` adds DDL or words; a question with its query always waits for ApproveTraining.
+        INVALID_ARGUMENT / TRAINING_INVALID when nothing or something blank, too long or with control characters is given, or
+        DDL that is none.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
+        RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
+        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+        reached.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTraining(
+        self,
+        request: _sql_service_pb2.GetTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sql_training_pb2.TrainingItem, _abc.Awaitable[_sql_training_pb2.TrainingItem]]:
+        """Reads one item of the tenant's training.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+        NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTraining(
+        self,
+        request: _sql_service_pb2.ListTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sql_service_pb2.ListTrainingResponse, _abc.Awaitable[_sql_service_pb2.ListTrainingResponse]]:
+        """Lists the tenant's training, newest first.
+        INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveTraining(
+        self,
+        request: _sql_service_pb2.ApproveTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sql_service_pb2.ApproveTrainingResponse, _abc.Awaitable[_sql_service_pb2.ApproveTrainingResponse]]:
+        """Lets an item be used. Approving what is approved changes nothing.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
+        NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+        PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
+        reached.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteTraining(
+        self,
+        request: _sql_service_pb2.DeleteTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sql_service_pb2.DeleteTrainingResponse, _abc.Awaitable[_sql_service_pb2.DeleteTrainingResponse]]:
+        """Forgets an item for good. Whoever gave it may do so while it is PENDING; everything else takes the role.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no name of an item.
+        NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
+        PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
         """
 
     @_abc_1.abstractmethod

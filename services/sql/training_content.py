@@ -1,0 +1,42 @@
+"""What callers teach, read and checked for what can be said without a database."""
+
+from __future__ import annotations
+
+from services.sql.errors import QuestionInvalid, TrainingInvalid
+from services.sql.query_guard import MAX_SQL_CHARACTERS
+from services.sql.questions import holds_control_characters, read_question
+from services.sql.training_models import TrainingContent, TrainingKind
+
+MAX_DDL_CHARACTERS = 20_000
+MAX_DOCUMENTATION_CHARACTERS = 8_000
+
+
+def read_ddl(text: str) -> TrainingContent:
+    """DDL, trimmed. Raises TrainingInvalid."""
+    return TrainingContent(TrainingKind.DDL, _read(text, "ddl", MAX_DDL_CHARACTERS))
+
+
+def read_documentation(text: str) -> TrainingContent:
+    """Words about the data, trimmed. Raises TrainingInvalid."""
+    words = _read(text, "documentation", MAX_DOCUMENTATION_CHARACTERS)
+    return TrainingContent(TrainingKind.DOCUMENTATION, words)
+
+
+def read_example(question: str, sql: str) -> TrainingContent:
+    """A question with its query, trimmed; whether it may run is the guard's to say. Raises TrainingInvalid."""
+    try:
+        asked = read_question(question)
+    except QuestionInvalid as error:
+        raise TrainingInvalid(str(error), field="question") from None
+    return TrainingContent(TrainingKind.EXAMPLE, asked, _read(sql, "sql", MAX_SQL_CHARACTERS))
+
+
+def _read(text: str, field: str, most: int) -> str:
+    trimmed = text.strip()
+    if not trimmed:
+        raise TrainingInvalid(f"{field} must not be blank", field=field)
+    if len(trimmed) > most:
+        raise TrainingInvalid(f"{field} must not be longer than {most:,} characters", field=field)
+    if holds_control_characters(trimmed):
+        raise TrainingInvalid(f"{field} must not hold control characters", field=field)
+    return trimmed
