@@ -22,6 +22,7 @@ from tests.quality.sql.errors import BadInput, RunFailed
 
 READER = "eval_ro"
 _READER_SECONDS = 15
+_LONGEST_PARENT = 60
 # Nothing here need survive a power cut.
 _SETTINGS = {
     "fsync": "off",
@@ -145,13 +146,21 @@ class ScratchPostgres:
 
 
 @contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder for sockets, whose paths may have some hundred bytes at most; gone afterwards."""
+    usual = tempfile.gettempdir()
+    parent = usual if len(usual) <= _LONGEST_PARENT else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="dg-sql-", dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
 def scratch_postgres() -> Iterator[ScratchPostgres]:
     """Start a server with nothing but the service's store, and remove every trace of it afterwards.
 
     Raises: RunFailed: it does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="dg-sql-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary)
+    with short_folder() as folder:
         sockets = folder / "s"
         sockets.mkdir(mode=0o700)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +23,7 @@ from services.transport.errors import read_failure
 from services.transport.identity import Caller, acting_as
 from services.transport.settings import TransportSettings
 from tests.quality.sql.child import Child, running
-from tests.quality.sql.scratch import ScratchPostgres
+from tests.quality.sql.scratch import ScratchPostgres, short_folder
 
 if TYPE_CHECKING:
     from protos.sql.v1.sql_service_pb2_grpc import SqlServiceAsyncStub
@@ -145,8 +144,8 @@ class Services:
 @asynccontextmanager
 async def open_services(postgres: ScratchPostgres, generator: Mapping[str, str]) -> AsyncIterator[Services]:
     """With rag running. `generator` is what the environment of the sql service says of it. Raises RunFailed."""
-    with tempfile.TemporaryDirectory(prefix="dg-run-", ignore_cleanup_errors=True) as folder:
-        services = Services(postgres, Path(folder), generator)
+    with short_folder() as folder:
+        services = Services(postgres, folder, generator)
         async with services.rag():
             yield services
 
