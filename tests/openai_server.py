@@ -23,6 +23,7 @@ import threading
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import dumps, loads
@@ -37,6 +38,8 @@ _STOP_WORDS = frozenset(
     "a an and are as at be by can did do does for from had has have how in is it its many no not of on or that the "
     "their they this to was were what when where which who why with".split()
 )
+
+_PARAMETERS = {"json_schema": "response_format", "json_object": "response_format", "system": "system role"}
 
 Json = Mapping[str, Any]
 
@@ -69,6 +72,8 @@ class Fault:
     """The connection is closed without a word."""
     body: bytes | None = None
     """Sent as it is, instead of an error object."""
+    drips: bool = False
+    """A reply that goes on for ever, a byte at a time."""
 
 
 def rate_limited(retry_after_seconds: float | None = None, *, code: str = "rate_limit_exceeded") -> Fault:
@@ -101,6 +106,11 @@ def broken() -> Fault:
     return Fault(breaks=True)
 
 
+def dripping() -> Fault:
+    """200, and a space of JSON every little while."""
+    return Fault(200, drips=True)
+
+
 def truncated_json() -> Fault:
     """200 with a body that stops in the middle."""
     return Fault(200, body=b'{"object": "list", "data": [{"object": "embed')
@@ -115,6 +125,8 @@ class Asked:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: dict[str, Any]
+    content: bytes = b""
+    """The body as it was sent."""
 
 
 class OpenAiServer:
@@ -124,6 +136,9 @@ class OpenAiServer:
         self.api_key = "sk-only-for-tests"
         self.models = ["text-embedding-3-small", "text-embedding-3-large", "gpt-4o-mini", "gpt-4o"]
         self.requests: list[Asked] = []
+        self.refuses: set[str] = set()
+        """What chat requests must not hold: "temperature", "json_schema", "json_object", "system"; says so, or not."""
+        self.says_what_it_refuses = True
         self.embedding_scale = 1.0
         """Length of the embeddings; other servers than OpenAI's give any."""
         self.hung_up = threading.Event()
@@ -170,6 +185,11 @@ class OpenAiServer:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the test is over."""
+        return self._stopping.is_set()
 
     def pause(self, seconds: float) -> None:
         """Wait, but not past the end of the test."""
@@ -248,11 +268,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("content-length", 0)))
-        self._serve(loads(content))
+        self._serve(loads(content), content)
 
-    def _serve(self, body: dict[str, Any]) -> None:
+    def _serve(self, body: dict[str, Any], content: bytes = b"") -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(self.path.removeprefix("/v1"), headers, body)
+        asked = Asked(self.path.removeprefix("/v1"), headers, body, content)
         fault = self._owner.note(asked)
         try:
             if fault is not None:
@@ -263,15 +283,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _meet(self, fault: Fault) -> None:
         self._owner.pause(fault.delay_seconds)
-        if fault.breaks or fault.body is not None or fault.status != 200:
+        if fault.breaks or fault.drips or fault.body is not None or fault.status != 200:
             raise _Refused(fault)
 
     def _refuse(self, fault: Fault) -> None:
         if fault.breaks:
             self.close_connection = True
             return
+        if fault.drips:
+            self._drip()
+            return
         error = {"message": fault.message, "type": "error", "param": None, "code": fault.code}
         self._send(fault.status, fault.body or dumps({"error": error}).encode(), fault.headers)
+
+    def _drip(self) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        with suppress(OSError):  # nobody listens any more
+            while not self._owner.is_stopping:
+                self.wfile.write(b" ")
+                self._owner.pause(0.02)
 
     def _answer(self, asked: Asked) -> None:
         if asked.headers.get("authorization") != f"Bearer {self._owner.api_key}":
@@ -292,6 +325,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(Fault(404, None, f"Invalid URL ({self.command} {self.path})"))
 
     def _chat(self, body: dict[str, Any]) -> None:
+        held = {"temperature"} & body.keys() | {body.get("response_format", {}).get("type")}
+        held |= {message["role"] for message in body["messages"]}
+        for name in sorted(self._owner.refuses & held):
+            why = f"Unsupported value: '{_PARAMETERS.get(name, name)}' is not supported with this model."
+            raise _Refused(bad_request(message=why if self._owner.says_what_it_refuses else "Bad request."))
         form = body.get("response_format", {}).get("json_schema", {})
         if form.get("strict") and (fault := _lax(form["schema"], "schema")):
             raise _Refused(bad_request("invalid_json_schema", f"Invalid schema for response_format: {fault}"))
