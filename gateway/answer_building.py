@@ -109,6 +109,8 @@ def _sql_fields(sql: answer_pb2.SqlAnswer, *, sql_name: str) -> dict[str, Any]:
     if not sql.query:
         return fields
     fields |= {"query_id": bare_id(sql.query), sql_name: sql.sql, "sql_hash": sql.sql_hash}
+    if sql.pending_reason:
+        fields["pending_reason"] = sql.pending_reason
     if not sql.pending:
         rows = [[plain_value(value) for value in row.values] for row in sql.rows]
         fields |= {

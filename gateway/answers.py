@@ -8,6 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Status = Literal["success", "pending_approval", "no_answer", "needs_clarification", "partial"]
 Milliseconds = Annotated[float, Field(ge=0, description="Time the gateway took for the request, in milliseconds.")]
+PendingReason = Annotated[
+    str,
+    Field(
+        description="Why it waits for a person: NOT_ASKED (nobody asked for it to run at once), POLICY_NEVER, "
+        "COST_ABOVE_POLICY, PLAN_UNKNOWN or EDITED. Left out where it does not wait.",
+        examples=["POLICY_NEVER"],
+    ),
+]
 Rows = Annotated[
     list[dict[str, Any]],
     Field(
@@ -136,6 +144,7 @@ class RoutedSqlAnswer(Routed):
     query_id: str = Field(default="", description="Left out where no query could be written.")
     sql_generated: str = ""
     sql_hash: str = ""
+    pending_reason: PendingReason = ""
     explanation: str
     results: Rows = []
     columns: list[ResultColumn] = []
@@ -150,6 +159,7 @@ class SqlPart(Answer):
     query_id: str = ""
     sql: str = ""
     sql_hash: str = ""
+    pending_reason: PendingReason = ""
     explanation: str
     results: Rows = []
     columns: list[ResultColumn] = []

@@ -9,7 +9,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from gateway import docs, documents, health, jobs, queries, sql_queries, system_info, uploads
+from gateway import (
+    docs,
+    documents,
+    health,
+    jobs,
+    queries,
+    sql_audit,
+    sql_queries,
+    sql_schema,
+    sql_training,
+    system_info,
+    uploads,
+)
 from gateway.callees import Callees
 from gateway.identity import IdentityMiddleware
 from gateway.limits import BodyLimitMiddleware
@@ -20,7 +32,19 @@ from gateway.request_scope import REQUEST_ID_HEADER, RequestScopeMiddleware
 from gateway.settings import GatewaySettings
 from gateway.version import VERSION
 
-RESOURCES = (docs, health, system_info, uploads, documents, jobs, queries, sql_queries)
+RESOURCES = (
+    docs,
+    health,
+    system_info,
+    uploads,
+    documents,
+    jobs,
+    queries,
+    sql_queries,
+    sql_audit,
+    sql_schema,
+    sql_training,
+)
 DESCRIPTION = "One question, answered from documents and a PostgreSQL database, with proof."
 
 

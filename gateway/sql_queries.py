@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Path
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from gateway.answer_building import bare_id, column_names, result_columns
-from gateway.answers import Answer, Milliseconds, ResultColumn, Rows
+from gateway.answers import Answer, Milliseconds, PendingReason, ResultColumn, Rows
 from gateway.callees import Callees, Service, reply_of
 from gateway.context import Asked, Stopwatch
 from gateway.json_route import JsonRoute
@@ -28,6 +28,14 @@ _QUERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ACTIONS = frozenset({"generate", "execute"})  # paths of their own beside `{query_id}`, without GET
 _STATE = sql_query_pb2.SqlQuery.State
 
+QueryState = Literal["PENDING", "APPROVED", "REJECTED", "EXPIRED", "EXECUTING", "EXECUTED", "FAILED"]
+PlanCost = Annotated[
+    float,
+    Field(
+        description="What the database's planner thinks it costs; a page read in sequence costs 1. "
+        "Left out where the planner was not asked."
+    ),
+]
 QueryId = Annotated[
     str,
     Path(
@@ -68,6 +76,8 @@ class Generated(Answer):
     confidence: float = Field(default=0, ge=0, le=1)
     tables: list[str] = Field(default=[])
     expires_at: str = ""
+    pending_reason: PendingReason = ""
+    plan_cost: PlanCost = 0
     unmatched_words: list[str] = Field(default=[], description="Words nothing in the schema stands for.")
     execution_time_ms: Milliseconds
 
@@ -82,6 +92,12 @@ class Execute(Body):
     sql: SqlText = Field(
         default="",
         description="An edited text to run instead; checked like the generated one. Looked at only when approved.",
+        json_schema_extra=without_default,
+    )
+    sql_hash: str = Field(
+        default="",
+        pattern="^[0-9a-f]{64}$",
+        description="Hash of the text that was read. With it nothing runs once that text was written over (409).",
         json_schema_extra=without_default,
     )
 
@@ -105,7 +121,7 @@ class StoredQuery(Answer):
     """A query and where it stands."""
 
     query_id: str
-    state: Literal["PENDING", "APPROVED", "REJECTED", "EXPIRED", "EXECUTING", "EXECUTED", "FAILED"]
+    state: QueryState
     question: str
     sql: str
     sql_hash: str
@@ -116,8 +132,9 @@ class StoredQuery(Answer):
     expires_at: str
     decided_at: str = ""
     executed_at: str = ""
-    state_reason: str = ""
+    state_reason: str = Field(default="", description="Why it waits, failed or was rejected; else left out.")
     row_count: int = 0
+    plan_cost: PlanCost = 0
 
 
 class QueryList(Answer):
@@ -158,6 +175,7 @@ async def generate(body: Generate, callees: Asked) -> Generated:
         confidence=stored.confidence,
         tables=list(stored.tables),
         expires_at=iso_time(stored.expire_time),
+        **_how_it_waits(stored),
         execution_time_ms=stopwatch.elapsed_ms,
     )
 
@@ -172,12 +190,12 @@ async def generate(body: Generate, callees: Asked) -> Generated:
 async def execute(body: Execute, callees: Asked) -> Executed:
     """Run a pending query once, as it is or edited, or reject it. One that was used, rejected or has expired is 409."""
     stopwatch = Stopwatch()
-    name = _query_name(body.query_id)
+    name = query_name(body.query_id)
     if not body.approved:
         rejection = sql_service_pb2.RejectQueryRequest(name=name)
         rejected = await _reply(callees.sql.RejectQuery(rejection))
         return Executed(**_shared("rejected", rejected.query), execution_time_ms=stopwatch.elapsed_ms)
-    sql_hash = await _hash_to_approve(callees, name, body.sql)
+    sql_hash = await _hash_to_approve(callees, name, body)
     approval = sql_service_pb2.ApproveQueryRequest(name=name, sql_hash=sql_hash)
     await _reply(callees.sql.ApproveQuery(approval))
     run = sql_service_pb2.RunQueryRequest(name=name, sql_hash=sql_hash)
@@ -220,7 +238,7 @@ async def get_query(query_id: QueryId, callees: Asked) -> StoredQuery:
     """One of the caller's own queries."""
     if query_id in _ACTIONS:
         raise HTTPException(405)
-    request = sql_service_pb2.GetQueryRequest(name=_query_name(query_id))
+    request = sql_service_pb2.GetQueryRequest(name=query_name(query_id))
     return _stored(await _reply(callees.sql.GetQuery(request)))
 
 
@@ -231,18 +249,23 @@ async def _reply(call: Awaitable[Reply]) -> Reply:
     return await reply_of(Service.SQL, call, _FIELDS, unknown="QUERY_NOT_FOUND")
 
 
-def _query_name(query_id: str) -> str:
+def query_name(query_id: str) -> str:
     """An id that cannot be one of ours is as unknown as any other."""
     if not _QUERY_ID.fullmatch(query_id):
         raise ProblemRaised(404, "QUERY_NOT_FOUND", "There is no such query.", field="query_id")
     return f"queries/{query_id}"
 
 
-async def _hash_to_approve(callees: Callees, name: str, edited_sql: str) -> str:
+async def _hash_to_approve(callees: Callees, name: str, decision: Execute) -> str:
+    """The hash of the text that the caller means: the one it names, the one it wrote, or the one there is."""
+    if decision.sql_hash and not decision.sql:
+        return decision.sql_hash
     query = await _reply(callees.sql.GetQuery(sql_service_pb2.GetQueryRequest(name=name)))
-    if not edited_sql or edited_sql == query.sql:
-        return query.sql_hash
-    edit = sql_service_pb2.EditQueryRequest(name=name, sql=edited_sql)
+    if not decision.sql or decision.sql == query.sql:
+        return decision.sql_hash or query.sql_hash
+    if decision.sql_hash not in ("", query.sql_hash):
+        raise ProblemRaised(409, "SQL_HASH_MISMATCH", "The query's text is not the one of this hash; read it again.")
+    edit = sql_service_pb2.EditQueryRequest(name=name, sql=decision.sql)
     reply = await reply_of(Service.SQL, callees.sql.EditQuery(edit), {**_FIELDS, "": "sql"})
     return reply.query.sql_hash
 
@@ -278,4 +301,15 @@ def _stored(query: sql_query_pb2.SqlQuery) -> StoredQuery:
         fields["state_reason"] = query.state_reason
     if query.HasField("row_count"):
         fields["row_count"] = query.row_count
+    if query.HasField("plan_cost"):
+        fields["plan_cost"] = query.plan_cost
     return StoredQuery(**fields)
+
+
+def _how_it_waits(query: sql_query_pb2.SqlQuery) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if query.state_reason:
+        fields["pending_reason"] = query.state_reason
+    if query.HasField("plan_cost"):
+        fields["plan_cost"] = query.plan_cost
+    return fields

@@ -51,7 +51,10 @@ class Features(Answer):
     """What this installation does."""
 
     identity: Literal["none", "api_key", "jwt"]
-    auto_approve_sql: Literal["never", "allowed"] | None
+    auto_approve_sql: Literal["never", "allowed", "cost_below"] | None
+    auto_approve_sql_cost: float | None = Field(
+        description="The cost of a plan below which `cost_below` lets a query run; null under other policies."
+    )
 
 
 class Info(Answer):
@@ -135,7 +138,10 @@ async def info(callees: Asked, settings: Settings) -> Info:
         environment=settings.environment,
         features=Features(
             identity=settings.identity,
-            auto_approve_sql=None if sql is None else "allowed" if sql.auto_approve_policy == "allowed" else "never",
+            auto_approve_sql=None if sql is None else _policy(sql.auto_approve_policy),
+            auto_approve_sql_cost=sql.auto_approve_cost
+            if sql is not None and sql.HasField("auto_approve_cost")
+            else None,
         ),
         adapters=Adapters(
             embedding_model=None if rag is None else rag.embedding_model,
@@ -196,6 +202,11 @@ async def stats(callees: Asked, settings: Settings) -> Stats:
             uptime_seconds=sql.uptime.ToMicroseconds() / 1e6,
         ),
     )
+
+
+def _policy(name: str) -> Literal["never", "allowed", "cost_below"]:
+    """The policy by its name; one that this version does not know lets nothing run that it could tell of."""
+    return "allowed" if name == "allowed" else "cost_below" if name == "cost_below" else "never"
 
 
 async def _count(callees: Callees, settings: GatewaySettings) -> Counted:

@@ -99,6 +99,7 @@ class SqlAnswer:
     sql: str = ""
     sql_hash: str = ""
     pending: bool = False
+    pending_reason: str = ""
     columns: tuple[Column, ...] = ()
     rows: tuple[tuple[JsonValue, ...], ...] = ()
     truncated: bool = False

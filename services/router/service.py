@@ -97,6 +97,7 @@ def _sql(sql: SqlAnswer) -> answer_pb2.SqlAnswer:
         sql=sql.sql,
         explanation=sql.explanation,
         pending=sql.pending,
+        pending_reason=sql.pending_reason,
         columns=[answer_pb2.ResultColumn(name=column.name, type=column.type) for column in sql.columns],
         rows=[_row(row) for row in sql.rows],
         truncated=sql.truncated,

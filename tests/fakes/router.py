@@ -29,6 +29,7 @@ def sql_answer(
         sql="SELECT count(*) FROM public.customers",
         sql_hash="0" * 64,
         pending=pending,
+        pending_reason="NOT_ASKED" if pending else "",
         columns=() if pending else tuple(Column(name, "int8") for name in columns),
         rows=() if pending else tuple(tuple(row) for row in rows),  # type: ignore[arg-type]
     )

@@ -9,21 +9,30 @@ from collections.abc import Mapping
 import grpc
 
 from protos.sql.v1 import sql_query_pb2, sql_service_pb2, sql_service_pb2_grpc
+from services.sql.service import FAILURES
+from services.sql.service_training import TrainingServicer
 from services.transport.errors import PassedOn
 from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
-from tests.fakes.servicers import Faults, check_name, failure, overlap, page_of, terms, unknown_method
+from tests.fakes.servicers import Faults, check_name, failure, overlap, page_of, terms
+from tests.fakes.sql_training import FakeTrainingStore, training_of
 
 _STATE = sql_query_pb2.SqlQuery
 
 
-class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
+class FakeSql(TrainingServicer, sql_service_pb2_grpc.SqlServiceServicer):
     """Results by the words a question must hold; queries belong to their owner and run once."""
 
     def __init__(self, results: Mapping[str, sql_service_pb2.RunQueryResponse]) -> None:
+        self.training_store = FakeTrainingStore()
+        super().__init__(training_of(self.training_store, max_items=1_000))
         self.results = dict(results)
         self.queries: dict[str, sql_query_pb2.SqlQuery] = {}
         self.auto_approve_allowed = True
+        self.policy = "allowed"
+        self.log: list[sql_query_pb2.AuditEntry] = []
+        self.audit_requests: list[sql_service_pb2.ListAuditEntriesRequest] = []
+        self.syncs = 0
         self.faults = Faults()
         self._ids = itertools.count(1)
 
@@ -52,8 +61,10 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
         if query is None:
             return sql_service_pb2.AnswerQuestionResponse(no_answer=_no_answer())
         if not (request.auto_approve and self.auto_approve_allowed):
+            query.state_reason = "POLICY_NEVER" if request.auto_approve else "NOT_ASKED"
             return sql_service_pb2.AnswerQuestionResponse(query=query)
-        query.state = _STATE.EXECUTED
+        self._step(query, _STATE.APPROVED, subject="", note="AUTO_APPROVED")
+        self._step(query, _STATE.EXECUTED)
         return sql_service_pb2.AnswerQuestionResponse(query=query, result=self._result(query))
 
     async def GetQuery(self, request: sql_service_pb2.GetQueryRequest, context: object) -> sql_query_pb2.SqlQuery:
@@ -76,6 +87,7 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
                 )
             )
         query.sql, query.sql_hash = request.sql, _hash(request.sql)
+        self._step(query, _STATE.PENDING, note="EDITED", sql=request.sql)
         return sql_service_pb2.EditQueryResponse(query=query)
 
     async def ApproveQuery(
@@ -84,14 +96,14 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
         query = self._in_state(request.name, _STATE.PENDING, _STATE.APPROVED)
         if request.sql_hash != query.sql_hash:
             raise PassedOn(failure(grpc.StatusCode.ABORTED, "SQL_HASH_MISMATCH", domain="sql.diglot"))
-        query.state = _STATE.APPROVED
+        self._step(query, _STATE.APPROVED)
         return sql_service_pb2.ApproveQueryResponse(query=query)
 
     async def RejectQuery(
         self, request: sql_service_pb2.RejectQueryRequest, context: object
     ) -> sql_service_pb2.RejectQueryResponse:
         query = self._in_state(request.name, _STATE.PENDING, _STATE.APPROVED, _STATE.REJECTED)
-        query.state = _STATE.REJECTED
+        self._step(query, _STATE.REJECTED)
         return sql_service_pb2.RejectQueryResponse(query=query)
 
     async def RunQuery(
@@ -99,7 +111,7 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
     ) -> sql_service_pb2.RunQueryResponse:
         await self.faults.strike("RunQuery")
         query = self._in_state(request.name, _STATE.APPROVED)
-        query.state = _STATE.EXECUTED
+        self._step(query, _STATE.EXECUTED)
         return sql_service_pb2.RunQueryResponse(query=query, result=self._result(query))
 
     async def ListQueries(
@@ -111,6 +123,22 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
         page, token = page_of(wanted, request.page_size, request.page_token, "sql.diglot")
         return sql_service_pb2.ListQueriesResponse(queries=page, next_page_token=token)
 
+    async def ListAuditEntries(
+        self, request: sql_service_pb2.ListAuditEntriesRequest, context: object
+    ) -> sql_service_pb2.ListAuditEntriesResponse:
+        await self.faults.strike("ListAuditEntries")
+        sees_all = "sql_auditor" in current_caller().roles
+        if request.query and not sees_all:
+            self._own(request.query)
+        wanted = [
+            entry
+            for entry in reversed(self.log)
+            if (sees_all or entry.owner == _owner()) and request.query in ("", entry.query)
+        ]
+        self.audit_requests.append(request)
+        page, token = page_of(wanted, request.page_size, request.page_token, "sql.diglot")
+        return sql_service_pb2.ListAuditEntriesResponse(audit_entries=page, next_page_token=token)
+
     async def GetStats(
         self, request: sql_service_pb2.GetStatsRequest, context: object
     ) -> sql_service_pb2.GetStatsResponse:
@@ -119,24 +147,46 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
             queries_by_state={"PENDING": len(self.queries)},
             table_count=4,
             generator="grounded",
-            auto_approve_policy="allowed",
+            auto_approve_policy=self.policy,
+            auto_approve_cost=250 if self.policy == "cost_below" else None,
         )
 
     async def SyncSchema(
         self, request: sql_service_pb2.SyncSchemaRequest, context: object
     ) -> sql_service_pb2.SyncSchemaResponse:
-        raise PassedOn(unknown_method("sql.diglot"))
+        await self.faults.strike("SyncSchema")
+        self.syncs += 1
+        return sql_service_pb2.SyncSchemaResponse(fingerprint="f" * 64, table_count=1, changed=self.syncs == 1)
 
     async def DescribeSchema(
         self, request: sql_service_pb2.DescribeSchemaRequest, context: object
     ) -> sql_service_pb2.DescribeSchemaResponse:
-        raise PassedOn(unknown_method("sql.diglot"))
+        await self.faults.strike("DescribeSchema")
+        columns = [
+            sql_service_pb2.TableColumn(name="id", type="int4"),
+            sql_service_pb2.TableColumn(
+                name="city", type="text", comment="Where it is", nullable=True, sample_values=["Bern", "Oslo"]
+            ),
+        ]
+        key = sql_service_pb2.ForeignKey(columns=["id"], referenced_table="public.owners", referenced_columns=["id"])
+        shop = sql_service_pb2.Table(
+            name="public.shop",
+            comment="One row a shop",
+            estimated_row_count=12,
+            columns=columns,
+            primary_key=["id"],
+            foreign_keys=[key],
+        )
+        view = sql_service_pb2.Table(name="public.towns", estimated_row_count=-1, columns=columns[1:])
+        schema = sql_service_pb2.DescribeSchemaResponse(tables=[shop, view], fingerprint="f" * 64)
+        schema.sync_time.FromSeconds(1_763_700_000)
+        return schema
 
     def definition(self) -> ServiceDefinition:
         return ServiceDefinition(
             name="diglot.sql.v1.SqlService",
             domain="sql.diglot",
-            failures={},
+            failures=FAILURES,
             add_to=lambda server: sql_service_pb2_grpc.add_SqlServiceServicer_to_server(self, server),
             checks={"": self.faults.check("")},
         )
@@ -160,11 +210,40 @@ class FakeSql(sql_service_pb2_grpc.SqlServiceServicer):
             confidence=0.9,
             tables=["public.shop"],
             owner=_owner(),
+            state_reason="NOT_ASKED",
+            plan_cost=12.5,
         )
         query.create_time.FromSeconds(1_763_700_000)
         query.expire_time.FromSeconds(1_763_703_600)
         self.queries[query.name] = query
+        self._step(query, _STATE.PENDING, sql=sql)
         return query
+
+    def _step(
+        self,
+        query: sql_query_pb2.SqlQuery,
+        to_state: sql_query_pb2.SqlQuery.State.ValueType,
+        *,
+        subject: str | None = None,
+        note: str = "",
+        sql: str = "",
+    ) -> None:
+        steps = [entry for entry in self.log if entry.query == query.name]
+        entry = sql_query_pb2.AuditEntry(
+            query=query.name,
+            owner=query.owner,
+            subject=_owner() if subject is None else subject,
+            from_state=steps[-1].to_state if steps else _STATE.STATE_UNSPECIFIED,
+            to_state=to_state,
+            sql_hash=query.sql_hash,
+            previous_sql_hash=steps[-1].sql_hash if steps and sql else "",
+            sql=sql,
+            note=note,
+        )
+        entry.step_time.FromSeconds(1_763_700_000 + len(self.log))
+        self.log.append(entry)
+        query.state = to_state
+        query.state_reason = ("EDITED" if steps else "NOT_ASKED") if to_state == _STATE.PENDING else ""
 
     def _result(self, query: sql_query_pb2.SqlQuery) -> sql_query_pb2.ResultTable:
         key = next((key for key in self.results if f"'{key}'" in query.sql), next(iter(self.results)))

@@ -34,13 +34,15 @@ class SqlClient:
         if not reply.HasField("query"):
             return SqlAnswer(answered=False, explanation=reply.no_answer.reason)
         query = reply.query
+        pending = query.state != sql_query_pb2.SqlQuery.EXECUTED
         return SqlAnswer(
             answered=True,
             explanation=query.explanation,
             query=query.name,
             sql=query.sql,
             sql_hash=query.sql_hash,
-            pending=query.state != sql_query_pb2.SqlQuery.EXECUTED,
+            pending=pending,
+            pending_reason=query.state_reason if pending else "",
             columns=tuple(Column(column.name, column.type) for column in reply.result.columns),
             rows=tuple(tuple(to_json(value) for value in row.values) for row in reply.result.rows),
             truncated=reply.result.truncated,

@@ -40,12 +40,23 @@ OPERATIONS = [
     ("POST", "/query/sql/execute"),
     ("GET", "/query/sql/pending"),
     ("GET", "/query/sql/{query_id}"),
+    ("GET", "/sql/audit"),
+    ("GET", "/sql/schema"),
+    ("POST", "/sql/schema/sync"),
+    ("POST", "/sql/training"),
+    ("GET", "/sql/training"),
+    ("GET", "/sql/training/{training_id}"),
+    ("POST", "/sql/training/{training_id}/approve"),
+    ("DELETE", "/sql/training/{training_id}"),
 ]
 
 
-# Whether bytes are a file that can be parsed is nothing a schema could say: a refusal of random ones is right.
-UNDECIDABLE: dict[str, list[Any]] = {"/upload": [positive_data_acceptance]}
-TAKES_NOTHING = {"/health", "/info", "/stats"}
+# Whether bytes are a file that can be parsed, a text is DDL or a query, or a time comes after another, is nothing a
+# schema could say: a refusal of random ones is right.
+UNDECIDABLE: dict[str, list[Any]] = {
+    path: [positive_data_acceptance] for path in ("/upload", "/sql/audit", "/sql/training")
+}
+TAKES_NOTHING = {"/health", "/info", "/stats", "/sql/schema", "/sql/schema/sync"}
 
 
 class RunningHouse:

@@ -22,6 +22,7 @@ async def test_generated_sql_waits(house: House) -> None:
     assert len(body["sql_hash"]) == 64
     assert body["tables"] == ["public.shop"]
     assert body["expires_at"].endswith("Z")
+    assert (body["pending_reason"], body["plan_cost"]) == ("NOT_ASKED", 12.5)
     assert "results" not in body
 
 
@@ -52,6 +53,7 @@ async def test_a_query_tells_where_it_stands(house: House) -> None:
     body = (await house.client.get(f"/query/sql/{query_id}")).json()
 
     assert (body["query_id"], body["state"], body["question"]) == (query_id, "PENDING", COUNT)
+    assert (body["state_reason"], body["plan_cost"]) == ("NOT_ASKED", 12.5)
     assert "row_count" not in body
 
 
@@ -74,6 +76,54 @@ async def test_of_two_approvals_at_once_one_runs(house: House) -> None:
     responses = await asyncio.gather(*(house.post("/query/sql/execute", decision) for _ in range(4)))
 
     assert sorted(response.status_code for response in responses) == [200, 409, 409, 409]
+
+
+async def test_a_query_runs_by_the_hash_of_the_text_that_was_read(house: House) -> None:
+    generated = (await house.post("/query/sql/generate", {"query": COUNT})).json()
+    decision = {"query_id": generated["query_id"], "approved": True, "sql_hash": generated["sql_hash"]}
+
+    body = (await house.post("/query/sql/execute", decision)).json()
+
+    assert body["results"] == [{"customer_count": 100}]
+
+
+@pytest.mark.parametrize("own_text", [None, "select 'customers' limit 7", "select 'mine'"])
+async def test_a_text_that_was_written_over_does_not_run_by_the_hash_of_the_one_before(
+    house: House, own_text: str | None
+) -> None:
+    generated = (await house.post("/query/sql/generate", {"query": COUNT})).json()
+    stored = house.sql.queries[f"queries/{generated['query_id']}"]
+    stored.sql, stored.sql_hash = "select 'mine'", "a" * 64
+    decision = {"query_id": generated["query_id"], "approved": True, "sql_hash": generated["sql_hash"]}
+
+    response = await house.post("/query/sql/execute", decision | ({"sql": own_text} if own_text else {}))
+
+    problem(response, 409, "SQL_HASH_MISMATCH")
+    assert (await house.client.get(f"/query/sql/{generated['query_id']}")).json()["state"] == "PENDING"
+
+
+async def test_of_many_edits_and_approvals_at_once_one_text_runs_and_it_is_the_one_that_was_asked_for(
+    house: House,
+) -> None:
+    query_id = await generate(house)
+    texts = [f"select 'customers' limit {number}" for number in range(20)]
+
+    responses = await asyncio.gather(
+        *(house.post("/query/sql/execute", {"query_id": query_id, "approved": True, "sql": text}) for text in texts)
+    )
+
+    ran = [(text, response) for text, response in zip(texts, responses, strict=True) if response.status_code == 200]
+    assert len(ran) <= 1
+    assert all(response.json()["sql_generated"] == text for text, response in ran)
+    assert {response.status_code for response in responses} <= {200, 409}
+
+
+async def test_rejecting_again_changes_nothing(house: House) -> None:
+    query_id = await generate(house)
+
+    bodies = [(await house.post("/query/sql/execute", {"query_id": query_id, "approved": False})) for _ in range(2)]
+
+    assert [body.json()["status"] for body in bodies] == ["rejected", "rejected"]
 
 
 async def test_a_rejected_query_never_runs(house: House) -> None:
@@ -134,6 +184,8 @@ async def test_the_query_of_another_looks_unknown(house: House) -> None:
         ({"query_id": "q1", "approved": True, "sql": ""}, "sql"),
         ({"query_id": "q1", "approved": True, "sql": "x" * 20_001}, "sql"),
         ({"query_id": "q1", "approved": True, "sql": "select \0"}, "sql"),
+        ({"query_id": "q1", "approved": True, "sql_hash": ""}, "sql_hash"),
+        ({"query_id": "q1", "approved": True, "sql_hash": "A" * 64}, "sql_hash"),
         ({"query_id": 1, "approved": True}, "query_id"),
     ],
 )

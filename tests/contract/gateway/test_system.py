@@ -220,7 +220,7 @@ async def test_openapi_tells_the_refusals_made_around_every_route(house: House) 
 
     assert all("403" in operation["responses"] for path in paths.values() for operation in path.values())
     assert {path for path, each in paths.items() if "408" in each.get("post", {}).get("responses", {})} == {
-        path for path, each in paths.items() if "post" in each
+        path for path, each in paths.items() if "requestBody" in each.get("post", {})
     }
 
 
@@ -262,3 +262,11 @@ def test_the_version_is_that_of_the_project() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert project["project"]["version"] == VERSION
+
+
+async def test_info_tells_the_policy_by_cost_and_the_cost(house: House) -> None:
+    house.sql.policy = "cost_below"
+
+    features = (await house.client.get("/info")).json()["features"]
+
+    assert (features["auto_approve_sql"], features["auto_approve_sql_cost"]) == ("cost_below", 250)

@@ -45,6 +45,7 @@ class DatabaseSourceContract:
 
         assert answer.answered
         assert not answer.pending
+        assert answer.pending_reason == ""
         assert answer.columns == (Column("customer_count", "int8"),)
         assert answer.rows == ((100,),)
         assert answer.query.startswith("queries/")
@@ -54,6 +55,7 @@ class DatabaseSourceContract:
 
         assert answer.answered
         assert answer.pending
+        assert answer.pending_reason == "NOT_ASKED"
         assert (answer.columns, answer.rows) == ((), ())
         assert answer.sql
         assert len(answer.sql_hash) == 64

@@ -82,6 +82,7 @@ async def test_without_approval_the_query_waits_for_the_same_caller(house: House
 
     assert reply.status == Reply.PENDING_APPROVAL
     assert reply.sql.pending
+    assert reply.sql.pending_reason == "NOT_ASKED"
     assert not reply.sql.rows
     assert house.sql.queries[reply.sql.query].owner == "acme/ada"
 

@@ -1,0 +1,47 @@
+import grpc
+import pytest
+
+from tests.contract.gateway.house import House, problem
+from tests.fakes.servicers import failure
+
+
+async def test_the_schema_is_told_table_by_table(house: House) -> None:
+    body = (await house.client.get("/sql/schema")).json()
+
+    shop, towns = body["tables"]
+    assert (body["fingerprint"], body["synced_at"]) == ("f" * 64, "2025-11-21T04:40:00Z")
+    assert (shop["name"], shop["comment"], shop["estimated_row_count"]) == ("public.shop", "One row a shop", 12)
+    assert shop["primary_key"] == ["id"]
+    assert shop["foreign_keys"] == [
+        {"columns": ["id"], "referenced_table": "public.owners", "referenced_columns": ["id"]}
+    ]
+    assert shop["columns"][0] == {
+        "name": "id",
+        "type": "int4",
+        "comment": "",
+        "nullable": False,
+        "sample_values": [],
+    }
+    assert shop["columns"][1]["sample_values"] == ["Bern", "Oslo"]
+    assert (towns["name"], towns["estimated_row_count"], towns["foreign_keys"]) == ("public.towns", None, [])
+
+
+async def test_a_sync_says_whether_anything_changed(house: House) -> None:
+    first, second = [(await house.client.post("/sql/schema/sync")).json() for _ in range(2)]
+
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert (first["table_count"], first["fingerprint"]) == (1, "f" * 64)
+    assert first["execution_time_ms"] >= 0
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/sql/schema"), ("POST", "/sql/schema/sync")])
+async def test_a_database_that_is_away_is_told_with_when_to_come_back(house: House, method: str, path: str) -> None:
+    house.sql.faults.failure = failure(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE", domain="sql.diglot")
+
+    problem(await house.client.request(method, path), 503, "DATABASE_UNAVAILABLE")
+
+
+async def test_other_methods_are_refused_and_told_which_there_are(house: House) -> None:
+    assert (await house.client.get("/sql/schema/sync")).headers["allow"] == "POST"
+    assert (await house.client.post("/sql/schema")).headers["allow"] == "GET"
+    assert (await house.client.post("/sql/audit")).headers["allow"] == "GET"
