@@ -15,6 +15,8 @@ from services.sql.ports import SchemaReader, SchemaStore
 
 logger = logging.getLogger(__name__)
 
+_FRESH_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Synced:
@@ -28,6 +30,7 @@ class SchemaKnowledge:
     """The schema of one database, current to within `check_seconds` for DDL and `max_age_seconds` for values.
 
     The first caller waits until there is one. Later callers get what is known at once, while checks run behind them.
+    Whoever asks for a reading shares it with all who ask before it begins: many cause one at a time, and one more.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class SchemaKnowledge:
         self._read_at = 0.0
         self._reading = asyncio.Lock()
         self._behind: asyncio.Task[None] | None = None
+        self._next_sync: asyncio.Task[Synced] | None = None  # that has not begun
+        self._syncs: set[asyncio.Task[Synced]] = set()
 
     @property
     def known(self) -> Schema | None:
@@ -67,15 +72,39 @@ class SchemaKnowledge:
         return self._schema
 
     async def sync(self) -> Synced:
-        """Read the schema again, now. Raises DatabaseUnavailable, QueryStoreUnavailable."""
-        async with self._reading:
-            return await self._read()
+        """The schema as it is now. Raises DatabaseUnavailable, QueryStoreUnavailable.
+
+        What was read in the last seconds is only looked through for changes of structure, which is cheap: values take
+        a walk through every table.
+        """
+        if self._next_sync is None:
+            self._next_sync = asyncio.create_task(self._sync_in_turn())
+            self._syncs.add(self._next_sync)
+            self._next_sync.add_done_callback(self._syncs.discard)
+        # Shielded: others wait for it too.
+        return await asyncio.shield(self._next_sync)
 
     async def aclose(self) -> None:
-        """Stop a check that is under way."""
-        if self._behind is not None:
-            self._behind.cancel()
-            await asyncio.gather(self._behind, return_exceptions=True)
+        """Stop readings that are under way."""
+        tasks = [*self._syncs, *([self._behind] if self._behind is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _sync_in_turn(self) -> Synced:
+        async with self._reading:
+            # Whoever asks from now on may know of a change that this reading misses, and waits for another.
+            self._next_sync = None
+            schema = self._schema
+            is_fresh = schema is not None and self._monotonic() - self._read_at < _FRESH_SECONDS
+            if (
+                schema is None
+                or not is_fresh
+                or structure_digest(schema.tables) != await self._reader.structure_digest()
+            ):
+                return await self._read()
+            self._checked_at = self._monotonic()
+            return Synced(schema, changed=False)
 
     async def _first(self) -> Schema:
         """What an earlier process remembered, when the structure is still the same; otherwise read anew."""

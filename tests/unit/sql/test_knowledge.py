@@ -141,6 +141,82 @@ async def test_a_sync_tells_whether_anything_changed() -> None:
     assert later.schema == parts.reader.schema
 
 
+async def test_syncs_that_come_together_share_one_reading_and_those_during_it_another() -> None:
+    parts = known()
+    gate, read = asyncio.Event(), parts.reader.read
+
+    async def slow_read() -> Schema:
+        schema = await read()
+        await gate.wait()
+        return schema
+
+    parts.reader.read = slow_read  # type: ignore[method-assign]
+    together = [asyncio.create_task(parts.knowledge.sync()) for _ in range(20)]
+    await let_checks_end()
+    parts.reader.schema = with_new_table(parts.reader.schema)  # what the reading under way has missed
+    later = [asyncio.create_task(parts.knowledge.sync()) for _ in range(20)]
+    await let_checks_end()
+    gate.set()
+
+    assert {synced.schema.fingerprint for synced in await asyncio.gather(*together)} == {shop_schema().fingerprint}
+    assert {synced.schema.fingerprint for synced in await asyncio.gather(*later)} == {parts.reader.schema.fingerprint}
+    assert parts.reader.reads == 2
+
+
+async def test_a_sync_soon_after_a_reading_looks_for_changes_of_structure_alone() -> None:
+    parts = known()
+    await parts.knowledge.sync()
+
+    parts.ticker.seconds += 4
+    soon = await parts.knowledge.sync()
+    reads_soon = parts.reader.reads
+    parts.ticker.seconds += 2
+    await parts.knowledge.sync()
+
+    assert not soon.changed
+    assert (reads_soon, parts.reader.reads) == (1, 2)
+
+
+async def test_a_caller_that_goes_away_leaves_the_reading_to_the_others() -> None:
+    parts = known()
+    first, second = [asyncio.create_task(parts.knowledge.sync()) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert (await second).schema == parts.reader.schema
+    assert first.cancelled()
+
+
+async def test_a_failed_sync_is_told_to_all_who_wait_and_the_next_reads_anew() -> None:
+    parts = known()
+    parts.reader.error = DatabaseUnavailable()
+
+    outcomes = await asyncio.gather(*(parts.knowledge.sync() for _ in range(3)), return_exceptions=True)
+    parts.reader.error = None
+
+    assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * 3
+    assert (await parts.knowledge.sync()).schema == parts.reader.schema
+
+
+async def test_closing_ends_a_sync_under_way() -> None:
+    parts = known()
+    never = asyncio.Event()
+
+    async def endless_read() -> Schema:
+        await never.wait()
+        return parts.reader.schema
+
+    parts.reader.read = endless_read  # type: ignore[method-assign]
+    waiting = asyncio.create_task(parts.knowledge.sync())
+    await let_checks_end()
+
+    await parts.knowledge.aclose()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 async def test_closing_ends_a_check_under_way() -> None:
     parts = known()
     await parts.knowledge.current()
