@@ -16,7 +16,8 @@ def explain(form: LogicalForm, reading: Reading) -> str:
     if form.share_of:
         text = f"Shows what percentage of {form.subject.split('.', 1)[1]} meets: {say_conditions(form.share_of)}"
     else:
-        text = "Shows " + _listed([say_operand(output) for output in form.outputs])
+        each = "each different " if form.distinct else ""
+        text = f"Shows {each}" + _listed([say_operand(output) for output in form.outputs])
     groups = [group for group in form.groups if group in form.outputs]
     if any(not isinstance(output, ColumnOf) for output in form.outputs) and groups:
         text = "Shows " + _listed([say_operand(output) for output in form.outputs if output not in groups])

@@ -6,7 +6,6 @@ from services.sql.grounding.logical_form import (
     ColumnOf,
     Measure,
     Operand,
-    Ratio,
 )
 from services.sql.grounding.reading_groups import group_by_table
 from services.sql.grounding.reading_state import Reading, Unreadable
@@ -14,7 +13,7 @@ from services.sql.grounding.reading_state import Reading, Unreadable
 
 def finish_outputs(reading: Reading) -> None:
     """Complete what is shown: groups beside their measures, names of the rows asked for, links to other tables."""
-    measures: list[Operand] = [output for output in reading.outputs if isinstance(output, (Measure, Ratio))]
+    measures: list[Operand] = [output for output in reading.outputs if not isinstance(output, ColumnOf)]
     plain = [output for output in reading.outputs if isinstance(output, ColumnOf)]
     ordered = [order.operand for order in reading.order if isinstance(order.operand, Measure)]
     if not plain and not reading.groups and reading.subject and (ordered or not reading.outputs):
@@ -49,6 +48,22 @@ def finish_outputs(reading: Reading) -> None:
         _group_by_shown(reading, plain)
     if reading.having and not reading.groups and plain:
         reading.groups = list(plain)
+
+
+def show_groups_chosen_within(reading: Reading) -> None:
+    """Name beside each chosen row the group it was chosen in; a key is shown only where there is no name."""
+    if not reading.within:
+        return
+    hidden = {one for one in reading.within if _has_name_beside(reading, one)}
+    reading.outputs[:0] = [one for one in reading.within if one not in hidden and one not in reading.outputs]
+    if any(isinstance(order.operand, Measure) for order in reading.order):
+        reading.groups.extend(one for one in reading.within if one not in reading.groups)
+
+
+def _has_name_beside(reading: Reading, group: ColumnOf) -> bool:
+    key = reading.graph.keys.get(group.table, ())
+    named = {entry.ref for entry in reading.lexicon.tables[group.table].named()}
+    return group.ref[1] in key and any(one.ref in named for one in reading.within)
 
 
 def _is_sorted_by(reading: Reading, output: ColumnOf) -> bool:

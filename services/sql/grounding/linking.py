@@ -167,9 +167,7 @@ def _compound_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> tuple[fl
     if at + 1 >= len(tokens) or tokens[at + 1].lower not in PARTICLES:
         return None
     word = tokens[at].stem + tokens[at + 1].lower
-    base = lexicon.columns_by_stem.get(word) or lexicon.columns_by_stem.get(
-        tokens[at].stem.rstrip("g") + "g" + tokens[at + 1].lower, ()
-    )
+    base = lexicon.columns_by_stem.get(word)
     if not base:
         return None
     text = f"{tokens[at].text} {tokens[at + 1].text}"

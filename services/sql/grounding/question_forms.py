@@ -45,6 +45,21 @@ EXPLAINING = (
 )
 
 
+# Whoever asks so wants to know a rule: "am I entitled", "how long do customers have to return something".
+_OBLIGATIONS = (
+    ("am", "i"), ("can", "i"), ("may", "i"), ("must", "i"), ("should", "i"), ("could", "i"), ("do", "i", "need"),
+    ("do", "i", "get"), ("i", "need", "to"), ("have", "to"), ("has", "to"), ("need", "to"), ("needs", "to"),
+    ("allowed", "to"), ("required", "to"), ("supposed", "to"), ("entitled", "to"), ("eligible", "for"),
+)  # fmt: skip
+
+
+def asks_what_one_may_do(tokens: Sequence[Token]) -> bool:
+    """Whether a question is about what someone may or must do."""
+    words = tuple(token.lower for token in tokens)
+    opens = not words or words[0] not in {"i", "we"}  # "I need to see all orders" is a request
+    return opens and any(words[at : at + len(form)] == form for form in _OBLIGATIONS for at in range(len(words)))
+
+
 def is_explaining(tokens: Sequence[Token]) -> bool:
     """Whether a question wants something explained, by how it begins and ends, whatever it is about."""
     words = [token.lower for token in tokens if token.kind == "word"]

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.sql.grounding.finishing import finish_outputs
+from services.sql.grounding.finishing import finish_outputs, show_groups_chosen_within
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.logical_form import (
     ColumnOf,
     Compare,
     CompareColumns,
-    Condition,
-    InPeriod,
     LogicalForm,
     Measure,
     Operand,
     Ordering,
-    Ratio,
 )
 from services.sql.grounding.mentions import Mention
-from services.sql.grounding.question_forms import is_explaining
+from services.sql.grounding.question_forms import asks_what_one_may_do, is_explaining
 from services.sql.grounding.reading_comparisons import read_comparisons
-from services.sql.grounding.reading_contrasts import read_contrasts, refuse_choices_within_groups
+from services.sql.grounding.reading_contrasts import read_choices_within_groups, read_contrasts
+from services.sql.grounding.reading_goods import read_goods
 from services.sql.grounding.reading_groups import has_aggregate, read_groups, read_order
 from services.sql.grounding.reading_links import link_loose_tables
 from services.sql.grounding.reading_measures import is_money_word, money_measure
 from services.sql.grounding.reading_outputs import read_outputs
 from services.sql.grounding.reading_periods import read_periods
-from services.sql.grounding.reading_ratios import read_ratios
+from services.sql.grounding.reading_ratios import read_differences, read_growth, read_ratios
+from services.sql.grounding.reading_shares import read_share
+from services.sql.grounding.reading_sides import choose_side, mark_sides
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_states import mark_verbs, read_states
 from services.sql.grounding.reading_subject import find_subject
 from services.sql.grounding.reading_superlatives import read_superlatives
 from services.sql.grounding.reading_values import read_texts, read_values
-from services.sql.grounding.words import Token
+from services.sql.grounding.words import IRREGULAR, Token
 
 DIRECTIONS = (
     ({"oldest", "youngest"}, ("age",)),
     ({"earliest", "latest", "newest", "recent", "chronological", "chronologically"}, ("date", "year", "time")),
     ({"cheapest", "expensive"}, ("price", "cost", "amount", "fee")),
 )
+NOUN_ENDINGS = ("tive", "tion", "ment", "er", "or", "ist", "ness", "ity", "ship", "ure", "ance", "ence", "cy", "ee")
 LOW_ROWS = 10  # how many rows "low on stock" shows when nothing says what counts as low
 
 
@@ -52,11 +53,15 @@ def read_question(
     _refuse_what_cannot_be_said(reading)
     find_subject(reading)
     mark_verbs(reading)
+    mark_sides(reading)
+    read_goods(reading)
     read_texts(reading)
     read_states(reading)
     _read_low(reading)
     read_order(reading)
+    read_differences(reading)
     read_superlatives(reading)
+    read_growth(reading)
     read_ratios(reading)
     read_comparisons(reading)
     read_values(reading)
@@ -65,10 +70,12 @@ def read_question(
     read_groups(reading)
     read_contrasts(reading)
     read_outputs(reading)
-    refuse_choices_within_groups(reading)
+    read_choices_within_groups(reading)
     link_loose_tables(reading)
-    _read_share(reading)
+    read_share(reading)
+    choose_side(reading)
     finish_outputs(reading)
+    show_groups_chosen_within(reading)
     _default_order(reading)
     _doubt_compounds(reading)
     _check_nothing_is_left(reading)
@@ -80,6 +87,32 @@ def _refuse_what_cannot_be_said(reading: Reading) -> None:
     for item in reading.items:
         if item.is_cue("definition") and item.first == 0 and is_explaining(reading.tokens):
             raise Unreadable("It asks for an explanation, not for data.")
+    if asks_what_one_may_do(reading.tokens):
+        raise Unreadable("It asks what one may or must do, not for data.")
+    _refuse_unknown_kind(reading)
+
+
+def _refuse_unknown_kind(reading: Reading) -> None:
+    """In "which sales representative" the noun that says what is wanted is the last one: unlinked, nothing is known."""
+    if not reading.tokens or reading.tokens[0].lower not in {"which", "what", "whose", "who"}:
+        return
+    named = next(
+        (
+            index
+            for index, item in enumerate(reading.items)
+            if item.kind in {"table", "column"} or is_money_word(reading, index)
+        ),
+        None,
+    )
+    if named is None or named + 1 >= len(reading.items):
+        return
+    item, head = reading.items[named], reading.items[named + 1]
+    word = head.text.lower()
+    if head.kind != "word" or not head.content or head.first != item.last + 1 or word.endswith(("ed", "ing", "s")):
+        return
+    is_singular = not reading.tokens[item.last].lower.endswith("s") and word not in IRREGULAR
+    if is_singular or word.endswith(NOUN_ENDINGS):
+        raise Unreadable(f"Nothing in the database stands for “{item.text} {head.text}”.")
 
 
 def _settle_subject(reading: Reading) -> None:
@@ -143,27 +176,6 @@ def _read_low(reading: Reading) -> None:
         reading.subject = reading.subject or entry.table
 
 
-def _read_share(reading: Reading) -> None:
-    for index, item in enumerate(reading.items):
-        if item.is_cue("share"):
-            when: list[Condition] = [one for one in reading.conditions if isinstance(one, InPeriod)]
-            which: list[Condition] = [one for one in reading.conditions if not isinstance(one, InPeriod)]
-            if not which:
-                which, when = when, []
-            if not which:
-                raise Unreadable("It asks for a share, but not of what.")
-            reading.conditions = when  # "in 2025" says of which rows; the rest says what part of them
-            measure = _shared_measure(reading)
-            if measure is not None:
-                reading.outputs = [Ratio(measure, measure, tuple(which), is_percentage=True)]
-            else:
-                reading.share = which
-            reading.note(index, "percentage of rows")
-            for one in reading.items:
-                if one.is_cue("count", "aggregate"):
-                    one.used = True
-
-
 def _doubt_compounds(reading: Reading) -> None:
     """In "opening hours" and "phone number" an unlinked noun behind a linked word says that something else is meant."""
     for index, item in enumerate(reading.items):
@@ -199,12 +211,6 @@ def _default_order(reading: Reading) -> None:
     timed = [group for group in reading.groups if group.part]
     if timed and not reading.order:
         reading.order.extend(Ordering(group, False) for group in timed)
-
-
-def _shared_measure(reading: Reading) -> Measure | None:
-    """The sum that "percentage of revenue" is a part of; None when rows are counted."""
-    sums = [one for one in reading.outputs if isinstance(one, Measure) and one.function == "sum"]
-    return sums[0] if len(sums) == 1 else None
 
 
 def _natural_key(reading: Reading, wording: str) -> Operand:
@@ -280,7 +286,7 @@ def _form(reading: Reading) -> LogicalForm:
     if reading.share and reading.groups:
         raise Unreadable("It asks for shares of several groups.")
     count = Measure("count", reading.subject)
-    if reading.groups and any(
+    if (reading.groups and not reading.within) and any(
         isinstance(one.operand, ColumnOf) and one.operand not in reading.groups for one in reading.order
     ):
         raise Unreadable("It asks for one row of each group.")
@@ -296,6 +302,7 @@ def _form(reading: Reading) -> LogicalForm:
         order=() if reading.share else tuple(reading.order),
         limit=reading.limit,
         offset=reading.offset,
+        within=tuple(reading.within),
         distinct=distinct and len(plain) == len(reading.outputs) and not reading.groups,
         share_of=tuple(dict.fromkeys(reading.share)),
         subject=reading.subject,

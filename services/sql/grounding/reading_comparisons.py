@@ -22,6 +22,7 @@ from services.sql.grounding.logical_form import (
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
+from services.sql.grounding.reading_states import done_in
 from services.sql.grounding.thesaurus import QUANTITY_WORDS
 from services.sql.grounding.words import stem
 
@@ -75,7 +76,17 @@ def _times_related(reading: Reading, index: int, number: int, operator: str, val
         for one in reading.items[number + 1 : number + 2]:
             one.used = one.used or one.text == "times"
         return True
-    return False
+    position = reading.items[index].first - 1
+    verb = reading.tokens[position] if position >= 0 else None
+    table = done_in(reading, verb.stem, None) if verb is not None and reading.subject else None
+    if table is None or verb is None:
+        return False
+    reading.conditions.append(Related(reading.subject, Measure("count", table), operator, value))
+    reading.note(index, f"number of {table} {operator} {reading.items[number].text}")
+    reading.note(number, "")
+    for item in reading.items:
+        item.used = item.used or item.first == position or item.text == "times"
+    return True
 
 
 def _join_by_or(reading: Reading, found: list[int]) -> None:

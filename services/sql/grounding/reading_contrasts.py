@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, CompareToMeasure, Measure, OneOf, Ratio
+from services.sql.grounding.logical_form import ColumnOf, CompareToMeasure, InPeriod, Measure, OneOf, Ratio
 from services.sql.grounding.reading_groups import TIME_UNITS, has_aggregate
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.wording import CONTRASTS
@@ -21,24 +21,55 @@ def read_contrasts(reading: Reading) -> None:
         if ColumnOf(side.ref) not in reading.groups:
             reading.groups.append(ColumnOf(side.ref))
             reading.notes.append(f"“{said.text}” → one row for each {reading.text_of(side.ref)}")
+    for span in [one for one in reading.conditions if isinstance(one, InPeriod) and len(one.periods) > 1]:
+        if all(period.year is not None and period.year == period.last_year for period in span.periods):
+            is_year = reading.lexicon.columns[span.ref].is_year
+            reading.groups.append(ColumnOf(span.ref, "" if is_year else "year"))
+            reading.notes.append(f"“{said.text}” → one row for each year of {reading.text_of(span.ref)}")
     if not reading.groups:
         raise Unreadable(f"It is not clear what “{said.text}” sets against what.")
 
 
-def refuse_choices_within_groups(reading: Reading) -> None:
-    """ "The cheapest product of each category" chooses within every group; one query over all rows chooses but once.
+def read_choices_within_groups(reading: Reading) -> None:
+    """ "The cheapest product of each category" chooses within every group: rows are ranked in each.
 
-    Raises Unreadable.
+    Raises Unreadable: what is chosen, or within what, cannot be told.
     """
-    chooses = reading.limit is not None or any(isinstance(one, CompareToMeasure) for one in reading.conditions)
-    if not chooses or any(isinstance(one, (Measure, Ratio)) for one in reading.outputs):
+    compares = any(isinstance(one, CompareToMeasure) for one in reading.conditions)
+    keys = [order.operand for order in reading.order]
+    if (reading.limit is None and not compares) or any(
+        isinstance(one, (Measure, Ratio)) and one not in keys for one in reading.outputs
+    ):
         return
     if any(isinstance(one.operand, Ratio) for one in reading.order):
         return
     for index, item in enumerate(reading.items[:-1]):
-        if item.is_cue("group") and _names_groups(reading, index + 1):
-            text = f"{item.text} {reading.items[index + 1].text}"
+        if not item.is_cue("group") or not _names_groups(reading, index + 1):
+            continue
+        text = f"{item.text} {reading.items[index + 1].text}"
+        if compares or len(reading.order) != 1 or not reading.subject or reading.within:
             raise Unreadable(f"It asks for a choice “{text}”; only one among all rows can be made.")
+        reading.within = _groups_named(reading, index + 1)
+        if not reading.within:
+            raise Unreadable(f"It is not clear within what “{text}” chooses.")
+        reading.groups = [one for one in reading.groups if one not in reading.within]
+        reading.outputs = [one for one in reading.outputs if one not in reading.within]
+        reading.note(index, "the first of each")
+        reading.note(index + 1, "one choice for each")
+
+
+def _groups_named(reading: Reading, index: int) -> list[ColumnOf]:
+    """What the rows are divided by: a table by its key and name, a column, or the unit of a date."""
+    item = reading.items[index]
+    unit = TIME_UNITS.get(item.text.lower().removesuffix("s"), "")
+    if unit and item.kind == "word":
+        entry = reading.date_column([reading.subject])
+        return [ColumnOf(entry.ref, "" if entry.is_year else unit)] if entry is not None else []
+    if item.kind == "table" and (table := reading.table_of(index)) is not None:
+        names = [entry.ref for entry in reading.lexicon.tables[table].named()]
+        return [ColumnOf(ref) for ref in [*names, *((table, one) for one in reading.graph.keys.get(table, ()))]]
+    entry = reading.column_of(index)
+    return [ColumnOf(entry.ref)] if entry is not None else []
 
 
 def _names_groups(reading: Reading, index: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, Measure, Ordering, Ratio
+from services.sql.grounding.logical_form import ColumnOf, Measure, Ordering
 from services.sql.grounding.reading_measures import is_money_word, measured_tables, money_measure
 from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.words import stem
@@ -34,7 +34,7 @@ ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annua
 
 def has_aggregate(reading: Reading) -> bool:
     """Whether the question asks for a number computed over rows."""
-    if any(isinstance(output, (Measure, Ratio)) for output in reading.outputs) or any(
+    if any(not isinstance(output, ColumnOf) for output in reading.outputs) or any(
         isinstance(order.operand, Measure) for order in reading.order
     ):
         return True

@@ -100,6 +100,15 @@ def usual_measure(reading: Reading, table: str) -> ColumnEntry | None:
     return numeric[0] if len(numeric) == 1 else None
 
 
+def _is_aggregated(reading: Reading, index: int) -> bool:
+    """Whether an aggregate stands right before: "average score", "average number of seats"."""
+    before = reading.items[:index]
+    if before and before[-1].is_cue("count"):
+        before = before[:-1]
+        return bool(before) and before[-1].is_cue("aggregate")
+    return bool(before) and before[-1].is_cue("aggregate")
+
+
 def measured_tables(reading: Reading) -> list[str]:
     """Tables over which the question computes something, found so far or still to be read."""
     found = [one.table for one in reading.outputs if not isinstance(one, ColumnOf)]
@@ -109,7 +118,7 @@ def measured_tables(reading: Reading) -> list[str]:
             continue
         if is_money_word(reading, index) and (measure := money_measure(reading, index, "sum")) is not None:
             found.append(measure.table)
-        elif item.swallowed or (index > 0 and reading.items[index - 1].is_cue("aggregate")):
+        elif item.swallowed or _is_aggregated(reading, index):
             entry = reading.column_of(index, wanted="numeric") if item.columns else None
             if entry is not None:
                 found.append(entry.table)

@@ -210,7 +210,8 @@ def _aggregate(reading: Reading, index: int) -> int:
         and (entry := reading.column_of(at, wanted="numeric")) is not None
         and (item.kind == "column" or functions != ["sum"])
     ):
-        reading.outputs.extend(Measure(function, entry.table, entry.ref) for function in functions)
+        rows = _rows_behind(reading, at, entry.table) if functions == ["sum"] else entry.table
+        reading.outputs.extend(Measure(function, rows, entry.ref) for function in functions)
         reading.note(at, f"{' and '.join(functions)} of {reading.text_of(entry.ref)}")
         while (
             at + 2 < len(items)
@@ -243,6 +244,18 @@ def _sums_own_amounts(reading: Reading, at: int) -> bool:
     """Whether "total sales" means the amounts in a table that is itself called sales."""
     measure = money_measure(reading, at, "sum") if reading.items[at].kind == "table" else None
     return measure is not None and measure.table in reading.items[at].tables
+
+
+def _rows_behind(reading: Reading, at: int, table: str) -> str:
+    """For "the total price of all subscriptions": the rows added up are subscriptions, each with its plan's price."""
+    behind = next((one for one in range(at + 1, len(reading.items)) if reading.items[one].kind == "table"), None)
+    if behind is None:
+        return table
+    opens = reading.tokens[reading.items[at].last + 1].lower == "of"
+    named = reading.table_of(behind)
+    if not opens or named is None or named == table:
+        return table
+    return named if reading.graph.path((named,), table, to_one=True) else table
 
 
 def _later_money(reading: Reading, start: int) -> int | None:

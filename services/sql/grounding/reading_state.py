@@ -41,6 +41,8 @@ class Reading:
     groups: list[ColumnOf] = field(default_factory=list)
     having: list[tuple[Measure, str, float]] = field(default_factory=list)
     order: list[Ordering] = field(default_factory=list)
+    sides: str = ""  # "more" or "less": which of two sides has it
+    within: list[ColumnOf] = field(default_factory=list)  # rows are chosen in each group of these
     limit: int | None = None
     offset: int = 0
     shown: str = ""  # a table whose rows are to be named beside what they are ordered by

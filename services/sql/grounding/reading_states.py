@@ -199,7 +199,7 @@ def _denied_verb(reading: Reading, index: int) -> None:
         reading.conditions.append(IsNull(entry.ref))
         said = f"{reading.text_of(entry.ref)} is missing"
     else:
-        table = _done_in(reading, verb.stem, entry)
+        table = done_in(reading, verb.stem, entry)
         if table is None:
             return
         reading.conditions.append(Exists(reading.subject, table, negated=True))
@@ -212,7 +212,7 @@ def _denied_verb(reading: Reading, index: int) -> None:
 _LIGHT = frozenset("been be yet ever has have had is are was were any anyone anybody".split())
 
 
-def _done_in(reading: Reading, verb: str, entry: ColumnEntry | None) -> str | None:
+def done_in(reading: Reading, verb: str, entry: ColumnEntry | None) -> str | None:
     """The table whose rows say that it was done to a row of the subject; None when that cannot be told."""
     edges = reading.graph.edges.get(reading.subject, ())
     children = list(dict.fromkeys(edge.target for edge in edges if not edge.to_one))

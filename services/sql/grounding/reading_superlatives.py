@@ -6,6 +6,7 @@ from services.sql.grounding.logical_form import (
     ColumnOf,
 )
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_values import table_beside
 from services.sql.grounding.superlative_orders import (
     order_by_frequency,
     order_by_hint,
@@ -71,6 +72,9 @@ def _read(reading: Reading, index: int) -> None:
         by = next(
             (one for one in range(index + 1, len(items)) if items[one].is_cue("order") and not items[one].used), None
         )
+    if by is not None and at == by and order_by_named(reading, by + 1, index, descending, limit, shows=False):
+        reading.note(by, "")  # "the largest by floor area"
+        return
     names_entity = at is not None and (items[at].kind == "table" or (by is not None and items[at].kind == "column"))
     if by is not None and names_entity and order_by_named(reading, by + 1, index, descending, limit, shows=True):
         reading.note(by, "")
@@ -130,6 +134,8 @@ def _limit_and_next(reading: Reading, index: int) -> tuple[int | None, int | Non
             break
         items[at].used = True
         at = reading.next_index(at)
+    while at is not None and (items[at].values or items[at].kind == "verb") and table_beside(reading, at):
+        at = reading.next_index(at)  # "the most active subscriptions": which ones is read with the values
     return limit, at
 
 

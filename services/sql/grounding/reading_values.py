@@ -178,10 +178,12 @@ def _value_wins(reading: Reading, index: int) -> bool:
 
 def table_beside(reading: Reading, index: int) -> str:
     """The table whose name stands right after an item, as after an adjective; empty when there is none."""
-    after = index + 1
-    if after >= len(reading.items) or reading.items[after].kind != "table":
+    items, at, after = reading.items, index, index + 1
+    while after + 1 < len(items) and items[after].is_cue("and", "or") and (items[after + 1].values):
+        at, after = after + 1, after + 2  # "an active and a cancelled subscription"
+    if after >= len(items) or items[after].kind != "table":
         return ""
-    return "" if reading.words_between(index, after) else reading.table_of(after) or ""
+    return "" if reading.words_between(at, after) else reading.table_of(after) or ""
 
 
 def choose_value(reading: Reading, index: int) -> ValueLink:

@@ -93,7 +93,8 @@ def say_condition(condition: Condition) -> str:
     if isinstance(condition, InPeriod):
         spans = " or ".join(period.text for period in condition.periods)
         return f"{name} is {'not ' if condition.negated else ''}in {spans}"
-    return f"{name} is {SIGNS[condition.operator]} {say_operand(condition.measure)} of all {_table(condition.measure.table)}"
+    whole = f"{say_operand(condition.measure)} of all {_table(condition.measure.table)}"
+    return f"{name} is {SIGNS[condition.operator]} {whole}"
 
 
 def say_conditions(conditions: Sequence[Condition]) -> str:

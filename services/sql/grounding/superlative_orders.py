@@ -198,6 +198,8 @@ def order_by_named(
             _ordered_by_measure(reading, measure, descending, limit, index, shows)
             return True
     if item.kind == "table" and (table := reading.table_of(at)) is not None:
+        if entity_first and items[index].text in {"top", "bottom"}:
+            raise Unreadable(f"It is not said by what the “{items[index].text}” {item.text} are chosen.")
         if entity_first:  # "largest city": its own size
             entry = reading.find_attribute(table, SIZE_HINTS, "numeric") or usual_measure(reading, table)
             if entry is None:

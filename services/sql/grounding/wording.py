@@ -97,6 +97,9 @@ _say(
 )
 _say("aggregate", "max", "maximum|max|maximal|maximum of")
 _say("aggregate", "min", "minimum|min|minimal|minimum of")
+_say("aggregate", "median", "median|median of")
+_say("aggregate", "stddev", "standard deviation|standard deviation of|stddev|standard deviation in")
+_say("aggregate", "variance", "variance|variance of|variance in")
 _say(
     "share",
     "",
@@ -104,6 +107,7 @@ _say(
     "what share|what percent|percentage|proportion|% of",
 )
 _say("ratio", "", "ratio of|ratio between|the ratio")
+_say("difference", "", "difference between|difference in|difference of|gap between|spread between")
 _say("distinct", "", "distinct|different|unique|without duplicates|without repetition")
 
 _say(
@@ -245,7 +249,7 @@ _say(
     "descending|in descending order|in descending order of|descending order|descending order of|"
     "from highest to lowest|from high to low|from largest to smallest|highest to lowest|largest to smallest|"
     "from oldest to youngest|from the oldest to the youngest|highest first|largest first|"
-    "oldest first|most expensive first|newest first|"
+    "oldest first|most expensive first|newest first|most common first|most frequent first|most first|"
     "latest first|most recent first|from latest to earliest|in decreasing order|decreasing order|"
     "in decreasing order of|from most to least|in reverse alphabetical order|reverse alphabetical order|"
     "from most expensive to cheapest|desc|reverse chronological order|in reverse chronological order",

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 )
 
 # Forms a suffix stemmer cannot reach.
-_IRREGULAR = {
+IRREGULAR = {
     "people": "person",
     "children": "child",
     "men": "man",
@@ -98,7 +98,7 @@ class Token:
 @lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """The stem of one lower-case word, irregular forms first."""
-    found = str(_STEMMER.stemWord(_IRREGULAR.get(word, word)))
+    found = str(_STEMMER.stemWord(IRREGULAR.get(word, word)))
     return found[:-1] + "pt" if found.endswith("scrib") else found  # prescribe and prescription
 
 
