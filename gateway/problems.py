@@ -133,6 +133,7 @@ def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Entries for `responses=` of a route; 500 can always happen."""
     words = {
         400: "The body cannot be read, or a service refuses a value.",
+        403: "The caller lacks a role that this takes.",
         404: "There is no such thing, or it belongs to another.",
         409: "It is not in a state that allows this.",
         413: "The body is too large.",

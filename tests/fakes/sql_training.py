@@ -5,7 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 
+from services.sql.approved_training import ApprovedTraining
 from services.sql.errors import KnowledgeUnavailable, QueryStoreUnavailable, TextTooLong
+from services.sql.knowledge import SchemaKnowledge
+from services.sql.query_guard import QueryGuard
+from services.sql.training import Training
 from services.sql.training_models import (
     Embeddings,
     HeldVector,
@@ -21,6 +25,8 @@ from services.sql.training_models import (
     TrainingVector,
     Vector,
 )
+from services.sql.training_vectors import TrainingVectors
+from tests.fakes.sql import FakeSchemaReader, FakeSchemaStore
 from tests.openai_server import embedding_of
 
 
@@ -192,3 +198,19 @@ class FakeDocuments:
         if self.away:
             raise KnowledgeUnavailable("documents cannot be searched at the moment")
         return self.found[:limit]
+
+
+def training_of(store: FakeTrainingStore, *, vectors: TrainingVectors | None = None, max_items: int = 100) -> Training:
+    """The use case over the small shop, for the database "shop"."""
+    guard = QueryGuard(max_rows=1_000)
+    return Training(
+        store=store,
+        approved=ApprovedTraining(store, guard),
+        vectors=vectors,
+        guard=guard,
+        knowledge=SchemaKnowledge(
+            FakeSchemaReader(), FakeSchemaStore(), database="shop", check_seconds=60, max_age_seconds=900
+        ),
+        database="shop",
+        max_items=max_items,
+    )
