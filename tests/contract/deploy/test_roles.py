@@ -51,6 +51,7 @@ _S3_PLACES = {
 _TABLE_MODULES = {
     "services.ingest.adapters.dynamodb_documents": DOCUMENTS,
     "services.ingest.adapters.dynamodb_jobs": JOBS,
+    "services.sql.adapters.dynamodb_audit": QUERIES,
     "services.sql.adapters.dynamodb_queries": QUERIES,
     "services.sql.adapters.dynamodb_query_items": QUERIES,
     "services.sql.adapters.dynamodb_schemas": QUERIES,
