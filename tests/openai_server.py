@@ -147,6 +147,7 @@ class OpenAiServer:
         self._answer_by: Callable[[dict[str, Any]], Reply | str | Json] | None = None
         self._faults: deque[tuple[Fault, str]] = deque()
         self._lock = threading.Lock()
+        self._came_in = threading.Condition(self._lock)
         self._stopping = threading.Event()
         self._http = _Http(("127.0.0.1", 0), _Handler)
         self._http.owner = self
@@ -176,6 +177,11 @@ class OpenAiServer:
         """The requests to a path so far, refused ones too."""
         return [request for request in self.requests if request.path == path]
 
+    def wait_for(self, count: int) -> None:
+        """Wait until so many requests have come in; 30 s at most."""
+        with self._came_in:
+            assert self._came_in.wait_for(lambda: len(self.requests) >= count, 30)
+
     def start(self) -> None:
         self._thread.start()
 
@@ -197,8 +203,9 @@ class OpenAiServer:
 
     def note(self, asked: Asked) -> Fault | None:
         """Remember a request; how it is to fail, if it is."""
-        with self._lock:
+        with self._came_in:
             self.requests.append(asked)
+            self._came_in.notify_all()
             for place, (fault, path) in enumerate(self._faults):
                 if path in ("", asked.path):
                     del self._faults[place]

@@ -32,17 +32,15 @@ def vanna_generator(
 ) -> Iterator[VannaGenerator]:
     """A generator; the SDK does not repeat requests."""
 
-    def load_model() -> object:
-        from services.sql.adapters.openai_chat import OpenAiChat
-        from services.sql.adapters.vanna_model import VannaModel
-
-        return VannaModel(OpenAiChat(client, model=model))
+    # Here, so that a test's limits of time are not spent on an import; and not before, which takes most of a second.
+    from services.sql.adapters.openai_chat import OpenAiChat
+    from services.sql.adapters.vanna_model import VannaModel
 
     with openai.OpenAI(
         api_key=api_key or server.api_key, base_url=base_url or server.base_url, max_retries=0
     ) as client:
         generator = VannaGenerator(
-            load_model,  # type: ignore[arg-type]  # a VannaModel; its module is imported in the thread
+            lambda: VannaModel(OpenAiChat(client, model=model)),
             model_name=model,
             grounded=GroundedGenerator(),
             guard=QueryGuard(max_rows=1_000),
