@@ -1,72 +1,61 @@
-"""One query, many callers, several processes: it runs once."""
+"""One query, many callers, several processes, and one that is killed: it runs once."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import grpc
-import psycopg
 import pytest
 
 from protos.sql.v1 import sql_query_pb2, sql_service_pb2
-from protos.sql.v1.sql_service_pb2_grpc import SqlServiceStub
+from services.sql.adapters.dynamodb_tables import TABLES
 from services.sql.adapters.postgres_queries import PostgresQueryStore
 from services.sql.wiring import MIGRATIONS
 from services.storage.postgres import open_store
-from services.transport.channels import open_channel
 from services.transport.errors import read_failure
 from services.transport.identity import acting_as
+from tests.aws_server import AwsAccount
 from tests.contract.sql.query_store_contract import draft
-from tests.integration.sql.running_service import ADA, TRANSPORT
+from tests.dynamodb import make_tables
+from tests.integration.sql.running_service import ADA, failure_of
+from tests.integration.sql.service_processes import (
+    SharedStore,
+    dynamodb_store,
+    postgres_store,
+    service_process,
+    stub_of,
+)
 
-PROCESSES = 3
-CALLS = 51
+PROCESSES = 2
+CALLS = 50
+# Counts for as long as it is let.
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+State = sql_query_pb2.SqlQuery.State
 
 
-@contextmanager
-def service_process(shop_url: str, store_url: str, socket: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m services.sql.server` as an own process."""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": shop_url,
-        "DIGLOT_STORE_URL": store_url,
-        "DIGLOT_INTERNAL_KEY": TRANSPORT.internal_key.get_secret_value(),
-        "SQL_LISTEN": f"unix:{socket}",
-        "SQL_AUTO_APPROVE": "allowed",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.sql.server"], env=environment, stdout=output, stderr=output
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=10)
+@pytest.fixture(params=["postgresql", "dynamodb"])
+async def shared_store(request: pytest.FixtureRequest) -> SharedStore:
+    if request.param == "postgresql":
+        return postgres_store(request.getfixturevalue("store_url"))
+    account: AwsAccount = request.getfixturevalue("aws_account")
+    await make_tables(*TABLES)
+    return dynamodb_store(account.environment())
 
 
 @pytest.mark.timeout(60)
-async def test_fifty_calls_over_three_processes_run_a_query_once(
-    shop_url: str, store_url: str, shop_owner_url: str, tmp_path: Path
+async def test_fifty_calls_over_two_processes_run_a_query_once(
+    shop_url: str, shared_store: SharedStore, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:
-        stubs = []
         for number in range(PROCESSES):
             socket, log = tmp_path / f"{number}.sock", tmp_path / f"{number}.log"
-            stack.enter_context(service_process(shop_url, store_url, socket, log))
-            channel = await stack.enter_async_context(open_channel(f"unix:{socket}", TRANSPORT))
-            stubs.append(SqlServiceStub(channel))
-        for number in range(PROCESSES):
-            async with grpc.aio.insecure_channel(f"unix:{tmp_path / f'{number}.sock'}") as probe:
-                await asyncio.wait_for(probe.channel_ready(), timeout=20)
+            stack.enter_context(service_process(shop_url, shared_store, socket, log))
+        stubs = [await stack.enter_async_context(stub_of(tmp_path / f"{number}.sock")) for number in range(PROCESSES)]
         with acting_as(ADA):
             request = sql_service_pb2.GenerateSqlRequest(question="How many customers do we have?")
             query = (await stubs[0].GenerateSql(request)).query
@@ -78,7 +67,9 @@ async def test_fifty_calls_over_three_processes_run_a_query_once(
             outcomes = await asyncio.gather(
                 *(stubs[number % PROCESSES].RunQuery(run) for number in range(CALLS)), return_exceptions=True
             )
-            stored = await stubs[2].GetQuery(sql_service_pb2.GetQueryRequest(name=query.name))
+            stored = await stubs[1].GetQuery(sql_service_pb2.GetQueryRequest(name=query.name))
+            log_request = sql_service_pb2.ListAuditEntriesRequest(query=query.name)
+            steps = (await stubs[0].ListAuditEntries(log_request)).audit_entries
 
     ran = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
     refused = [read_failure(outcome) for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)]
@@ -86,10 +77,57 @@ async def test_fifty_calls_over_three_processes_run_a_query_once(
     assert ran[0].result.rows[0].values[0].integer_value == 100
     assert len(refused) == CALLS - 1
     assert {failure.reason for failure in refused} == {"QUERY_STATE_CONFLICT"}
-    assert stored.state == sql_query_pb2.SqlQuery.EXECUTED
-    async with await psycopg.AsyncConnection.connect(store_url) as connection:
-        cursor = await connection.execute("SELECT to_state FROM sql.query_audit ORDER BY sequence")
-        assert [state for (state,) in await cursor.fetchall()] == ["PENDING", "APPROVED", "EXECUTING", "EXECUTED"]
+    assert stored.state == State.EXECUTED
+    states = [State.Name(step.to_state) for step in reversed(steps)]
+    assert states == ["PENDING", "APPROVED", "EXECUTING", "EXECUTED"]
+
+
+@pytest.mark.timeout(90)
+async def test_a_run_whose_process_is_killed_has_failed_after_its_lease_and_is_never_repeated(
+    shop_url: str, shared_store: SharedStore, tmp_path: Path
+) -> None:
+    dead, heir = tmp_path / "dead.sock", tmp_path / "heir.sock"
+    limits = {"SQL_STATEMENT_SECONDS": "6"}  # the database notices at the end of the statement that nobody waits
+    with acting_as(ADA):
+        with service_process(shop_url, shared_store, dead, tmp_path / "dead.log", **limits) as process:
+            async with stub_of(dead) as sql:
+                request = sql_service_pb2.GenerateSqlRequest(question="How many customers do we have?")
+                name = (await sql.GenerateSql(request)).query.name
+                query = (await sql.EditQuery(sql_service_pb2.EditQueryRequest(name=name, sql=ENDLESS))).query
+                approval = sql_service_pb2.ApproveQueryRequest(name=name, sql_hash=query.sql_hash)
+                await sql.ApproveQuery(approval)
+                run = sql_service_pb2.RunQueryRequest(name=name, sql_hash=query.sql_hash)
+                running = asyncio.create_task(failure_of(sql.RunQuery(run)))
+                get = sql_service_pb2.GetQueryRequest(name=name)
+                while (await sql.GetQuery(get)).state != State.EXECUTING:  # noqa: ASYNC110 -- a process tells no event
+                    await asyncio.sleep(0.02)
+
+                process.send_signal(signal.SIGKILL)
+                lost = await running
+
+        with service_process(shop_url, shared_store, heir, tmp_path / "heir.log", **limits):
+            async with stub_of(heir) as sql:
+                still = await sql.GetQuery(get)
+                too_early = await failure_of(sql.RunQuery(run))
+                await shared_store.begin_earlier(name.partition("/")[2], timedelta(hours=1))
+                failed = await sql.GetQuery(get)
+                again = [await failure_of(sql.RunQuery(run)), await failure_of(sql.ApproveQuery(approval))]
+                steps = (await sql.ListAuditEntries(sql_service_pb2.ListAuditEntriesRequest(query=name))).audit_entries
+
+    assert lost.code is grpc.StatusCode.UNAVAILABLE
+    assert still.state == State.EXECUTING
+    assert too_early.metadata["state"] == "EXECUTING"
+    assert (failed.state, failed.state_reason) == (State.FAILED, "OUTCOME_UNKNOWN")
+    assert [failure.metadata["state"] for failure in again] == ["FAILED", "FAILED"]
+    told = [(step.subject, State.Name(step.to_state), step.note) for step in reversed(steps)]
+    assert told == [
+        ("ada", "PENDING", ""),
+        ("ada", "PENDING", "EDITED"),
+        ("ada", "APPROVED", ""),
+        ("ada", "EXECUTING", ""),
+        ("", "FAILED", "OUTCOME_UNKNOWN"),
+    ]
+    assert [step.sql for step in reversed(steps)][1] == query.sql
 
 
 async def test_fifty_stores_begin_a_run_once(store_url: str) -> None:
