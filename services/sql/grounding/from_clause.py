@@ -29,8 +29,9 @@ class Source:
 
     def alias(self, table: str) -> str:
         """A fresh alias: the table's own name first, then with a number."""
-        self._tables.add(table)
-        name = self.lexicon.tables[table].table.name
+        self._tables.add(self.lexicon.tables[table].table.full_name)
+        is_role = table in self.lexicon.roles
+        name = table.split(".", 1)[1] if is_role else self.lexicon.tables[table].table.name
         count = self._aliases[name] = self._aliases.get(name, 0) + 1
         return name if count == 1 else f"{name}_{count}"
 

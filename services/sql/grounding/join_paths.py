@@ -29,6 +29,7 @@ class JoinGraph:
     edges: dict[str, tuple[Edge, ...]]
     keys: dict[str, tuple[str, ...]]
     key_columns: frozenset[tuple[str, str]]
+    apart: frozenset[tuple[str, str]] = frozenset()  # tables that several roles link, so that no plain way does
 
     def references(self) -> dict[tuple[str, str], str]:
         """Each single column that points to a table, and that table."""
@@ -47,6 +48,8 @@ class JoinGraph:
         starts = list(dict.fromkeys(sources))
         if target in starts:
             return ()
+        if starts and {(starts[0], target), (target, starts[0])} & self.apart:
+            return None
         came: dict[str, Edge | None] = dict.fromkeys(starts)
         queue = deque(starts)
         while queue:
@@ -127,8 +130,17 @@ def _recognised_key(table: Table) -> tuple[str, ...]:
     return ()
 
 
-def build_join_graph(schema: Schema, words: NameWords) -> JoinGraph:
-    """The graph of a schema. Where a table declares no key to another, columns of telling names are joined."""
+def build_join_graph(
+    schema: Schema,
+    words: NameWords,
+    *,
+    closed: frozenset[str] = frozenset(),
+    apart: frozenset[tuple[str, str]] = frozenset(),
+) -> JoinGraph:
+    """The graph of a schema. Where a table declares no key to another, columns of telling names are joined.
+
+    No way to a `closed` table is recognised by names, and none leads plainly between tables that are `apart`.
+    """
     keys = {table.full_name: _recognised_key(table) for table in schema.tables}
     edges: dict[str, list[Edge]] = defaultdict(list)
     key_columns = {(name, column) for name, columns in keys.items() if len(columns) == 1 for column in columns}
@@ -153,7 +165,12 @@ def build_join_graph(schema: Schema, words: NameWords) -> JoinGraph:
                 key_columns.update((table.full_name, column) for column in key.columns)
     for table in schema.tables:
         for other in schema.tables:
-            if other is table or (table.full_name, other.full_name) in linked or len(keys[other.full_name]) != 1:
+            if (
+                other is table
+                or other.full_name in closed
+                or (table.full_name, other.full_name) in linked
+                or len(keys[other.full_name]) != 1
+            ):
                 continue
             found = _recognised_link(table, other, keys, words)
             if found is not None:
@@ -163,7 +180,7 @@ def build_join_graph(schema: Schema, words: NameWords) -> JoinGraph:
         return not edge.declared, not edge.to_one, edge.target
 
     ordered = {name: tuple(sorted(found, key=preference)) for name, found in edges.items()}
-    return JoinGraph(ordered, keys, _telling_keys(schema, frozenset(key_columns)))
+    return JoinGraph(ordered, keys, _telling_keys(schema, frozenset(key_columns)), apart)
 
 
 def _telling_keys(schema: Schema, keys: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:

@@ -97,6 +97,18 @@ class TableEntry:
         return tuple(parts[:2]) if parts else tuple(names[:1])
 
 
+@dataclass(frozen=True)
+class Role:
+    """A table as another, or its own rows, point to it: `column` of `source` holds keys of `target`."""
+
+    name: str  # full name under which the role is a table of the index
+    source: str
+    column: str
+    target: str
+    words: tuple[str, ...]  # stems that name the role
+    is_self: bool
+
+
 @dataclass
 class Lexicon:
     """The linking index of one schema. Built once per schema, then read only."""
@@ -110,6 +122,7 @@ class Lexicon:
     comments_by_stem: dict[str, list[ColumnEntry]] = field(default_factory=dict)
     values: dict[tuple[str, ...], list[tuple[ColumnEntry, str]]] = field(default_factory=dict)  # by all their stems
     value_lengths: dict[str, int] = field(default_factory=dict)  # first stem → words of the longest value
+    roles: dict[str, Role] = field(default_factory=dict)  # tables of the index that stand for another, by full name
 
     def hits(self, word: str) -> dict[str, float]:
         """Stems in names of the schema that this stem may stand for, with the quality of each; memorised."""

@@ -14,6 +14,7 @@ from services.sql.grounding.lexicon import (
     equivalents,
 )
 from services.sql.grounding.mentions import Mention, ValueLink
+from services.sql.grounding.role_mentions import settle_roles
 from services.sql.grounding.wording import (
     BEFORE_REQUESTS,
     FUNCTION_WORDS,
@@ -60,7 +61,11 @@ def link_question(question: str, lexicon: Lexicon) -> tuple[list[Token], list[Me
         elif not any(index in taken for index in span):
             taken.update(dict.fromkeys(span, mention))
     mentions = sorted({id(one): one for one in taken.values()}.values(), key=lambda one: one.first)
-    return tokens, _with_loose_words(tokens, mentions, set(taken))
+    for mention in mentions:
+        mention.after_of = mention.first > 0 and tokens[mention.first - 1].lower == "of"
+    mentions = settle_roles(tokens, mentions, lexicon)
+    linked = {index for mention in mentions for index in range(mention.first, mention.last + 1)}
+    return tokens, _with_loose_words(tokens, mentions, linked)
 
 
 def _merge(holder: Mention, other: Mention) -> None:

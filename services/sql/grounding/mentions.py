@@ -34,6 +34,8 @@ class Mention:
     cue: Cue | None = None
     swallowed: str = ""  # an aggregate's name that is part of a column's name: "total" in "total amount"
     owner: str = ""  # the table whose own name is part of a column's name: "titles of books"
+    either: bool = False  # its values are roles of one table, any of which may be meant
+    after_of: bool = False  # "of" stands right before it
     used: bool = False
     content: int = 1  # number of content words it covers
     quality: float = 1.0

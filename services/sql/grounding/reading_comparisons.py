@@ -143,6 +143,8 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(index, f"{reading.text_of(entry.ref)} {sign} {items[after + 1].text}")
             reading.note(after, "")
             reading.note(after + 1, "")
+    elif following.kind == "table" and _with_role(reading, index, after, operator):
+        return
     elif following.is_cue("aggregate"):
         _with_aggregate(reading, index, after, DATE_TO_SIGN.get(operator, operator))
     elif following.kind == "column" and index > 0 and items[index - 1].kind == "column" and operator in SIGNS:
@@ -153,6 +155,26 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(index - 1, f"{reading.text_of(left.ref)} {operator} {reading.text_of(right.ref)}")
             reading.note(index, "")
             reading.note(after, "")
+
+
+def _with_role(reading: Reading, index: int, after: int, operator: str) -> bool:
+    """For "earn more than their manager": the same column of the row in that role."""
+    role = reading.lexicon.roles.get(reading.table_of(after) or "")
+    cue = reading.items[index].cue
+    if role is None or not role.is_self or cue is None or operator not in SIGNS:
+        return False
+    before = reading.items[index - 1] if index > 0 else None
+    entry = reading.column_of(index - 1, wanted="numeric", table=role.target) if before and before.columns else None
+    entry = entry or reading.find_attribute(role.target, cue.hints, "numeric")
+    if entry is None and before is not None and before.text.lower() in {"earn", "earns", "make", "makes", "paid"}:
+        entry = reading.find_attribute(role.target, ("salary", "wage", "pay", "income", "compensation"), "numeric")
+    if entry is None:
+        return False
+    reading.conditions.append(CompareColumns(entry.ref, operator, (role.name, entry.column.name)))
+    reading.note(index, f"{reading.text_of(entry.ref)} {operator} that of {role.name.split('.', 1)[1]}")
+    reading.note(index - 1, "")
+    reading.note(after, "")
+    return True
 
 
 def _own_limit(reading: Reading, index: int, after: int, operator: str) -> bool:

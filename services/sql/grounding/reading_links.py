@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import Exists
+from services.sql.grounding.logical_form import Exists, tables_of
 from services.sql.grounding.reading_state import Reading
 
 
@@ -12,6 +12,10 @@ def link_loose_tables(reading: Reading) -> None:
     used.update(
         output.table for output in (*reading.outputs, *reading.groups, *(order.operand for order in reading.order))
     )
+    role = reading.lexicon.roles.get(reading.subject)
+    if role is not None and not any(role.source in tables_of(one) for one in reading.conditions):
+        reading.conditions.append(Exists(reading.subject, role.source))  # only who is somebody's manager is one
+        used.add(role.source)
     denied: Exists | None = None
     for index, item in enumerate(reading.items):
         if item.kind != "table" or item.used or item.quality < 0.6:

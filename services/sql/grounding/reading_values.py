@@ -146,6 +146,9 @@ def read_values(reading: Reading) -> None:
         }:
             continue  # "monthly sales" are sales by month, whatever is billed monthly
         if item.values and not (item.kind in {"table", "column"} and not _value_wins(reading, index)):
+            if item.either:
+                found.append((index, None, _either(reading, index)))
+                continue
             link = choose_value(reading, index)
             _absorb_named_column(reading, index, link)
             found.append((index, link, OneOf(link.entry.ref, (link.value,))))
@@ -158,6 +161,16 @@ def read_values(reading: Reading) -> None:
     found.extend(_proper_names(reading))
     _combine(reading, sorted(found, key=lambda one: one[0]))
     _flags(reading)
+
+
+def _either(reading: Reading, index: int) -> Condition:
+    """For "matches of Ely City": at home or away. Raises Unreadable where that is denied."""
+    item = reading.items[index]
+    if is_negated(reading, index):
+        raise Unreadable(f"It is not clear in which role “{item.text}” is meant.")
+    said = " or ".join(reading.text_of(link.entry.ref) for link in item.values)
+    reading.note(index, f"{said} = '{item.values[0].value}'")
+    return AnyOf(tuple(OneOf(link.entry.ref, (link.value,)) for link in item.values))
 
 
 def _value_wins(reading: Reading, index: int) -> bool:
