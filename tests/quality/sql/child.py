@@ -67,7 +67,7 @@ class Child:
 async def running(
     planned: ServiceProcess, environment: Mapping[str, str], address: str, folder: Path
 ) -> AsyncIterator[Child]:
-    """A healthy process of a service; it has ended when the context is left. Raises RunFailed."""
+    """A process of a service that comes up; it has ended when the context is left."""
     log = folder / f"{planned.name}.log"
     with log.open("wb") as output:
         process = start_child(
@@ -79,7 +79,6 @@ async def running(
         )
     child = Child(planned.name, address, process, log)
     try:
-        await child.wait_until_healthy()
         yield child
     finally:
         process.terminate()

@@ -24,7 +24,7 @@ from tests.quality.sql.parts import Part, Question, read_part
 from tests.quality.sql.prompt_tables import is_covered
 from tests.quality.sql.scoring import score, score_with, scorer_beside
 from tests.quality.sql.scratch import ScratchPostgres, scratch_postgres
-from tests.quality.sql.service import GROUNDED, Answer, open_services
+from tests.quality.sql.service import GROUNDED, Answer, Services, open_services
 
 Prompts = list[list[dict[str, Any]]]
 _REPORT_EVERY_SECONDS = 20.0
@@ -66,8 +66,9 @@ async def evaluate(options: Options) -> Report:
     traffic = Traffic()
     began = time.monotonic()
     with _generator(options, traffic) as generator, _open_out(options.out) as out, scratch_postgres() as postgres:
-        commented = _load(postgres, part, metadata=options.metadata)
-        outcome = await _ask_all(postgres, part, generator, traffic, instructions=options.instructions)
+        async with open_services(postgres, generator) as services:
+            commented = _load(postgres, part, metadata=options.metadata)
+            outcome = await _ask_all(services, part, traffic, instructions=options.instructions)
         _write_predictions(out, part, outcome.answers)
         told = {key: answer.sql for key, answer in outcome.answers.items()}
         scorer = scorer_beside(options.data)
@@ -102,22 +103,19 @@ def _load(postgres: ScratchPostgres, part: Part, *, metadata: bool) -> int:
     return commented
 
 
-async def _ask_all(
-    postgres: ScratchPostgres, part: Part, generator: Mapping[str, str], traffic: Traffic, *, instructions: bool
-) -> Outcome:
+async def _ask_all(services: Services, part: Part, traffic: Traffic, *, instructions: bool) -> Outcome:
     outcome = Outcome({}, {})
     everything = sum(map(len, part.by_database.values()))
     told_at = time.monotonic()
-    async with open_services(postgres, generator) as services:
-        for database, questions in part.by_database.items():
-            async with services.asking(database) as asker:
-                for question in questions:
-                    first = len(traffic.prompts)
-                    outcome.answers[question.id] = await asker.ask(_text(question, instructions=instructions))
-                    outcome.prompts[question.id] = traffic.prompts[first:]
-                    if time.monotonic() - told_at > _REPORT_EVERY_SECONDS:
-                        told_at = time.monotonic()
-                        _say(f"{len(outcome.answers)} of {everything} questions asked")
+    for database, questions in part.by_database.items():
+        async with services.asking(database) as asker:
+            for question in questions:
+                first = len(traffic.prompts)
+                outcome.answers[question.id] = await asker.ask(_text(question, instructions=instructions))
+                outcome.prompts[question.id] = traffic.prompts[first:]
+                if time.monotonic() - told_at > _REPORT_EVERY_SECONDS:
+                    told_at = time.monotonic()
+                    _say(f"{len(outcome.answers)} of {everything} questions asked")
     _say(f"{len(outcome.answers)} questions asked")
     return outcome
 

@@ -110,27 +110,33 @@ class Services:
         self._folder = folder
         self._generator = generator
         self._internal_key = secrets.token_hex(32)
+        self._rag: Child | None = None
 
     @asynccontextmanager
     async def asking(self, database: str) -> AsyncIterator[Asker]:
         """The service on a database, warm; it has ended when the context is left. Raises RunFailed."""
         planned = self._planned(database)["sql"]
         address = planned.environment["SQL_LISTEN"]
-        transport = TransportSettings(internal_key=SecretStr(self._internal_key))
+        # Its defaults: what this machine's environment says is the services' business.
+        transport = TransportSettings.model_construct(internal_key=SecretStr(self._internal_key))
         environment = {**planned.environment, **self._generator}
         async with (
             running(planned, environment, address, self._folder) as child,
             open_channel(address, transport) as channel,
         ):
+            if self._rag is not None:
+                await self._rag.wait_until_healthy()
+            await child.wait_until_healthy()
             asker = Asker(SqlServiceStub(channel), child)
             await asker.warm_up(writes_query=self._generator == GROUNDED)
             yield asker
 
     @asynccontextmanager
     async def rag(self) -> AsyncIterator[None]:
-        """The rag service, which the sql service knows. Raises RunFailed."""
+        """The rag service, which the sql service knows. It comes up meanwhile; who asks waits for it."""
         planned = self._planned("postgres")["rag"]
-        async with running(planned, planned.environment, planned.environment["RAG_LISTEN"], self._folder):
+        async with running(planned, planned.environment, planned.environment["RAG_LISTEN"], self._folder) as child:
+            self._rag = child
             yield
 
     def _planned(self, database: str) -> dict[str, ServiceProcess]:
@@ -143,7 +149,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(postgres: ScratchPostgres, generator: Mapping[str, str]) -> AsyncIterator[Services]:
-    """With rag running. `generator` is what the environment of the sql service says of it. Raises RunFailed."""
+    """With rag coming up. `generator` is what the environment of the sql service says of it."""
     with short_folder() as folder:
         services = Services(postgres, folder, generator)
         async with services.rag():
