@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from services.sql.models import Schema
 from services.sql.ports import TrainingStore
 from services.sql.query_guard import QueryGuard
+from services.sql.training_ddl import DeclaredKey, declared_keys
 from services.sql.training_models import TrainingCensus, TrainingItem, TrainingKind, TrainingScope, TrainingState
 
 _REMEMBERED_SCOPES = 64
@@ -41,6 +43,7 @@ class ApprovedTraining:
         self._monotonic = monotonic
         self._scopes: OrderedDict[TrainingScope, _Remembered] = OrderedDict()
         self._verdicts: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._keys: OrderedDict[tuple[TrainingScope, str, str], tuple[DeclaredKey, ...]] = OrderedDict()
 
     async def census(self, scope: TrainingScope) -> TrainingCensus:
         """How much is approved. Raises QueryStoreUnavailable."""
@@ -64,6 +67,20 @@ class ApprovedTraining:
             return []
         items = await self._store.get_many(scope, ids)
         return [item for item in items if item.state is TrainingState.APPROVED]
+
+    async def declared_keys(self, scope: TrainingScope, schema: Schema) -> tuple[DeclaredKey, ...]:
+        """Foreign keys that approved DDL tells of and the schema lacks. Raises QueryStoreUnavailable."""
+        census = await self.census(scope)
+        if not census.approved.get(TrainingKind.DDL):
+            return ()
+        key = (scope, census.revision, schema.fingerprint)
+        known = self._keys.get(key)
+        if known is None or not schema.fingerprint:
+            texts = [item.content.text for item in await self.of_kind(scope, TrainingKind.DDL)]
+            known = self._keys[key] = await asyncio.to_thread(declared_keys, texts, schema)
+            if len(self._keys) > _REMEMBERED_SCOPES:
+                self._keys.popitem(last=False)
+        return known
 
     def refusal(self, sql: str, schema: Schema) -> str:
         """Why the guard refuses an example's query under this schema; empty when it lets it pass."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from services.sql.approved_training import ApprovedTraining
+from services.sql.business_terms import BusinessTerms
 from services.sql.errors import KnowledgeUnavailable, SqlError
-from services.sql.guidance import NO_GUIDANCE, Guidance, SimilarExample
+from services.sql.guidance import NO_GUIDANCE, Guidance, SimilarExample, Term
 from services.sql.models import Schema
 from services.sql.training_models import Nearness, TrainingItem, TrainingKind, TrainingScope
 from services.sql.training_vectors import TrainingVectors
@@ -34,10 +36,12 @@ class TrainingBriefing:
         *,
         approved: ApprovedTraining,
         vectors: TrainingVectors | None,
+        terms: BusinessTerms | None = None,
         database: str,
         seconds: float = 1.5,
     ) -> None:
         """`seconds` is what one question may wait for all of it."""
+        self._terms = terms
         self._approved = approved
         self._vectors = vectors
         self._database = database
@@ -46,16 +50,25 @@ class TrainingBriefing:
     async def brief(self, tenant: str, question: str, schema: Schema) -> Guidance:
         """See the port."""
         scope = TrainingScope(tenant, self._database)
-        return await self._in_time("training", self._training(scope, question, schema), NO_GUIDANCE)
+        training, terms = await asyncio.gather(
+            self._in_time("training", self._training(scope, question, schema), NO_GUIDANCE),
+            self._in_time("documents", self._defined(tenant, question, schema), ()),
+        )
+        return replace(training, terms=terms)
+
+    async def _defined(self, tenant: str, question: str, schema: Schema) -> tuple[Term, ...]:
+        return await self._terms.terms(tenant, question, schema) if self._terms is not None else ()
 
     async def _training(self, scope: TrainingScope, question: str, schema: Schema) -> Guidance:
         census = await self._approved.census(scope)
         if not census.total:
             return NO_GUIDANCE
+        keys = await self._approved.declared_keys(scope, schema)
         examples, told = await self._near(scope, question)
         rows = {item.id: item for item in await self._approved.still(scope, [each.id for each in (*examples, *told)])}
         return Guidance(
             examples=self._examples(examples, rows, schema),
+            keys=keys,
             documentation=_documentation([rows[each.id] for each in told if each.id in rows]),
         )
 

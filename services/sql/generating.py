@@ -26,6 +26,7 @@ from services.sql.models import (
 from services.sql.planning import planned_cost
 from services.sql.ports import Briefing, QueryStore, SqlGenerator, TargetDatabase
 from services.sql.query_guard import QueryGuard
+from services.sql.training_ddl import with_declared_keys
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +94,9 @@ class Generating:
         """
         schema = await self._knowledge.current()
         guidance = replace(await self._briefing.brief(owner.tenant, question, schema), objections=objections)
+        told = with_declared_keys(schema, guidance.keys)  # the guard knows the real one alone
         while True:
-            draft = await self._generator.generate(question, schema, guidance)
+            draft = await self._generator.generate(question, told, guidance)
             if isinstance(draft, NoDraft):
                 return NoDraft(draft.reason[:MAX_REASON_CHARACTERS], draft.unmatched_words)
             checked = await self._check(owner, question, draft, schema)
@@ -152,7 +154,8 @@ class Generating:
         """How well the database answers the whole and each part. Raises DatabaseUnavailable, QueryStoreUnavailable."""
         schema = await self._knowledge.current()
         guidance = await self._briefing.brief(tenant, question, schema)
-        whole, *rest = await self._generator.assess([question, *parts], schema, guidance)
+        told = with_declared_keys(schema, guidance.keys)
+        whole, *rest = await self._generator.assess([question, *parts], told, guidance)
         return _bounded(whole), [_bounded(assessment) for assessment in rest]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.sql.training_ddl import DeclaredKey
+
 
 @dataclass(frozen=True)
 class SimilarExample:
@@ -38,13 +40,15 @@ class Objection:
 class Guidance:
     """All of it is data, never orders.
 
-    `examples` nearest first; `documentation` are approved texts, DDL among them; `objections` in the order of the tries.
+    `examples` nearest first; `documentation` are approved texts, DDL among them; `objections` in the order of the tries;
+    `keys` are foreign keys that only approved DDL tells of.
     """
 
     examples: tuple[SimilarExample, ...] = ()
     documentation: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
     objections: tuple[Objection, ...] = ()
+    keys: tuple[DeclaredKey, ...] = ()
 
 
 NO_GUIDANCE = Guidance()

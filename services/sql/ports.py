@@ -168,6 +168,10 @@ class QuestionEmbedder(Protocol):
 class DocumentSearch(Protocol):
     """Finds passages in the documents that the caller's tenant has uploaded."""
 
+    async def has_any(self) -> bool:
+        """Whether there is a document at all; cheaper than a search. Raises KnowledgeUnavailable."""
+        ...
+
     async def passages(self, question: str, *, limit: int) -> list[Passage]:
         """What bears on the question, best first. Raises KnowledgeUnavailable."""
         ...

@@ -22,12 +22,21 @@ from services.sql.approvals import Approvals
 from services.sql.approved_training import ApprovedTraining
 from services.sql.auditing import Auditing
 from services.sql.briefing import TrainingBriefing
+from services.sql.business_terms import BusinessTerms
 from services.sql.errors import ConfigurationRefused
 from services.sql.generating import Generating
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
-from services.sql.ports import QueryStore, SchemaStore, SqlGenerator, TrainingIndex, TrainingStore
+from services.sql.ports import (
+    DocumentSearch,
+    QueryStore,
+    QuestionEmbedder,
+    SchemaStore,
+    SqlGenerator,
+    TrainingIndex,
+    TrainingStore,
+)
 from services.sql.query_guard import QueryGuard
 from services.sql.service import FAILURES, SqlServicer
 from services.sql.settings import SqlSettings
@@ -39,7 +48,6 @@ from services.transport.identity import acting_as, current_caller
 from services.transport.serving import ServiceDefinition
 
 if TYPE_CHECKING:
-    import grpc
     import openai
 
     from services.sql.adapters.postgres_queries import StorePool
@@ -52,6 +60,7 @@ SERVICE_NAME = "diglot.sql.v1.SqlService"
 
 MAX_RESULT_ROWS = 1_000
 EMBEDDING_SECONDS = 0.8  # a question can do without it, and is to be answered by words in the same breath
+SEARCH_SECONDS = 1.0
 INDEX_SECONDS = 0.6
 OPENAI_URL = "https://api.openai.com/v1"
 MAX_RESULT_BYTES = 4_000_000
@@ -69,6 +78,14 @@ class _Stores:
     schemas: SchemaStore
     training: TrainingStore
     pool: StorePool | None = None
+
+
+@dataclass(frozen=True)
+class _Rag:
+    """What the rag service does for this one."""
+
+    embedder: QuestionEmbedder
+    documents: DocumentSearch
 
 
 @asynccontextmanager
@@ -138,12 +155,16 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             database=database_key(target_url),
             max_items=settings.training_max_items,
         )
-        generator, model_standing = await stack.enter_async_context(_open_generator(settings, guard))
+        grounded = GroundedGenerator()
+        terms = BusinessTerms(rag.documents, grounded.unlinked_words) if rag and settings.reads_documents else None
+        generator, model_standing = await stack.enter_async_context(_open_generator(settings, grounded, guard))
         generating = Generating(
             generator=generator,
             guard=guard,
             knowledge=knowledge,
-            briefing=TrainingBriefing(approved=approved, vectors=vectors, database=database_key(target_url)),
+            briefing=TrainingBriefing(
+                approved=approved, vectors=vectors, terms=terms, database=database_key(target_url)
+            ),
             target=target,
             store=store,
             keeps_for=timedelta(seconds=settings.approval_seconds),
@@ -169,6 +190,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
                 "query_store": stores.kind,
                 "model": model_standing(),
                 "training": "words" if vectors is None else vectors.kind,
+                "document_terms": "off" if terms is None else "rag",
             },
         )
         servicer = SqlServicer(
@@ -194,19 +216,24 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
 
 
 @asynccontextmanager
-async def _open_rag(settings: SqlSettings) -> AsyncIterator[grpc.aio.Channel | None]:
+async def _open_rag(settings: SqlSettings) -> AsyncIterator[_Rag | None]:
     if settings.rag_target is None:
         yield None
         return
+    from services.sql.adapters.rag_documents import RagDocuments
+    from services.sql.adapters.rag_embedder import RagEmbedder
     from services.transport.channels import open_channel
 
     async with open_channel(settings.rag_target, settings.transport) as channel:
-        yield channel
+        yield _Rag(
+            RagEmbedder(channel, timeout_seconds=EMBEDDING_SECONDS),
+            RagDocuments(channel, timeout_seconds=SEARCH_SECONDS),
+        )
 
 
 @asynccontextmanager
 async def _open_vectors(
-    settings: SqlSettings, stores: _Stores, rag: grpc.aio.Channel | None
+    settings: SqlSettings, stores: _Stores, rag: _Rag | None
 ) -> AsyncIterator[TrainingVectors | None]:
     """What finds training by meaning; None where nothing can embed, or nothing compare vectors."""
     async with AsyncExitStack() as stack:
@@ -233,14 +260,12 @@ async def _open_vectors(
             logger.info("training.found_by_words", extra={"index": "none"})
             yield None
             return
-        from services.sql.adapters.rag_embedder import RagEmbedder
-
         yield await stack.enter_async_context(
             aclosing(
                 TrainingVectors(
                     stores.training,
                     index,
-                    RagEmbedder(rag, timeout_seconds=EMBEDDING_SECONDS),
+                    rag.embedder,
                     apart=lambda: acting_as(current_caller()),
                 )
             )
@@ -249,10 +274,9 @@ async def _open_vectors(
 
 @asynccontextmanager
 async def _open_generator(
-    settings: SqlSettings, guard: QueryGuard
+    settings: SqlSettings, grounded: GroundedGenerator, guard: QueryGuard
 ) -> AsyncIterator[tuple[SqlGenerator, Callable[[], str]]]:
     """What writes queries, and what statistics say of its model."""
-    grounded = GroundedGenerator()
     match settings.chosen_generator:
         case "grounded":
             yield grounded, lambda: "off"

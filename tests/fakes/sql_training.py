@@ -192,6 +192,13 @@ class FakeDocuments:
     found: list[Passage] = field(default_factory=list)
     away: bool = False
     asked: list[str] = field(default_factory=list)
+    counts: int = 0
+
+    async def has_any(self) -> bool:
+        self.counts += 1
+        if self.away:
+            raise KnowledgeUnavailable("documents cannot be searched at the moment")
+        return bool(self.found)
 
     async def passages(self, question: str, *, limit: int) -> list[Passage]:
         self.asked.append(question)

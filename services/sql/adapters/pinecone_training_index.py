@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 _IDS_A_CALL = 1_000
+_LOOK_UP_SECONDS = 10.0
 _SEPARATOR = "#"
 
 
@@ -47,10 +48,13 @@ class PineconeTrainingIndex:
         self._index_name = index_name
         self._wait_seconds = wait_seconds
         self._index: AsyncIndex | None = None
-        self._opening = asyncio.Lock()
+        self._looking_up: asyncio.Task[AsyncIndex] | None = None
 
     async def close(self) -> None:
         """Release the connections."""
+        if self._looking_up is not None:
+            self._looking_up.cancel()
+            await asyncio.gather(self._looking_up, return_exceptions=True)
         if self._index is not None:
             await self._index.close()
         await self._client.close()
@@ -103,17 +107,24 @@ class PineconeTrainingIndex:
     async def _ask(self, call: Callable[[AsyncIndex], Awaitable[Answer]]) -> Answer:
         try:
             async with asyncio.timeout(self._wait_seconds):
-                return await call(self._index or await self._look_up())
+                return await call(self._index or await self._looked_up())
         except (PineconeError, TimeoutError) as error:
             # Which index, because a missing one is the operator's to make: rag's dimensions, cosine.
             facts = {"index": self._index_name, "error_kind": type(error).__name__}
             logger.warning("training.index_failed", extra=facts)
             raise KnowledgeUnavailable("the vectors of training cannot be reached") from error
 
+    async def _looked_up(self) -> AsyncIndex:
+        """The index; looked up once, whoever waits and however long: the first time takes longer than a request."""
+        if self._looking_up is None or (self._looking_up.done() and self._index is None):
+            self._looking_up = asyncio.create_task(self._look_up())
+            # Looked at also where nobody waits any more, so that nobody complains that it was not.
+            self._looking_up.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return await asyncio.shield(self._looking_up)
+
     async def _look_up(self) -> AsyncIndex:
-        async with self._opening:  # of two clients one would never be closed
-            if self._index is None:
-                self._index = await self._client.index(name=self._index_name)
+        async with asyncio.timeout(_LOOK_UP_SECONDS):
+            self._index = await self._client.index(name=self._index_name)
         return self._index
 
 
