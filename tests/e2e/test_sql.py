@@ -64,9 +64,9 @@ def test_a_query_runs_in_another_process_and_of_many_attempts_one_succeeds(
     query_id = generate(client)
 
     with system.another_gateway(sql={}) as other, ThreadPoolExecutor(8) as pool:
-        replies = list(pool.map(lambda one: execute(one, query_id), [other, client] * 4))
+        replies = list(pool.map(lambda one: execute(one, query_id), [other, client] * 25))
 
-        assert sorted(reply.status_code for reply in replies) == [200] + [409] * 7
+        assert sorted(reply.status_code for reply in replies) == [200] + [409] * 49
         assert only_value(next(reply for reply in replies if reply.status_code == 200).json()["results"]) == 100
         second = generate(client)
         assert only_value(execute(other, second).json()["results"]) == 100
@@ -111,10 +111,15 @@ def client_state(client: httpx.Client, query_id: str) -> str:
 
 
 def test_anothers_query_is_not_told_from_an_unknown_one(system: RunningSystem) -> None:
-    keys = {"key-of-ada": ("acme", "ada"), "key-of-bob": ("acme", "bob"), "key-of-eve": ("evil", "ada")}
+    keys = {
+        "key-of-ada": ("acme", "ada", "user"),
+        "key-of-bob": ("acme", "bob", "user"),
+        "key-of-eve": ("evil", "ada", "user"),
+        "key-of-cy": ("acme", "cy", "sql_auditor"),
+    }
     known = {
-        hashlib.sha256(key.encode()).hexdigest(): {"tenant": tenant, "subject": subject, "roles": ["user"]}
-        for key, (tenant, subject) in keys.items()
+        hashlib.sha256(key.encode()).hexdigest(): {"tenant": tenant, "subject": subject, "roles": [role]}
+        for key, (tenant, subject, role) in keys.items()
     }
     settings = {"GATEWAY_IDENTITY": "api_key", "GATEWAY_API_KEYS": json.dumps(known)}
     with system.another_gateway(gateway=settings) as other:
@@ -131,6 +136,12 @@ def test_anothers_query_is_not_told_from_an_unknown_one(system: RunningSystem) -
                     body.pop("request_id")
                 assert foreign == unknown
                 assert client_status(stranger, query_id) == 404
+                problem(stranger.get("/sql/audit", params={"query_id": query_id}), 404)
+                assert stranger.get("/sql/audit").json()["entries"] == []
+            with as_holder("key-of-cy") as auditor:
+                [step] = auditor.get("/sql/audit").json()["entries"]
+                assert (step["query_id"], step["owner"]) == (query_id, "ada")
+                problem(execute(auditor, query_id), 404)
             assert execute(ada, query_id).status_code == 200
         problem(execute(other, query_id), 401)
 
@@ -175,3 +186,67 @@ def test_money_is_exact(client: httpx.Client) -> None:
     answer = ask(client, "/query", query="What is the total sales amount of all orders?", auto_approve_sql=True)
 
     assert only_value(answer["results"]) == 19637.44
+
+
+def test_of_many_who_edit_and_approve_at_once_one_runs_its_own_text(client: httpx.Client) -> None:
+    query_id = generate(client)
+
+    def edit_and_run(number: int) -> tuple[int, httpx.Response]:
+        return number, execute(client, query_id, sql=f"SELECT {number} AS n FROM public.customers LIMIT 1")
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(edit_and_run, range(24)))
+
+    assert {reply.status_code for _, reply in outcomes} <= {200, 409}
+    ran = [(number, reply.json()) for number, reply in outcomes if reply.status_code == 200]
+    assert len(ran) <= 1
+    assert all(body["results"] == [{"n": number}] for number, body in ran)
+    steps = client.get("/sql/audit", params={"query_id": query_id, "page_size": 200}).json()["entries"]
+    begun = [step for step in steps if step["to_state"] == "EXECUTING"]
+    texts = {step["sql_hash"]: step["sql"] for step in steps if "sql" in step}
+    assert len(begun) == len(ran)
+    assert all(f"SELECT {number} AS n" in texts[step["sql_hash"]] for (number, _), step in zip(ran, begun, strict=True))
+
+
+def test_a_text_that_was_written_over_does_not_run_by_the_hash_that_was_read(client: httpx.Client) -> None:
+    generated = ask(client, "/query/sql/generate", query=CUSTOMERS)
+    query_id, read = generated["query_id"], generated["sql_hash"]
+    refused = problem(execute(client, query_id, sql="SELECT 1 AS n", sql_hash="0" * 64), 409)
+
+    done = execute(client, query_id, sql_hash=read)
+
+    assert refused["reason"] == "SQL_HASH_MISMATCH"
+    assert (generated["pending_reason"], generated["plan_cost"] > 0) == ("NOT_ASKED", True)
+    assert only_value(done.json()["results"]) == 100
+
+
+def test_the_audit_log_tells_each_step_and_every_text(client: httpx.Client) -> None:
+    query_id = generate(client)
+    execute(client, query_id, sql="SELECT count(*) AS n FROM public.orders")
+    ask(client, "/query", query=CUSTOMERS, auto_approve_sql=True)
+
+    steps = client.get("/sql/audit", params={"query_id": query_id}).json()["entries"][::-1]
+    newest = client.get("/sql/audit", params={"page_size": 4}).json()
+
+    assert [step["to_state"] for step in steps] == ["PENDING", "PENDING", "APPROVED", "EXECUTING", "EXECUTED"]
+    assert "public.orders" in steps[1]["sql"]
+    assert steps[1]["previous_sql_hash"] == steps[0]["sql_hash"] == hashlib.sha256(steps[0]["sql"].encode()).hexdigest()
+    assert {step["subject"] for step in steps} == {steps[0]["owner"]}
+    assert [(step["to_state"], step["subject"] == "") for step in newest["entries"]] == [
+        ("EXECUTED", False),
+        ("EXECUTING", False),
+        ("APPROVED", True),
+        ("PENDING", False),
+    ]
+    assert newest["next_page_token"]
+
+
+def test_the_schema_is_told_and_read_again(client: httpx.Client) -> None:
+    synced = client.post("/sql/schema/sync").json()
+    schema = client.get("/sql/schema").json()
+
+    customers = next(table for table in schema["tables"] if table["name"] == "public.customers")
+    assert schema["fingerprint"] == synced["fingerprint"]
+    assert synced["table_count"] == len(schema["tables"])
+    assert customers["estimated_row_count"] == 100
+    assert any(column["sample_values"] for column in customers["columns"])
