@@ -51,6 +51,11 @@ def explain(form: LogicalForm, reading: Reading) -> str:
         *dict.fromkeys(tables),
         *[link for link in links if not any(link.split(" →")[0] == one.split(" →")[0] for one in tables)],
     ]
+    written = "; ".join([text, *known])
+    for role in reading.lexicon.roles.values():
+        short, real = role.name.split(".", 1)[1], role.target.split(".", 1)[1]
+        if f"{short}." in written or f" {short}" in written:
+            text += f"; {short} is {real} by {role.source.split('.', 1)[1]}.{role.column}"
     return text + "." + (" Links: " + "; ".join(known[:MAX_LINKS]) + "." if known else "")
 
 

@@ -9,6 +9,7 @@ from services.sql.grounding.logical_form import (
 )
 from services.sql.grounding.reading_groups import group_by_table
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, MONEY_WORDS, PRICE_WORDS
 
 
 def finish_outputs(reading: Reading) -> None:
@@ -48,6 +49,16 @@ def finish_outputs(reading: Reading) -> None:
         _group_by_shown(reading, plain)
     if reading.having and not reading.groups and plain:
         reading.groups = list(plain)
+
+
+def pass_over_paying(reading: Reading) -> None:
+    """In "the highest fee ever paid" the verb adds nothing to the fee."""
+    refs = [one.ref for one in reading.outputs if not isinstance(one, Ratio | PartOfAll) and one.ref is not None]
+    words = {word for ref in refs for word in reading.lexicon.columns[ref].own}
+    if words & (PRICE_WORDS | MONEY_COLUMN_WORDS):
+        for item in reading.items:
+            if item.kind == "word" and reading.tokens[item.first].stem in MONEY_WORDS:
+                item.used = True
 
 
 def show_groups_chosen_within(reading: Reading) -> None:

@@ -63,8 +63,12 @@ class Scope:
         return written if alias == name else f"{written} AS {identifier(alias)}"
 
     def can_join(self, table: str) -> bool:
-        """Whether the table can be joined without multiplying the rows at hand."""
-        return table in self.aliases or self._source.graph.path(self.aliases, table, to_one=True) is not None
+        """Whether the table can be joined without multiplying the rows at hand, and no other way to it is shorter."""
+        if table in self.aliases:
+            return True
+        way = self._source.graph.path(self.aliases, table, to_one=True)
+        shortest = self._source.graph.path(self.aliases, table)
+        return way is not None and shortest is not None and len(way) <= len(shortest)
 
     def join(self, table: str, *, freely: bool = False) -> None:
         """Join a table by to-one steps, or by any steps when rows may repeat. Raises CannotCompile."""

@@ -173,7 +173,7 @@ def build_join_graph(
             ):
                 continue
             found = _recognised_link(table, other, keys, words)
-            if found is not None:
+            if found is not None and not (table.full_name in closed and keys[table.full_name] == (found,)):
                 link(table, (found,), other.full_name, keys[other.full_name], False)
 
     def preference(edge: Edge) -> tuple[bool, bool, str]:

@@ -27,6 +27,7 @@ EMPTY_WORDS = frozenset(
     ("is", "has", "was", "of", "the", "in", "on", "at", "by", "to", "for", "and", "a")
 )  # inside names
 
+WHOLE_WORDS = frozenset("nickname surname forename username filename hostname codename".split())
 TABLE_MARKS = frozenset("dim fact fct tbl tab vw lkp lookup xref mst stg bridge dwh dw".split())
 
 SYNONYM_QUALITY, DERIVED_QUALITY, PREFIX_QUALITY, COMMENT_QUALITY = 0.8, 0.75, 0.7, 0.55
@@ -169,7 +170,7 @@ def _prefix_of_all(tables: tuple[Table, ...]) -> str:
 
 def _segment(word: str, known: frozenset[str]) -> list[str]:
     """Pieces of a run-together word by words known elsewhere: "stuid" → stu, id; else the word itself."""
-    if len(word) < 5 or word in known or word in ABBREVIATIONS or word in FUNCTION_WORDS:
+    if len(word) < 5 or word in known or word in ABBREVIATIONS or word in FUNCTION_WORDS or word in WHOLE_WORDS:
         return [word]
     for cut in range(2, len(word) - 1):
         head, tail = word[:cut], word[cut:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.sql.grounding.finishing import finish_outputs, show_groups_chosen_within
+from services.sql.grounding.finishing import finish_outputs, pass_over_paying, show_groups_chosen_within
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.logical_form import (
@@ -75,6 +75,7 @@ def read_question(
     read_share(reading)
     choose_side(reading)
     finish_outputs(reading)
+    pass_over_paying(reading)
     show_groups_chosen_within(reading)
     _default_order(reading)
     _doubt_compounds(reading)
@@ -108,7 +109,8 @@ def _refuse_unknown_kind(reading: Reading) -> None:
         return
     item, head = reading.items[named], reading.items[named + 1]
     word = head.text.lower()
-    if head.kind != "word" or not head.content or head.first != item.last + 1 or word.endswith(("ed", "ing", "s")):
+    known = not head.content and not word.endswith(NOUN_ENDINGS)
+    if head.kind != "word" or known or head.first != item.last + 1 or word.endswith(("ed", "ing", "s")):
         return
     is_singular = not reading.tokens[item.last].lower.endswith("s") and word not in IRREGULAR
     if is_singular or word.endswith(NOUN_ENDINGS):
@@ -235,6 +237,15 @@ def _natural_key(reading: Reading, wording: str) -> Operand:
 
 def _check_nothing_is_left(reading: Reading) -> None:
     """A number, a comparison or a negation that found no place would change the answer: better none than that."""
+    parts = repr((reading.outputs, reading.conditions, reading.groups, reading.order))
+    known = reading.lexicon.roles
+    roles = [
+        item
+        for item in reading.items
+        if item.kind == "role" or (item.kind == "table" and item.tables and set(item.tables) <= set(known))
+    ]
+    if roles and not any(repr(name) in parts for name in reading.lexicon.roles):
+        raise Unreadable(f"It is not clear whose role “{roles[0].text}” is.")
     for item in reading.items:
         if item.used:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import Exists, tables_of
+from services.sql.grounding.logical_form import Exists, IsNull, tables_of
 from services.sql.grounding.reading_state import Reading
 
 
@@ -24,6 +24,8 @@ def link_loose_tables(reading: Reading) -> None:
         if table is None:
             continue
         negated = any(one.is_cue("negation") and not one.used for one in reading.items[max(0, index - 4) : index])
+        if not negated and _has_one(reading, index, table):
+            continue
         if table in used and not negated:
             item.used = True
             continue
@@ -52,6 +54,31 @@ def link_loose_tables(reading: Reading) -> None:
         elif not to_one and not _conditions_reach(reading, table):
             reading.conditions.append(Exists(reading.subject, table))
             reading.notes.append(f"“{item.text}” → some row of {table}")
+
+
+def _has_one(reading: Reading, index: int, table: str) -> bool:
+    """For "sales with a promotion": the key that points to it is there."""
+    words = [reading.word_before(index, 2), reading.word_before(index)]
+    if not reading.subject or words not in (
+        ["with", "a"],
+        ["with", "an"],
+        ["with", "any"],
+        ["have", "a"],
+        ["has", "a"],
+    ):
+        return False
+    following = reading.items[index + 1] if index + 1 < len(reading.items) else None
+    if following is not None and following.kind in {"number", "quoted", "value", "column"}:
+        return False
+    edge = next(
+        (one for one in reading.graph.edges.get(reading.subject, ()) if one.target == table and one.to_one), None
+    )
+    entry = reading.lexicon.columns.get((reading.subject, edge.source_columns[0])) if edge is not None else None
+    if entry is None or not entry.column.nullable:
+        return False
+    reading.conditions.append(IsNull(entry.ref, negated=True))
+    reading.note(index, f"{reading.text_of(entry.ref)} is there")
+    return True
 
 
 def _lies_behind(reading: Reading, other: str, table: str) -> bool:

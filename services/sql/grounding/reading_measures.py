@@ -12,6 +12,9 @@ def is_money_word(reading: Reading, index: int) -> bool:
     """Whether an item is a word such as "sales" that means sums of money and names no column well."""
     item = reading.items[index]
     stems = {token.stem for token in reading.tokens[item.first : item.last + 1]}
+    following = [token.lower for token in reading.tokens[item.last + 1 : item.last + 3]]
+    if item.kind == "table" and following[:1] in (["were"], ["was"]) and set(following[1:]) & {"made", "recorded"}:
+        return False  # sales that were made are counted
     return bool(stems & MONEY_WORDS) and len(stems) == 1
 
 

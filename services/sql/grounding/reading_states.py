@@ -32,19 +32,41 @@ approved left retired deleted refunded settled solved fixed repaid discharged ch
 )
 _OPEN = frozenset({"open", "outstanding", "ongoing", "unfinished", "unresolved", "pending", "incomplete"})
 _USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
+_LEADING = frozenset(stem(word) for word in ("report", "supervise", "manage", "oversee", "lead", "head"))
 REACH = 5  # tokens from a negation to its verb
 
 
 def mark_verbs(reading: Reading) -> None:
     """Tell verbs from nouns: in "how many goals did each player score" no score is to be shown."""
+    led = any(one.is_self and one.name in reading.mentioned_tables() for one in reading.lexicon.roles.values())
+    for item in reading.items:
+        if led and item.kind == "word" and reading.tokens[item.first].stem in _LEADING:
+            item.used = True  # "how many employees report to each manager"
     if reading.tokens and reading.tokens[0].lower in {"when", "where"}:
         return  # the verb names the date or the place that is asked for
+    _mark_unknown_verb(reading)
     for index, item in enumerate(reading.items):
         if item.kind != "column" or item.values:
             continue
         is_compound = item.content == 1 and reading.tokens[item.last].lower in PARTICLES
         if is_compound or (item.first == item.last and _is_verb(reading, index)):
             item.kind = "verb"
+
+
+def _mark_unknown_verb(reading: Reading) -> None:
+    """In "which vendor offers the most trainings" the verb says no more than that there are some: a little doubt."""
+    if not reading.tokens or reading.tokens[0].lower not in {"which", "who", "what"}:
+        return
+    for index, item in enumerate(reading.items[:3]):
+        before = reading.items[index - 1] if index else None
+        adjacent = before is not None and before.kind in {"table", "column"} and before.last + 1 == item.first
+        word, after = item.text.lower(), index_after(reading, index)
+        following = reading.tokens[after].lower if after < len(reading.tokens) else ""
+        singular = adjacent and before is not None and not reading.tokens[before.last].lower.endswith("s")
+        if item.kind == "word" and singular and word.endswith("s") and following in {"the", "most", "more", "a", "at"}:
+            item.used = True
+            reading.doubt *= 0.9
+            return
 
 
 def _is_verb(reading: Reading, index: int) -> bool:

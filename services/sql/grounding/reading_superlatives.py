@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import (
-    ColumnOf,
-)
+from services.sql.grounding.logical_form import ColumnOf, Compare
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_values import table_beside
 from services.sql.grounding.superlative_orders import (
@@ -14,6 +12,9 @@ from services.sql.grounding.superlative_orders import (
     order_by_what_precedes,
 )
 from services.sql.grounding.wording import ORDINALS, Cue
+from services.sql.grounding.words import stem
+
+COUNTED_ON = frozenset(stem(word) for word in "minute second hour day week month round lap mile kilometre".split())
 
 
 def read_superlatives(reading: Reading) -> None:
@@ -54,6 +55,8 @@ def _read(reading: Reading, index: int) -> None:
     items, cue = reading.items, reading.items[index].cue
     assert cue is not None
     descending = cue.data == "desc"
+    if items[index].text in {"first", "last"} and _first_span(reading, index):
+        return
     limit, at = _limit_and_next(reading, index)
     _skip_by_ordinal(reading, index)
     reading.note(index, "")
@@ -99,6 +102,23 @@ def _read(reading: Reading, index: int) -> None:
     if index > 0 and order_by_what_precedes(reading, index, descending, limit):
         return
     raise Unreadable(f"It is not clear by what “{items[index].text}” is measured.")
+
+
+def _first_span(reading: Reading, index: int) -> bool:
+    """For "in the first 15 minutes": what is counted on is at most that. Raises Unreadable for the last ones."""
+    items = reading.items
+    if index + 2 >= len(items) or items[index + 1].number is None or not items[index + 2].columns:
+        return False
+    entry = reading.column_of(index + 2, wanted="numeric")
+    if entry is None or items[index + 2].kind != "column" or not set(entry.own) & COUNTED_ON:
+        return False
+    if items[index].text == "last":
+        raise Unreadable(f"It is not clear where the last {items[index + 1].text} {items[index + 2].text} begin.")
+    reading.conditions.append(Compare(entry.ref, "<=", items[index + 1].number or 0.0))
+    reading.note(index, f"{reading.text_of(entry.ref)} <= {items[index + 1].text}")
+    reading.note(index + 1, "")
+    reading.note(index + 2, "")
+    return True
 
 
 def _skip_by_ordinal(reading: Reading, index: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from services.sql.grounding.lexicon import Lexicon, Role
 from services.sql.grounding.mentions import Mention
@@ -27,6 +28,11 @@ def settle_roles(tokens: Sequence[Token], mentions: list[Mention], lexicon: Lexi
     if not lexicon.roles:
         return mentions
     said = {name: _places(tokens, role, lexicon) for name, role in lexicon.roles.items()}
+    for name, places in said.items():  # "head" is the head, and not the manager, where both are known
+        said[name] = [place for place in places if _is_best(tokens[place], lexicon.roles[name], lexicon)]
+    for before, item in pairwise(mentions):
+        follows = before.last + 1 == item.first and bool(before.values) and bool(item.values)
+        item.after_of = item.after_of or (follows and before.after_of)
     first = next((item.best_table for item in mentions if item.kind == "table" and item.quality >= 0.7), None)
     for item in mentions:
         _settle_tables(item, said, lexicon, mentions)
@@ -36,12 +42,20 @@ def settle_roles(tokens: Sequence[Token], mentions: list[Mention], lexicon: Lexi
             if ref[0] not in said or _distance(said[ref[0]], item) <= NEAR
         }
         _settle_values(item, said, lexicon, first)
+        weak = item.kind == "column" and item.first == item.last and item.quality < 0.75 and not item.values
+        if weak and any(item.first in places for places in said.values()):
+            item.kind, item.columns, item.tables, item.used = "role", {}, {}, True  # "away matches" names no column
         if item.kind == "table" and not item.tables:
             item.kind = "column" if item.columns else "value"
         if item.kind in {"table", "column"}:
             item.quality = max([*item.tables.values(), *item.columns.values()], default=item.quality)
     names = {"table", "column", "value"}
     return [item for item in mentions if item.kind not in names or item.tables or item.columns or item.values]
+
+
+def _is_best(token: Token, role: Role, lexicon: Lexicon) -> bool:
+    """Whether the token is the role's own word, or no role's."""
+    return token.stem in role.words or not any(token.stem in one.words for one in lexicon.roles.values())
 
 
 def _places(tokens: Sequence[Token], role: Role, lexicon: Lexicon) -> list[int]:

@@ -42,7 +42,8 @@ def with_roles(schema: Schema, names: NameWords, graph: JoinGraph) -> RoleSchema
         name = _free_name(schema, found, real, column)
         is_self = source == target
         found[name] = Role(name, source, column, target, words, is_self)
-        names.tables[name] = words if is_self else tuple(dict.fromkeys((*words, *names.tables[target])))
+        alone = is_self or sum(one[0] == source and one[2] == target for one in links) == 1
+        names.tables[name] = words if alone else tuple(dict.fromkeys((*words, *names.tables[target])))
         for one in real.columns:
             names.columns[name, one.name] = names.columns[target, one.name]
         copies.append(_copy(real, name, links, graph))
@@ -146,7 +147,8 @@ def _role_words(table: Table, column: str, target: str, names: NameWords) -> tup
     """The words of a referring column beyond those of the table it points to and of keys: home, from home_team_id."""
     own = names.columns[table.full_name, column]
     spoken = names.tables[target]
-    return tuple(word for word in own if word not in spoken and word not in _KEY_WORDS)
+    words = tuple(word for word in own if word not in spoken and word not in _KEY_WORDS)
+    return words or tuple(piece for piece in split_identifier(column) if piece in {"to", "from"})
 
 
 def _free_name(schema: Schema, found: dict[str, Role], real: Table, column: str) -> str:

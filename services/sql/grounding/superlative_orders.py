@@ -127,6 +127,12 @@ def _extreme(reading: Reading, ref: tuple[str, str], descending: bool, limit: in
         item.kind == "table" and not item.used for item in reading.items[:index]
     )
     possessive = reading.word_before(index) in {"its", "their"}
+    asks_which = any(
+        token.lower in {"which", "who", "what"} and one.kind in {"column", "table"} and one.first == place + 1
+        for place, token in enumerate(reading.tokens)
+        for one in reading.items[:index]
+    )
+    beside = beside and not asks_which
     if limit is None and (not _asks_for_rows(reading, index) or (for_each and beside) or possessive):
         function = "max" if descending else "min"
         reading.outputs.append(Measure(function, ref[0], ref))
