@@ -17,8 +17,8 @@
 -- To keep a table or a column back, revoke it afterwards: REVOKE SELECT ON ... FROM diglot_reader, and for columns
 -- GRANT SELECT (name, ...) ON ... in its place. Running this again gives the whole table back.
 --
--- What no script can take: every role may change its own password and its own defaults (ALTER ROLE), and those of its
--- session (SET). Nothing that Diglot sends can do it, because it only sends queries, in transactions that cannot
+-- What no script can take: every role may change its own password and its own defaults (ALTER ROLE), those of its
+-- session (SET), and give up its own rights (DROP OWNED). Nothing that Diglot sends can do it, because it only sends queries, in transactions that cannot
 -- write; whoever holds the password can. Such a change gives no right to write, but a changed password locks Diglot
 -- out. Where that matters let the role log in without a password of its own: by certificate, or the service's IAM.
 \set ON_ERROR_STOP on

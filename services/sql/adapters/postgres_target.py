@@ -61,18 +61,18 @@ class PostgresTarget:
         """See `TargetDatabase.plan`."""
         async with self._connected() as connection:
             try:
-                return await _plan(connection, sql)
+                return await explain(connection, sql)
             except psycopg.Error as error:
                 raise planning_failure_of(error, sql) from error
 
     async def run(self, sql: str) -> ResultTable:
         """See `TargetDatabase.run`. With every place taken it waits, and then gives up as if nobody answered."""
         async with self._connected() as connection:
-            cost = (await _plan(connection, sql)).cost
+            cost = (await explain(connection, sql)).cost
             if cost > self._limits.max_plan_cost:
                 logger.info("query.too_costly", extra={"cost": cost, "ceiling": self._limits.max_plan_cost})
                 raise QueryTooCostly
-            return await _fetch(connection, sql, self._limits)
+            return await fetch(connection, sql, self._limits)
 
     async def is_reachable(self) -> bool:
         """See `TargetDatabase.is_reachable`."""
@@ -105,13 +105,16 @@ class PostgresTarget:
             raise StatementTimeout from error
         except psycopg.Error as error:
             raise failure_of(error) from error
+        except UnicodeEncodeError as error:
+            raise QueryFailed("the statement is no valid text", sqlstate="22021") from error
         except UnicodeDecodeError as error:  # A database without an encoding may hold any bytes as text.
             raise QueryFailed("a value in the result is no valid text", sqlstate="22021") from error
         finally:
             self._places.release()
 
 
-async def _plan(connection: Connection, sql: str) -> Plan:
+async def explain(connection: Connection, sql: str) -> Plan:
+    """How the query would be run. Raises QueryFailed where the text is no query, psycopg.Error for all else."""
     # A binary result makes psycopg use the extended protocol, which takes one statement and no more.
     cursor = await connection.execute(b"EXPLAIN (FORMAT JSON) " + sql.encode(), binary=True)
     match await cursor.fetchone():
@@ -121,7 +124,8 @@ async def _plan(connection: Connection, sql: str) -> Plan:
             raise QueryFailed(CLASS_MESSAGES["42"], sqlstate="42601")
 
 
-async def _fetch(connection: Connection, sql: str, limits: RunLimits) -> ResultTable:
+async def fetch(connection: Connection, sql: str, limits: RunLimits) -> ResultTable:
+    """Rows of a query in a transaction, as many as the limits let through. Raises QueryFailed, psycopg.Error."""
     cursor = connection.cursor()
     await cursor.execute(_described(sql), binary=True)
     description = cursor.description or []

@@ -1,6 +1,5 @@
-"""Databases of a test's own, and a digest of all that a database holds."""
+"""Databases of a test's own."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
@@ -11,30 +10,6 @@ from psycopg import sql
 from deploy.local.embedded_postgres import EmbeddedPostgres
 
 PASSWORD = "only-for-tests"
-
-_EVERYTHING = """
-SELECT 'class', n.nspname || '.' || c.relname || c.relkind::text || coalesce(c.relacl::text, '')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_(toast|temp)'
-UNION ALL SELECT 'function', oid::regprocedure::text || coalesce(proacl::text, '') FROM pg_proc
-UNION ALL SELECT 'role', rolname || rolsuper || rolcanlogin || coalesce(rolpassword, '') FROM pg_authid
-UNION ALL SELECT 'setting', s::text FROM pg_db_role_setting s
-UNION ALL SELECT 'schema', nspname || coalesce(nspacl::text, '') FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'
-UNION ALL SELECT 'extension', extname FROM pg_extension
-UNION ALL SELECT 'large object', oid::text FROM pg_largeobject_metadata
-UNION ALL SELECT 'type', typname::text FROM pg_type WHERE typtype = 'e'
-UNION ALL SELECT 'trigger', tgname::text FROM pg_trigger
-UNION ALL SELECT 'database', datname::text FROM pg_database WHERE datname !~ '^(store|own)_'
-UNION ALL SELECT 'prepared', gid FROM pg_prepared_xacts
-UNION ALL SELECT 'advisory lock', pid::text FROM pg_locks WHERE locktype = 'advisory'
-UNION ALL SELECT 'comment', description FROM pg_description d JOIN pg_class c ON c.oid = d.objoid
-                                            WHERE c.relnamespace = 'public'::regnamespace
-UNION ALL SELECT 'sequence', schemaname || sequencename || coalesce(last_value::text, '') FROM pg_sequences
-ORDER BY 1, 2
-"""
-_TABLES = """
-SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1, 2
-"""
 
 
 @contextmanager
@@ -52,16 +27,3 @@ def own_database(server: EmbeddedPostgres, script: str, *grants: str) -> Iterato
         yield server.url(name, f"{name}_reader", PASSWORD), server.url(name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
         connection.execute(sql.SQL("DROP ROLE {}").format(role))
-
-
-def digest_of(owner_url: str) -> str:
-    """A digest of every row, object, role, setting and lock: equal when nothing at all has changed."""
-    digest = hashlib.sha256()
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-        for row in connection.execute(_EVERYTHING.encode()).fetchall():
-            digest.update(repr(row).encode())
-        for schema, table in connection.execute(_TABLES.encode()).fetchall():
-            name = sql.Identifier(schema, table)
-            rows = connection.execute(sql.SQL("SELECT t::text FROM {} t ORDER BY 1").format(name)).fetchall()
-            digest.update(repr((schema, table, rows)).encode())
-    return digest.hexdigest()

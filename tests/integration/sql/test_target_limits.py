@@ -1,10 +1,12 @@
-"""What a run may take, how values come back, and what is told when the database is in trouble."""
+"""What a run may take, and what is told when the database is in trouble."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from decimal import Decimal
 
 import psycopg
 import pytest
@@ -14,8 +16,30 @@ from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.adapters.postgres_session import Pool, RunLimits, open_target_pool
 from services.sql.adapters.postgres_target import PostgresTarget
 from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryTooCostly, StatementTimeout
-from services.sql.models import JsonText
 from tests.integration.sql.databases import own_database
+
+_GREEDY = """
+import asyncio, os, resource
+from services.sql.adapters.postgres_session import RunLimits, open_target_pool
+from services.sql.adapters.postgres_target import PostgresTarget
+from services.sql.errors import QueryFailed
+
+def megabytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+async def main():
+    limits = RunLimits(60, 1, 16_384, 1e7, 1_000, 4_000_000)
+    async with open_target_pool(os.environ["TARGET"], max_connections=1, checkout_wait_seconds=5) as pool:
+        target = PostgresTarget(pool, limits, max_concurrent_runs=1, wait_seconds=5)
+        await target.run("SELECT repeat('x', 3900000)")
+        before = megabytes()
+        try:
+            await target.run("SELECT " + os.environ["VALUE"])
+        except QueryFailed as error:
+            print(error, megabytes() - before)
+
+asyncio.run(main())
+"""
 
 LIMITS = RunLimits(
     statement_seconds=5,
@@ -59,6 +83,38 @@ async def test_bytes_are_cut_at_the_cap_and_told(pool: Pool) -> None:
     assert (len(result.rows), result.truncated) == (10, True)
 
 
+async def test_rows_before_one_that_is_too_large_are_given(pool: Pool) -> None:
+    target = target_on(pool, replace(LIMITS, max_bytes=1_000))
+
+    result = await target.run("SELECT n, repeat('x', 100 * n * n) FROM generate_series(1, 9) AS n ORDER BY n")
+
+    assert ([row[0] for row in result.rows], result.truncated) == ([1, 2], True)
+
+
+async def test_one_row_that_is_too_large_is_refused_in_plain_words(pool: Pool) -> None:
+    target = target_on(pool, replace(LIMITS, max_bytes=1_000))
+
+    with pytest.raises(QueryFailed, match="a single row of the result is larger than 1000 bytes; ask for less"):
+        await target.run("SELECT ARRAY[repeat('x', 1001)], 1")
+
+
+@pytest.mark.parametrize("value", ["repeat('x', 100000000)", "decode(repeat('00', 50000000), 'hex')"])
+async def test_a_huge_value_never_comes_into_our_memory(shop_url: str, value: str) -> None:
+    """In a process of its own, whose memory nothing else has filled."""
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _GREEDY],
+        env={**os.environ, "TARGET": shop_url, "VALUE": value},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    outcome, grown_megabytes = told.stdout.rsplit(maxsplit=1)
+    assert outcome == "a single row of the result is larger than 4000000 bytes; ask for less of it"
+    assert float(grown_megabytes) < 20
+
+
 async def test_columns_of_one_name_get_numbers(target: PostgresTarget) -> None:
     result = await target.run("SELECT 1 AS id, 2 AS id, 3 AS id, 4 AS id_2, 5 AS id_3")
 
@@ -70,62 +126,6 @@ async def test_no_rows_still_have_columns(target: PostgresTarget) -> None:
 
     assert [(column.name, column.type) for column in result.columns] == [("name", "text"), ("customer_id", "int4")]
     assert (result.rows, result.truncated) == ((), False)
-
-
-@pytest.mark.parametrize(
-    ("expression", "value", "type_name"),
-    [
-        ("NULL::int", None, "int4"),
-        ("true", True, "bool"),
-        ("1::int2", 1, "int2"),
-        ("9223372036854775807", 9223372036854775807, "int8"),
-        ("0.1::float8", 0.1, "float8"),
-        ("'-Infinity'::float8", "-Infinity", "float8"),
-        ("'NaN'::float4", "NaN", "float4"),
-        ("1.50", Decimal("1.50"), "numeric"),
-        ("123456789012345678901234567890.123456789", Decimal("123456789012345678901234567890.123456789"), "numeric"),
-        ("'Infinity'::numeric", "Infinity", "numeric"),
-        ("'ü'::text", "ü", "text"),
-        ("'x'::char(3)", "x  ", "bpchar"),
-        ("'\\x00ff'::bytea", b"\x00\xff", "bytea"),
-        ('\'{"b": [1, null], "a": 1}\'::json', JsonText('{"b": [1, null], "a": 1}'), "json"),
-        ("'{\"b\":1}'::jsonb", JsonText('{"b": 1}'), "jsonb"),
-        ("'2026-01-02'::date", "2026-01-02", "date"),
-        ("'0044-03-15 BC'::date", "0044-03-15 BC", "date"),
-        ("'infinity'::timestamp", "infinity", "timestamp"),
-        ("'2026-01-02 03:04:05.6'::timestamp", "2026-01-02T03:04:05.6", "timestamp"),
-        ("'03:04'::time", "03:04:00", "time"),
-        ("'1 year 2 days'::interval", "P1Y2D", "interval"),
-        ("'6e8bc430-9c3a-11d9-9669-0800200c9a66'::uuid", "6e8bc430-9c3a-11d9-9669-0800200c9a66", "uuid"),
-        ("ARRAY[1, NULL, 3]", [1, None, 3], "int4[]"),
-        ("ARRAY[['a', 'b'], ['c', 'd']]", [["a", "b"], ["c", "d"]], "text[]"),
-        ("ARRAY['2026-01-02'::date]", ["2026-01-02"], "date[]"),
-        ("'{}'::int[]", [], "int4[]"),
-        ("'10.0.0.0/8'::inet", "10.0.0.0/8", "inet"),
-        ("'[1,5)'::int4range", "[1,5)", "int4range"),
-        ("(1, 'x')", "(1,x)", "record"),
-    ],
-)
-async def test_values_keep_their_kind_and_precision(
-    target: PostgresTarget, expression: str, value: object, type_name: str
-) -> None:
-    result = await target.run(f"SELECT {expression} AS v")
-
-    assert result.rows == ((value,),)
-    assert type(result.rows[0][0]) is type(value)
-    assert result.columns[0].type == type_name
-
-
-async def test_arrays_of_types_that_only_the_database_knows_are_lists(postgres_server: EmbeddedPostgres) -> None:
-    with own_database(postgres_server, "CREATE TYPE mood AS ENUM ('sad', 'ok')") as (url, _):
-        async with open_target_pool(url, max_connections=1, checkout_wait_seconds=2) as pool:
-            target = target_on(pool, LIMITS)
-
-            for _ in range(2):
-                result = await target.run("SELECT ARRAY['sad', NULL]::mood[] AS moods, 'ok'::mood AS mood")
-
-    assert result.rows == ((["sad", None], "ok"),)
-    assert [column.type for column in result.columns] == ["mood[]", "mood"]
 
 
 async def test_a_run_past_its_time_is_stopped(pool: Pool) -> None:
@@ -183,6 +183,61 @@ async def test_a_failure_tells_its_sqlstate_and_no_data(target: PostgresTarget, 
 
     assert caught.value.metadata == {"sqlstate": sqlstate}
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "sqlstate", "told"),
+    [
+        ("SELECT o.totl FROM orders o", "42703", "column o.totl does not exist"),
+        ("SELECT * FROM ordres", "42P01", 'relation "ordres" does not exist'),
+        ("SELECT name > 1 FROM customers", "42883", "operator does not exist: text > integer"),
+        ("SELECT name, count(*) FROM customers", "42803", 'column "customers.name" must appear in the GROUP BY clause'),
+        ("SELECT * FROM orders WHERE order_date > 'soon'", "22007", 'invalid input syntax for type date: "soon"'),
+        ("SELECT count(*) FORM orders", "42601", 'syntax error at or near "orders"'),
+        ("SELECT 1; SELECT 2", "42601", "cannot insert multiple commands into a prepared statement"),
+        ("SELECT * FROM pg_authid", "42501", "the database role may not read this"),
+        # Evaluated for the plan, with a value that the statement does not hold.
+        (
+            "SELECT * FROM orders WHERE order_id = current_setting('search_path')::int",
+            "22P02",
+            "a value cannot be computed or converted",
+        ),
+        (f"SELECT {'x' * 50}.{'y' * 900}", "42P01", "missing FROM-clause entry"),
+    ],
+)
+async def test_a_plan_tells_what_is_wrong_with_the_statement_in_one_short_line(
+    target: PostgresTarget, sql: str, sqlstate: str, told: str
+) -> None:
+    with pytest.raises(QueryFailed) as caught:
+        await target.plan(sql)
+
+    assert caught.value.metadata == {"sqlstate": sqlstate}
+    assert str(caught.value).startswith(told)
+    assert len(str(caught.value)) <= 300
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_plan_keeps_back_what_a_function_of_the_user_says(postgres_server: EmbeddedPostgres) -> None:
+    script = """
+    CREATE TABLE people (id int, name text);
+    INSERT INTO people VALUES (1, 'Ada Lovelace');
+    CREATE FUNCTION tell() RETURNS int LANGUAGE plpgsql STABLE AS
+      $$ BEGIN RAISE EXCEPTION '%', (SELECT name FROM people) USING ERRCODE = '42703'; END $$;
+    """
+    with own_database(postgres_server, script, "GRANT SELECT ON people TO {role}") as (url, _):
+        async with open_target_pool(url, max_connections=1, checkout_wait_seconds=2) as pool:
+            with pytest.raises(QueryFailed) as caught:
+                await target_on(pool, LIMITS).plan("SELECT * FROM people WHERE id = tell()")
+
+    assert str(caught.value) == "the database does not accept the statement"
+
+
+async def test_a_plan_of_what_would_never_end_is_made_at_once_and_runs_nothing(target: PostgresTarget) -> None:
+    plan = await target.plan(
+        "SELECT pg_sleep(60) FROM order_items a, order_items b, order_items c, order_items d, orders"
+    )
+
+    assert plan.cost > LIMITS.max_plan_cost
 
 
 async def test_a_connection_that_dies_in_a_run_is_told_and_replaced(pool: Pool, shop_owner_url: str) -> None:
