@@ -32,8 +32,19 @@ async def test_without_approval_it_is_pending_and_holds_no_results(house: House)
     body = (await house.post("/query", {"query": COUNT})).json()
 
     assert body["status"] == "pending_approval"
-    assert body["query_id"] == "q1"
+    assert (body["query_id"], body["pending_reason"]) == ("q1", "NOT_ASKED")
     assert not {"results", "columns", "row_count", "truncated"} & set(body)
+
+
+async def test_a_policy_that_lets_nothing_run_is_told_as_the_reason(house: House) -> None:
+    house.sql.auto_approve_allowed = False
+
+    alone = (await house.post("/query", {"query": COUNT, "auto_approve_sql": True})).json()
+    house.sql.auto_approve_allowed = True
+    answered = (await house.post("/query", {"query": COUNT, "auto_approve_sql": True})).json()
+
+    assert (alone["status"], alone["pending_reason"]) == ("pending_approval", "POLICY_NEVER")
+    assert "pending_reason" not in answered
 
 
 async def test_numbers_of_more_than_15_digits_are_strings(house: House) -> None:

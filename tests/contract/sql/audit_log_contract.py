@@ -138,6 +138,31 @@ class AuditLogContract(StoreSuite):
         states = [entry.to_state for entry in await log_of(store, query)]
         assert states in (["PENDING", "REJECTED"], ["PENDING", "APPROVED", "REJECTED"])
 
+    async def test_of_edits_and_approvals_that_race_the_text_that_runs_is_the_one_that_was_approved(
+        self, store: QueryStore
+    ) -> None:
+        query = await add(store)
+
+        async def edit_and_run(number: int) -> SqlQuery | None:
+            sql = f"SELECT {number} LIMIT 1001"
+            edited = await store.edit(ADA, query.id, old_hash=query.sql_hash, sql=sql, explanation="", tables=())
+            return await approve_and_run(edited.sql_hash) if edited is not None else None
+
+        async def approve_and_run(sql_hash: str) -> SqlQuery | None:
+            await store.approve(ADA, query.id, sql_hash=sql_hash, note="")
+            return await store.begin_run(ADA, query.id, sql_hash=sql_hash)
+
+        outcomes = await asyncio.gather(
+            *(edit_and_run(number) for number in range(4)), *(approve_and_run(query.sql_hash) for _ in range(4))
+        )
+
+        [begun] = [outcome for outcome in outcomes if outcome is not None]
+        log = await log_of(store, query)
+        [approval] = [entry for entry in log if entry.to_state is QueryState.APPROVED]
+        texts = {entry.sql_hash: entry.sql for entry in log if entry.sql}
+        assert begun.sql_hash == approval.sql_hash == sql_hash(begun.sql)
+        assert texts[approval.sql_hash] == begun.sql
+
     async def test_a_list_goes_newest_first_and_its_pages_meet_each_step_once(self, store: QueryStore) -> None:
         for _ in range(3):
             query = await add(store)
