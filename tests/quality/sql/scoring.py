@@ -38,8 +38,10 @@ Predictions = Mapping[str | int, str | None]
 
 def scorer_beside(data: Path) -> Path | None:
     """The scorer that comes with evaluation data, where it does."""
-    path = data.resolve().parent / "score" / SCORER
-    return path if path.is_file() else None
+    for folder in (data.absolute().parent, data.resolve().parent):  # a link, or where it leads
+        if (folder / "score" / SCORER).is_file():
+            return folder / "score" / SCORER
+    return None
 
 
 def score_with(scorer: Path, postgres: ScratchPostgres, questions: Sequence[Question], told: Predictions) -> Verdicts:
