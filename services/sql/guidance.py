@@ -40,8 +40,8 @@ class Objection:
 class Guidance:
     """All of it is data, never orders.
 
-    `examples` nearest first; `documentation` are approved texts, DDL among them; `objections` in the order of the tries;
-    `keys` are foreign keys that only approved DDL tells of.
+    `examples` nearest first; `documentation` are approved texts, DDL among them; `keys` are foreign keys that only
+    approved DDL tells of; `objections` in the order of the tries.
     """
 
     examples: tuple[SimilarExample, ...] = ()
