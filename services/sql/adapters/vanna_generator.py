@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from services.sql.guidance import NO_GUIDANCE, Guidance
+from services.sql.guidance import NO_GUIDANCE, Guidance, Term
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 from services.sql.ports import SqlGenerator
 from services.sql.prompting.drafts import ModelReply, PromptParts, Spent, read_reply
+from services.sql.prompting.messages import told_terms
 from services.sql.prompting.model_faults import ModelFailed, ModelFault
+from services.sql.prompting.schema_text import visible
 from services.sql.prompting.told_schema import ToldSchema, ToldTables
 from services.sql.query_guard import QueryGuard
 from services.transport.deadlines import call_timeout_seconds
@@ -30,6 +32,7 @@ _FALL_BACK_SECONDS = 1.0  # kept of a call's time for the grounded generator
 _MAX_REASON_CHARACTERS = 500
 _MAX_EXPLANATION_CHARACTERS = 1_000
 _NO_QUERY = "The language model wrote no query for this question."
+_MOST_CITED, _MAX_CITED_CHARACTERS = 2, 160
 _KEPT_SCHEMAS = 4
 _EXAMPLE_SHARE = 0.8  # how much an approved query speaks for its tables, of the best that words can
 
@@ -105,7 +108,7 @@ class VannaGenerator:
         if reply is None or not reply.sql:
             return NoDraft(((reply.refusal if reply else "") or _NO_QUERY)[:_MAX_REASON_CHARACTERS])
         tables = self._guard.check(reply.sql, schema).tables
-        return SqlDraft(reply.sql, self._explain(reply, tables), reply.confidence, tables)
+        return SqlDraft(reply.sql, self._explain(reply, tables, guidance), reply.confidence, tables)
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
@@ -181,9 +184,12 @@ class VannaGenerator:
             logger.warning("model.failed", extra={"error_kind": "TimeoutError", "fault": ModelFault.SLOW.value})
             raise ModelFailed(ModelFault.SLOW) from error
 
-    def _explain(self, reply: ModelReply, tables: Sequence[str]) -> str:
+    def _explain(self, reply: ModelReply, tables: Sequence[str], guidance: Guidance) -> str:
+        """What the model says of its query, what documents it relies on, and which model it is."""
         said = reply.explanation or (f"Reads {', '.join(tables)}." if tables else "A query without tables.")
-        by = f" Written by {self._model_name}."
+        known = dict(enumerate(told_terms(guidance), start=1))
+        by = "".join(_cited(known[number]) for number in reply.terms[:_MOST_CITED] if number in known)
+        by += f" Written by {self._model_name}."
         return said[: _MAX_EXPLANATION_CHARACTERS - len(by)] + by
 
     async def _fall_back(
@@ -194,3 +200,10 @@ class VannaGenerator:
         if isinstance(outcome, NoDraft):
             return NoDraft((why + outcome.reason)[:_MAX_REASON_CHARACTERS], outcome.unmatched_words)
         return SqlDraft(outcome.sql, why + outcome.explanation, outcome.confidence, outcome.tables)
+
+
+def _cited(term: Term) -> str:
+    text = visible(" ".join(term.text.split()))
+    shown = text if len(text) <= _MAX_CITED_CHARACTERS else text[: _MAX_CITED_CHARACTERS - 1] + "…"
+    place = ", ".join(filter(None, (term.document, term.place)))
+    return f" As {visible(place)[:_MAX_CITED_CHARACTERS]} says: “{shown}”."

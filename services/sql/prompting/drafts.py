@@ -17,12 +17,18 @@ REPLY_SCHEMA: dict[str, Any] = {
         "explanation": {"type": "string", "description": "What it does, in one or two plain sentences."},
         "refusal": {"type": ["string", "null"], "description": "Why the schema cannot answer; null when it can."},
         "confidence": {"type": "number", "description": "0 to 1."},
+        "terms": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Numbers of the terms from documents that the query relies on; empty when there are none.",
+        },
     },
-    "required": ["sql", "explanation", "refusal", "confidence"],
+    "required": ["sql", "explanation", "refusal", "confidence", "terms"],
     "additionalProperties": False,
 }
 _MAX_TEXT_CHARACTERS = 1_000
 _MAX_READ_CHARACTERS = 400_000
+_MAX_NUMBERS = 50
 # Control characters, and halves of characters, which JSON can spell and no store keeps.
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _DOUBTED_CONFIDENCE = 0.5  # of a reply that says nothing about it
@@ -61,6 +67,7 @@ class ModelReply:
     explanation: str = ""
     refusal: str = ""
     confidence: float = _DOUBTED_CONFIDENCE
+    terms: tuple[int, ...] = ()
 
 
 def read_reply(text: str) -> ModelReply | None:
@@ -117,6 +124,7 @@ def _reply(told: dict[str, Any]) -> ModelReply:
         explanation=_text(told.get("explanation")),
         refusal=refusal,
         confidence=float(confidence),
+        terms=_numbers(told.get("terms")),
     )
 
 
@@ -124,6 +132,11 @@ def _query(sql: str) -> str:
     fenced = _FENCED.fullmatch(sql.strip())
     query = (fenced["text"] if fenced else sql).strip()
     return "" if query.lower().rstrip(";.") in _NO_TEXT else query
+
+
+def _numbers(value: object) -> tuple[int, ...]:
+    numbers = value[:_MAX_NUMBERS] if isinstance(value, list) else []
+    return tuple(sorted({one for one in numbers if isinstance(one, int) and not isinstance(one, bool)}))
 
 
 def _text(value: object) -> str:

@@ -7,9 +7,9 @@ lines of SQL or of JSON, which nothing inside one can end.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from services.sql.guidance import Guidance, Objection
+from services.sql.guidance import Guidance, Objection, Term
 from services.sql.prompting.schema_text import visible
 from services.sql.query_guard import MAX_SQL_CHARACTERS
 
@@ -17,7 +17,7 @@ RULES = """You write one PostgreSQL query that answers a question from the table
 
 Reply with one JSON object and nothing else:
 {"sql": "the query, or null", "explanation": "what it does, in one or two plain sentences", "refusal": "null, or one \
-sentence on what is missing", "confidence": 0.0 to 1.0}
+sentence on what is missing", "confidence": 0.0 to 1.0, "terms": [numbers of the terms that the query relies on]}
 
 Rules
 1. `sql` is a single SELECT, or WITH … SELECT. It never changes anything and calls no administrative function.
@@ -52,11 +52,17 @@ def note_lines(guidance: Guidance) -> list[str]:
         if 0 < len(text) <= left:
             lines.append(_line({"note": text}))
             left -= len(text)
-    terms = []
-    for term in guidance.terms[:_MAX_TERMS]:
+    lines.sort()
+    for number, term in enumerate(told_terms(guidance), start=1):
         place = {"place": term.place} if term.place else {}
-        terms.append(_line({"document": term.document, **place, "says": term.text[:_MAX_TERM_CHARACTERS]}))
-    return [*sorted(lines), *sorted(terms)]
+        says = term.text[:_MAX_TERM_CHARACTERS]
+        lines.append(_line({"term": number, "document": term.document, **place, "says": says}))
+    return lines
+
+
+def told_terms(guidance: Guidance) -> list[Term]:
+    """The terms that are told, in the order of their numbers, from 1."""
+    return sorted(guidance.terms[:_MAX_TERMS], key=lambda term: (term.document, term.place, term.text))
 
 
 def example_pairs(guidance: Guidance) -> list[dict[str, str]]:
@@ -94,6 +100,6 @@ def sendable(text: str) -> str:
     return text[:MAX_SQL_CHARACTERS].encode("utf-8", "replace").decode()
 
 
-def _line(entry: dict[str, str]) -> str:
+def _line(entry: Mapping[str, object]) -> str:
     # JSON lets some characters be that end a line or turn text around.
     return visible(json.dumps(entry, ensure_ascii=False))

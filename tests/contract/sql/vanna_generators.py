@@ -1,7 +1,7 @@
 """Vanna before a scripted model, put together as the service does it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,9 +16,11 @@ MODEL = "gpt-4o-mini"
 BY = f" Written by {MODEL}."
 
 
-def reply(sql: str | None, explanation: str = "", *, refusal: str | None = None) -> dict[str, Any]:
+def reply(
+    sql: str | None, explanation: str = "", *, refusal: str | None = None, terms: Sequence[int] = ()
+) -> dict[str, Any]:
     """What the model is asked to say."""
-    return {"sql": sql, "explanation": explanation, "refusal": refusal, "confidence": 0.9}
+    return {"sql": sql, "explanation": explanation, "refusal": refusal, "confidence": 0.9, "terms": list(terms)}
 
 
 @contextmanager

@@ -24,7 +24,7 @@ COUNT = "SELECT count(*) AS customer_count FROM customers"
 GUIDANCE = Guidance(
     examples=(SimilarExample("How many clients are there?", COUNT, 0.9), SimilarExample("Who?", "SELECT 1", 0.4)),
     documentation=("A customer is whoever has ordered.", "CREATE INDEX by_name ON customers (name)"),
-    terms=(Term("Churn is the share of customers lost in a month.", "glossary.md", "page 2"),),
+    terms=(Term("Churn is the share of customers lost.", "glossary.md", "page 2"),),
     objections=(Objection("SELECT nme FROM customers", "column nme is not known"), Objection("SELECT 2", "no table")),
 )
 
@@ -138,7 +138,7 @@ async def test_what_is_known_stands_before_the_question_and_what_was_refused_aft
         "Approved notes and terms from documents, one JSON object a line:",
         '{"note": "A customer is whoever has ordered."}',
         '{"note": "CREATE INDEX by_name ON customers (name)"}',
-        '{"document": "glossary.md", "place": "page 2", "says": "Churn is the share of customers lost in a month."}',
+        '{"term": 1, "document": "glossary.md", "place": "page 2", "says": "Churn is the share of customers lost."}',
         "",
         "Approved examples, one JSON object a line:",
         '{"question": "Who?", "sql": "SELECT 1"}',
@@ -161,6 +161,19 @@ async def test_tables_of_approved_examples_are_told_of_a_schema_that_is_too_larg
 
     [prompt] = prompts(openai_server)
     assert "CREATE TABLE energy.energy_batch (" in prompt[0]["content"]
+
+
+async def test_terms_from_documents_that_a_query_relies_on_are_told_in_its_explanation(
+    openai_server: OpenAiServer,
+) -> None:
+    openai_server.answer(reply(COUNT, "Counts who was lost.", terms=[1, 7, -1]))
+
+    with vanna_generator(openai_server) as generator:
+        draft = await generator.generate("What is our churn?", shop_schema(), GUIDANCE)
+
+    assert isinstance(draft, SqlDraft)
+    cited = " As glossary.md, page 2 says: “Churn is the share of customers lost.”."
+    assert draft.explanation == f"Counts who was lost.{cited}{BY}"
 
 
 async def test_a_question_the_tables_cannot_answer_is_refused_with_the_models_reason(

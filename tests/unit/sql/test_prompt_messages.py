@@ -32,8 +32,8 @@ def test_notes_are_the_same_lines_in_whatever_order_they_were_found() -> None:
     assert [json.loads(line) for line in told] == [
         {"note": "CREATE INDEX ON orders (id)"},
         {"note": "Net is gross less tax."},
-        {"document": "glossary.md", "place": "page 2", "says": "Churn is …"},
-        {"document": "glossary.md", "says": "ARR is …"},
+        {"term": 1, "document": "glossary.md", "says": "ARR is …"},
+        {"term": 2, "document": "glossary.md", "place": "page 2", "says": "Churn is …"},
     ]
 
 

@@ -76,6 +76,16 @@ def test_a_confidence_that_is_none_is_doubt(confidence: object) -> None:
     assert reply.confidence == 0.5
 
 
+@pytest.mark.parametrize(
+    ("told", "read"), [([2, 1, 2], (1, 2)), (["1", None, True, 1.5, [3]], ()), ("1", ()), (None, ()), ({}, ())]
+)
+def test_numbers_of_terms_are_numbers(told: object, read: tuple[int, ...]) -> None:
+    reply = read_reply(json.dumps({**TOLD, "terms": told}))
+
+    assert reply is not None
+    assert reply.terms == read
+
+
 def test_texts_hold_no_signs_that_a_store_does_not_keep_and_have_an_end() -> None:
     reply = read_reply(json.dumps({**TOLD, "explanation": "Counts\0 the \ud800 customers.\n" + "x" * 100_000}))
 
