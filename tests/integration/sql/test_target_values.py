@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ async def target(shop_url: str) -> AsyncIterator[PostgresTarget]:
 
 
 # expression, value of ours, type, and its JSON where that is not the value itself
-CASES = [
+CASES: list[tuple[Any, ...]] = [
     ("NULL::int", None, "int4"),
     ("true", True, "bool"),
     ("1::int2", 1, "int2"),
@@ -150,7 +151,7 @@ async def test_types_of_the_databases_own_come_back_as_what_they_are_made_of(pos
 
 async def test_order_and_names_of_columns_survive_the_counting_of_bytes(target: PostgresTarget) -> None:
     result = await target.run(
-        "SELECT o.order_id AS c0, o.status AS sent, o AS query FROM orders o ORDER BY o.total_amount DESC, 1 LIMIT 3 -- x"
+        "SELECT o.order_id AS c0, o.status AS sent, o AS query FROM orders o ORDER BY o.total_amount DESC, 1 LIMIT 3 --"
     )
     plain = await target.run("SELECT order_id FROM orders ORDER BY total_amount DESC, 1 LIMIT 3")
 
