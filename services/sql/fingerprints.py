@@ -41,6 +41,7 @@ def _structure(table: Table) -> list[object]:
         table.kind,
         table.comment,
         [[column.name, column.type, column.kind, column.comment, column.nullable] for column in table.columns],
+        table.has_hidden_columns,
         list(table.primary_key),
         [
             [list(key.columns), key.referenced_schema, key.referenced_table, list(key.referenced_columns)]

@@ -7,13 +7,17 @@ wrong: the text that runs should mean what was written, and an allow-list should
 
 from typing import ClassVar
 
+from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.generators.postgres import PostgresGenerator
 from sqlglot.parsers.postgres import PostgresParser
+from sqlglot.tokenizer_core import TokenType
 
 # Calls with a grammar of their own ("x FROM y", "x AS type", …). Everything else is name(argument, …).
 _SPECIAL_CALLS = ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
 _CALLS_WITHOUT_PARENTHESES = ("ANY", "CASE")
+WRITTEN = "written"
+_INTERVAL_FIELDS = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"})
 
 
 class GuardParser(PostgresParser):
@@ -23,23 +27,71 @@ class GuardParser(PostgresParser):
     FUNCTION_PARSERS: ClassVar = {name: PostgresParser.FUNCTION_PARSERS[name] for name in _SPECIAL_CALLS}
     NO_PAREN_FUNCTION_PARSERS: ClassVar = {
         name: PostgresParser.NO_PAREN_FUNCTION_PARSERS[name] for name in _CALLS_WITHOUT_PARENTHESES
+    } | {"SOME": PostgresParser.NO_PAREN_FUNCTION_PARSERS["ANY"]}  # two words for one thing
+
+    # What stands behind -> and ->> as it stands; sqlglot would make a path of it, and text of a number.
+    JSON_OPERATORS: ClassVar = {
+        **PostgresParser.JSON_OPERATORS,
+        TokenType.ARROW: lambda self, this, key: self.expression(exp.JSONExtract(this=this, expression=key)),
+        TokenType.DARROW: lambda self, this, key: self.expression(exp.JSONExtractScalar(this=this, expression=key)),
     }
 
     def _parse_unnest(self, with_alias: bool = True) -> None:
         """Leave UNNEST to be read as the ordinary call that it is in PostgreSQL."""
+
+    def _parse_paren(self) -> exp.Expr | None:
+        """Parentheses that were written; sqlglot adds others where its reading of operators asks for them."""
+        node = super()._parse_paren()
+        if isinstance(node, exp.Paren):
+            node.meta[WRITTEN] = True
+        return node
+
+    def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> exp.Interval | None:
+        """INTERVAL '…' [field [TO field]], its text as it stands; sqlglot would take one unit and lose the rest."""
+        if not self._match_pair(TokenType.INTERVAL, TokenType.STRING):
+            return None
+        text = exp.Literal.string(self._prev.text)
+        unit: exp.Expr | None = self._parse_interval_field()
+        if unit is not None and self._match_text_seq("TO"):
+            last = self._parse_interval_field()
+            if last is None:
+                self.raise_error("Expecting a field after TO")
+            unit = exp.IntervalSpan(this=unit, expression=last)
+        return self.expression(exp.Interval(this=text, unit=unit))
+
+    def _parse_interval_field(self) -> exp.Var | None:
+        if self._curr is None or self._curr.text.upper() not in _INTERVAL_FIELDS:
+            return None
+        self._advance()
+        return exp.Var(this=self._prev.text.upper())
 
     def _warn_unsupported(self) -> None:
         """Keep silent: the warning would hold the statement, and statements are not logged."""
 
 
 class GuardGenerator(PostgresGenerator):
-    """PostgreSQL's generator, writing f(DISTINCT a, b) as it stands; of itself it would make a row of the two."""
+    """PostgreSQL's generator, made to write every part as it was read.
+
+    Of itself it would make a row of f(DISTINCT a, b), take texts before -> for JSON, and name the power that ^ is.
+    """
 
     MULTI_ARG_DISTINCT = True
+    JSON_TYPE_REQUIRED_FOR_EXTRACTION = False
+    TRANSFORMS: ClassVar = {
+        **PostgresGenerator.TRANSFORMS,
+        exp.Div: lambda self, expression: self.binary(expression, "/"),
+        exp.Pow: lambda self, expression: self.binary(expression, "^"),
+    }
+
+    def interval_sql(self, expression: exp.Interval) -> str:
+        """The text of an interval as it stands."""
+        unit = expression.args.get("unit")
+        return f"INTERVAL {self.sql(expression, 'this')}" + (f" {self.sql(unit)}" if unit is not None else "")
 
 
 class GuardDialect(Postgres):
     """What `query_guard` parses with and writes with."""
 
+    INDEX_OFFSET = 0  # a[1] stays a[1]
     Parser = GuardParser
     Generator = GuardGenerator

@@ -11,9 +11,6 @@ from sqlglot import exp
 from services.sql.guard_syntax import KEYWORDS
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-# What needs parentheses between BETWEEN and AND.
-_NOT_BETWEEN = (exp.AtTimeZone, exp.Collate, exp.Connector, exp.Not, exp.Like, exp.ILike, exp.SimilarTo, exp.In, exp.Is,
-                exp.Between)  # fmt: skip
 _AROUND_A_QUERY = (exp.Subquery, exp.CTE, exp.SetOperation, exp.Exists, exp.Any, exp.All, exp.In)
 _BEFORE_ANY = (*_COMPARISONS, exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike)
 # Calls that are syntax of their own in PostgreSQL: how many arguments, and no DISTINCT, OVER or FILTER.
@@ -29,8 +26,11 @@ _FIELDS = frozenset(
         "century", "day", "decade", "dow", "doy", "epoch", "hour", "isodow", "isoyear", "julian", "microseconds",
         "millennium", "milliseconds", "minute", "month", "quarter", "second", "timezone", "timezone_hour",
         "timezone_minute", "week", "year",
+        "centuries", "days", "decades", "hours", "millennia", "minutes", "months", "seconds", "weeks", "years",
     }
 )  # fmt: skip
+_JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS"})
+_JOIN_SIDES = frozenset({"", "LEFT", "RIGHT", "FULL"})
 _ON_ITS_OWN = ("order", "limit", "offset", "with_")
 
 
@@ -74,8 +74,6 @@ def has_postgres_shape(node: exp.Expr) -> bool:
         case exp.Is():
             right = node.args.get("expression")
             return isinstance(right.this if isinstance(right, exp.Not) else right, exp.Null | exp.Boolean)
-        case exp.Between():
-            return not isinstance(node.args.get("low"), _NOT_BETWEEN)
         case exp.Join():
             return _is_joined(node)
         case exp.Distinct():
@@ -84,11 +82,15 @@ def has_postgres_shape(node: exp.Expr) -> bool:
             return bool(node.expressions) and _is_first_argument(node)
         case exp.Order() if isinstance(node.parent, exp.Anonymous):
             return node.this is not None
+        case exp.Subquery():
+            # Not: FROM (a_table). The joins of FROM (a JOIN b) are parts of a, or of the whole.
+            return isinstance(node.this, exp.Query) or bool(node.args.get("joins") or node.this.args.get("joins"))
+        case exp.Bracket():
+            return isinstance(node.this, exp.Column | exp.Paren | exp.Subquery | exp.Bracket)  # not: f(x)[1]
+        case exp.Slice():
+            return isinstance(node.parent, exp.Bracket)
         case exp.Alias():
             return isinstance(node.parent, exp.Select)
-        case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
-            # There is no a = b = c; sqlglot reads it as (a = b) = c.
-            return not isinstance(node.this, _COMPARISONS) and not isinstance(node.expression, _COMPARISONS)
         case _:
             return True
 
@@ -113,9 +115,13 @@ def _is_right_call(node: exp.Anonymous) -> bool:
     if name == "array":
         is_query = len(arguments) == 1 and isinstance(arguments[0], exp.Select | exp.SetOperation)
         return is_query and not isinstance(node.parent, exp.Table | exp.Lateral)
-    if name in {"all", "some"}:  # `= ALL (array)`, which sqlglot takes for a call
+    if name == "all":  # `= ALL (array)`, which sqlglot takes for a call
         return len(arguments) == 1 and isinstance(node.parent, _BEFORE_ANY) and node.arg_key == "expression"
-    if name not in _SYNTAX_CALLS:
+    if name not in _SYNTAX_CALLS and name != "row":
+        return True
+    if isinstance(node.parent, exp.Table | exp.Lateral):
+        return False
+    if name == "row":
         return True
     least, most = _SYNTAX_CALLS[name]
     has_right_number = least <= len(arguments) <= (most or len(arguments))
@@ -135,8 +141,10 @@ def _is_whole(node: exp.Select) -> bool:
 
 
 def _is_joined(node: exp.Join) -> bool:
-    kind, side = str(node.args.get("kind") or ""), str(node.args.get("side") or "")
-    is_bare = kind == "CROSS" or str(node.args.get("method") or "") == "NATURAL"
+    kind, side, method = (str(node.args.get(part) or "") for part in ("kind", "side", "method"))
+    if kind not in _JOIN_KINDS or side not in _JOIN_SIDES or method not in {"", "NATURAL"}:
+        return False  # SEMI, ANTI, ASOF: aliases to PostgreSQL
+    is_bare = kind == "CROSS" or method == "NATURAL"
     has_condition = bool(node.args.get("on") or node.args.get("using"))
     if is_bare:
         return not has_condition and not (kind == "CROSS" and side)

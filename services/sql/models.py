@@ -87,6 +87,7 @@ class Table:
     estimated_row_count: int = -1  # -1: the database has no estimate
     primary_key: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    has_hidden_columns: bool = False  # whether it has, or could get, columns that are not among `columns`
 
     @property
     def full_name(self) -> str:

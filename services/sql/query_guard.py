@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 from services.sql.guard_dialect import GuardDialect
+from services.sql.guard_growth import TooLarge, check_growth
+from services.sql.guard_lexemes import is_read_alike
+from services.sql.guard_precedence import binds_like_postgres
 from services.sql.guard_shapes import has_postgres_shape
 from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, TYPES
 from services.sql.models import Schema
@@ -33,7 +36,7 @@ _PLAIN_NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?|\.\d+([eE][+-]?\d{1,
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9_ ]*")  # YEAR, LEFT, UNBOUNDED PRECEDING: the only raw text a node may carry
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 # Nodes whose text is quoted again when it is written.
-_QUOTED_AGAIN = (exp.Literal, exp.Identifier, exp.JSONPathKey, exp.JSONPathSubscript)
+_QUOTED_AGAIN = (exp.Literal, exp.Identifier)
 
 
 class RefusalCode(StrEnum):
@@ -52,6 +55,7 @@ class RefusalCode(StrEnum):
     UNKNOWN_TABLE = "UNKNOWN_TABLE"
     UNKNOWN_COLUMN = "UNKNOWN_COLUMN"
     LIMIT_NOT_A_NUMBER = "LIMIT_NOT_A_NUMBER"
+    TOO_LARGE = "TOO_LARGE"
 
 
 _MESSAGES = {
@@ -68,15 +72,17 @@ _MESSAGES = {
     RefusalCode.UNKNOWN_TABLE: "this table is not among those that can be asked",
     RefusalCode.UNKNOWN_COLUMN: "this column is not among those that can be asked",
     RefusalCode.LIMIT_NOT_A_NUMBER: "LIMIT must be a plain number",
+    RefusalCode.TOO_LARGE: "the query could use up the database's memory",
 }
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One reason; `detail` names the part of the text it is about, where there is one."""
+    """One reason; `detail` names the part of the text it is about, where there is one, and `position` tells where."""
 
     code: RefusalCode
     detail: str = ""
+    position: int = 0  # of its first character in the text, from 1; 0 where it is about the whole
 
     def __str__(self) -> str:
         message = _MESSAGES[self.code]
@@ -120,6 +126,7 @@ class QueryGuard:
             _check_parts(tree, schema)
             _normalize_names(tree)
             tables = resolve_names(tree, schema)
+            check_growth(tree)
             _normalize_names(tree)  # Schemas have been named meanwhile.
             _limit_rows(tree, self.max_rows + 1)
             text = _write(tree)
@@ -129,21 +136,40 @@ class QueryGuard:
         except _Refused as refused:
             return Verdict(refusals=refused.refusals)
         except UnknownTable as unknown:
-            return _refused(RefusalCode.UNKNOWN_TABLE, str(unknown))
+            return _refused(RefusalCode.UNKNOWN_TABLE, str(unknown), _position_of(unknown.node))
         except UnknownColumn as unknown:
-            return _refused(RefusalCode.UNKNOWN_COLUMN, str(unknown))
+            return _refused(RefusalCode.UNKNOWN_COLUMN, str(unknown), _position_of(unknown.node))
+        except TooLarge as large:
+            return _refused(RefusalCode.TOO_LARGE, str(large), _position_of(large.node))
         except UnreadableQuery:
             return _refused(RefusalCode.CONSTRUCT_NOT_ALLOWED)
         except RecursionError:
             return _refused(RefusalCode.TOO_COMPLEX)
+        except ParseError as error:
+            return _refused(RefusalCode.SYNTAX, position=_position_in(sql, error))
         except (SqlglotError, ValueError, TypeError, KeyError, IndexError, AttributeError):
             # The parser was not made for hostile text; where it stumbles there is doubt.
             return _refused(RefusalCode.SYNTAX)
         return Verdict(text, tables)
 
 
-def _refused(code: RefusalCode, detail: str = "") -> Verdict:
-    return Verdict(refusals=(Refusal(code, detail),))
+def _refused(code: RefusalCode, detail: str = "", position: int = 0) -> Verdict:
+    return Verdict(refusals=(Refusal(code, detail, position),))
+
+
+def _position_of(node: exp.Expr) -> int:
+    """Where the first part of the node that remembers its place stands."""
+    starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+    return int(min(starts)) + 1 if starts else 0
+
+
+def _position_in(sql: str, error: ParseError) -> int:
+    """Where the parser stopped; it tells line and column of the last character that it read."""
+    line, column = error.errors[0].get("line"), error.errors[0].get("col")
+    lines = sql.splitlines(keepends=True)
+    if line is None or column is None or line > len(lines):
+        return 0
+    return sum(map(len, lines[: line - 1])) + int(column)
 
 
 def _write(tree: exp.Query) -> str:
@@ -162,6 +188,8 @@ def _parse(sql: str, *, growth: int = 1) -> exp.Query:
     tokens = dialect.tokenize(sql)
     if len(tokens) > growth * MAX_TOKENS or _depth([token.text.upper() for token in tokens]) > growth * MAX_DEPTH:
         raise _Refused(Refusal(RefusalCode.TOO_COMPLEX))
+    if not is_read_alike(sql, tokens):
+        raise _Refused(Refusal(RefusalCode.SYNTAX))
     statements = [
         statement
         for statement in dialect.parser(error_level=sqlglot.ErrorLevel.RAISE).parse(tokens, sql)
@@ -195,13 +223,13 @@ def _check_parts(tree: exp.Query, schema: Schema) -> None:
         for column in table.columns
         if _PLAIN_NAME.fullmatch(column.type) and not column.type.startswith(("reg", "pg_"))
     }
-    refusals: dict[Refusal, None] = {}  # In order, each once.
+    refusals: dict[tuple[RefusalCode, str], Refusal] = {}  # In order, each once.
     for node in tree.walk():
         refusal = _judge_part(node, known_types)
-        if refusal is not None:
-            refusals[refusal] = None
+        if refusal is not None and (refusal.code, refusal.detail) not in refusals:
+            refusals[refusal.code, refusal.detail] = replace(refusal, position=_position_of(node))
     if refusals:
-        raise _Refused(*refusals)
+        raise _Refused(*refusals.values())
 
 
 def _judge_part(node: exp.Expr, known_types: set[str]) -> Refusal | None:
@@ -214,12 +242,14 @@ def _judge_part(node: exp.Expr, known_types: set[str]) -> Refusal | None:
             return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, f"{node.key} {part}".rstrip("_").upper())
         if isinstance(value, str) and not isinstance(node, _QUOTED_AGAIN) and not _PLAIN_WORDS.fullmatch(value):
             return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, node.key.upper())
-    if not has_postgres_shape(node):
+    if not (has_postgres_shape(node) and binds_like_postgres(node)):
         return Refusal(RefusalCode.SYNTAX, node.key.upper())
     match node:
         case exp.Anonymous():
             if not isinstance(node.this, str) or node.this.lower() not in FUNCTIONS:
                 return Refusal(RefusalCode.FUNCTION_NOT_ALLOWED, node.name)
+        case exp.IntervalSpan():  # which sqlglot makes a type, too
+            pass
         case exp.DataType():
             if not (node.this in TYPES or (node.this == exp.DType.USERDEFINED and _is_known_type(node, known_types))):
                 return Refusal(RefusalCode.TYPE_NOT_ALLOWED, node.sql(dialect=GuardDialect))
@@ -256,7 +286,9 @@ def _limit_rows(tree: exp.Query, most: int) -> None:
     """Add a row limit, or lower one that is higher."""
     limit = tree.args.get("limit")
     count = limit.args.get("count" if isinstance(limit, exp.Fetch) else "expression") if limit is not None else None
-    if count is None or isinstance(count, exp.Null) or (isinstance(count, exp.Var) and count.name.upper() == "ALL"):
+    if isinstance(limit, exp.Fetch) and count is None:  # FETCH FIRST ROW ONLY
+        rows = min(1, most)
+    elif count is None or isinstance(count, exp.Null) or (isinstance(count, exp.Var) and count.name.upper() == "ALL"):
         rows = most
     elif isinstance(count, exp.Literal) and not count.is_string and count.name.isdecimal():
         rows = min(int(count.name), most)

@@ -3,6 +3,10 @@
 Names are resolved as PostgreSQL does it, with one difference: where PostgreSQL would reach for something that the
 schema does not show (system columns, a function written as a column, a row as a whole, a table of another schema),
 the name is unknown here.
+
+Two things are written anew on the way, so that no form of a query reaches further than the schema shows. A table with
+hidden columns becomes a query for its others, wherever it stands: neither * nor NATURAL nor a list of new names sees
+more. And what repeats itself without end is read up to a bound, for which PostgreSQL stops computing it.
 """
 
 from __future__ import annotations
@@ -14,22 +18,54 @@ from sqlglot import exp
 
 from services.sql.models import Schema, Table
 
-Environment = Mapping[str, tuple[str, ...]]  # WITH queries that can be named here → their columns
+MAX_RECURSIVE_ROWS = 100_000
 
 # What calls in FROM name their columns, besides the alias itself.
-_CALL_COLUMNS = ("value", "key", "ordinality")
+_CALL_COLUMNS = {
+    "json_array_elements": ("value",),
+    "json_array_elements_text": ("value",),
+    "json_each": ("key", "value"),
+    "json_each_text": ("key", "value"),
+    "jsonb_array_elements": ("value",),
+    "jsonb_array_elements_text": ("value",),
+    "jsonb_each": ("key", "value"),
+    "jsonb_each_text": ("key", "value"),
+}
+# Every table has them, and no schema shows them.
+_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+# Below these, a name may be one that the query gives out; in any expression it cannot.
+_NAMING_OUTPUTS = (exp.Order, exp.Ordered, exp.Group, exp.Rollup, exp.Cube, exp.GroupingSets, exp.Distinct, exp.Paren)
 
 
 class UnknownTable(Exception):
-    """No table or WITH query of this name can be reached. `str(error)` is the name."""
+    """No table or WITH query of this name can be reached. `str(error)` is the name, `node` where it stands."""
+
+    def __init__(self, name: str, node: exp.Expr) -> None:
+        super().__init__(name)
+        self.node = node
 
 
 class UnknownColumn(Exception):
-    """Nothing in FROM has a column of this name. `str(error)` is the name."""
+    """Nothing in FROM has a column of this name. `str(error)` is the name, `node` where it stands."""
+
+    def __init__(self, name: str, node: exp.Expr) -> None:
+        super().__init__(name)
+        self.node = node
 
 
 class UnreadableQuery(Exception):
     """The query has a shape that names cannot be resolved in."""
+
+
+@dataclass(eq=False)
+class WithQuery:
+    """A query that WITH names; `repeats` once it names itself."""
+
+    columns: tuple[str, ...]
+    repeats: bool = False
+
+
+Environment = Mapping[str, WithQuery]
 
 
 @dataclass(frozen=True)
@@ -39,6 +75,11 @@ class Source:
     name: str
     columns: tuple[str, ...]
     table: Table | None = None
+
+    @property
+    def columns_of_table(self) -> tuple[str, ...]:
+        """The columns by the table's own names."""
+        return tuple(column.name for column in self.table.columns) if self.table is not None else ()
 
 
 @dataclass
@@ -76,6 +117,7 @@ class _Resolver:
         self._schema = schema
         self.tables: set[str] = set()
         self.seen: set[int] = set()
+        self._inside: list[WithQuery] = []  # the recursive queries that are being read just now
 
     def query(self, node: exp.Expr, environment: Environment, outer: Scope | None) -> tuple[str, ...]:
         """Check a SELECT, a set operation or a parenthesised one; the names of the columns it gives."""
@@ -107,9 +149,12 @@ class _Resolver:
             if clause.args.get("recursive"):
                 # It can name itself; its columns are those of its first, not recursive, part.
                 first = cte.this.this if isinstance(cte.this, exp.SetOperation) else cte.this
-                names = self.query(first, {**known, cte.alias: tuple(columns)}, outer)
-                inside = {**known, cte.alias: _renamed(names, columns)}
-            known[cte.alias] = _renamed(self.query(cte.this, inside, outer), columns)
+                names = self.query(first.copy(), {**known, cte.alias: WithQuery(tuple(columns))}, outer)
+                inside = {**known, cte.alias: WithQuery(_renamed(names, columns))}
+                self._inside.append(inside[cte.alias])
+            names = self.query(cte.this, inside, outer)
+            repeats = bool(clause.args.get("recursive")) and self._inside.pop().repeats
+            known[cte.alias] = WithQuery(_renamed(names, columns), repeats)
         return known
 
     def _select(self, node: exp.Select, environment: Environment, outer: Scope | None) -> tuple[str, ...]:
@@ -137,7 +182,7 @@ class _Resolver:
             self._source(join.this, scope)
             for name in join.args.get("using") or ():
                 if not any(name.name in source.columns for source in scope.sources):
-                    raise UnknownColumn(name.name)
+                    raise UnknownColumn(name.name, name)
             self._expression(join.args.get("on"), scope)
 
     def _source(self, node: exp.Expr, scope: Scope) -> None:
@@ -148,7 +193,10 @@ class _Resolver:
             self.seen.add(id(node))
             source = self._table(node, scope.environment)
             scope.sources.append(Source(alias or source.name, _renamed(source.columns, given), source.table))
-        elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
+            self._joins(node, scope)
+            self._bound(node, source, scope.environment)
+            return
+        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
             # Not LATERAL: it sees what is around the SELECT, not what stands beside it.
             scope.sources.append(Source(alias, _renamed(self.query(node.this, scope.environment, scope.outer), given)))
         elif isinstance(node, exp.Subquery):  # (a JOIN b …), perhaps with an alias that hides both
@@ -171,8 +219,10 @@ class _Resolver:
             self.seen.add(id(node))
             for argument in node.this.expressions:
                 self._expression(argument, scope)
-            name = alias or node.this.name.lower()
-            scope.sources.append(Source(name, (*given, name, *_CALL_COLUMNS)))
+            called = node.this.name.lower()
+            name = alias or called
+            own = (*_CALL_COLUMNS.get(called, ()), *(("ordinality",) if node.args.get("ordinality") else ()))
+            scope.sources.append(Source(name, (*given, name, *own)))
         else:
             raise UnreadableQuery
         if isinstance(node, exp.Table):
@@ -181,15 +231,35 @@ class _Resolver:
     def _table(self, node: exp.Table, environment: Environment) -> Source:
         name, schema_name = node.name, node.db
         if not schema_name and name in environment:
-            return Source(name, environment[name])
+            if environment[name] in self._inside:
+                environment[name].repeats = True
+            return Source(name, environment[name].columns)
         candidates = [schema_name] if schema_name else list(self._schema.search_path)
         for candidate in candidates:
             table = self._schema.table(candidate, name)
             if table is not None:
-                node.set("db", exp.to_identifier(candidate))
+                node.set("db", _as_it_is(candidate))
                 self.tables.add(table.full_name)
                 return Source(name, tuple(column.name for column in table.columns), table)
-        raise UnknownTable(f"{schema_name}.{name}" if schema_name else name)
+        raise UnknownTable(f"{schema_name}.{name}" if schema_name else name, node)
+
+    def _bound(self, node: exp.Table, source: Source, environment: Environment) -> None:
+        """Put a query in the place of a table that must not be read as a whole."""
+        inner = exp.Table(this=node.this.copy(), db=node.args.get("db"))
+        if source.table is not None:
+            if not source.table.has_hidden_columns:
+                return
+            shown = [exp.column(_as_it_is(name)) for name in source.columns_of_table]
+            self.seen.update(map(id, shown))
+            query = exp.Select(expressions=shown, from_=exp.From(this=inner))
+        else:
+            if not environment[source.name].repeats or environment[source.name] in self._inside or _is_bounded(node):
+                return
+            limit = exp.Limit(expression=exp.Literal.number(MAX_RECURSIVE_ROWS))
+            query = exp.Select(expressions=[exp.Star()], from_=exp.From(this=inner), limit=limit)
+        self.seen.add(id(inner))
+        alias = node.args.get("alias") or exp.TableAlias(this=_as_it_is(source.name))
+        node.replace(exp.Subquery(this=query, alias=alias, joins=node.args.get("joins")))
 
     def _expression(self, node: exp.Expr | None, scope: Scope, outputs: Sequence[str] = ()) -> None:
         """Check what an expression names. `outputs` are names that ORDER BY and GROUP BY may use besides."""
@@ -202,24 +272,50 @@ class _Resolver:
             self.query(node, scope.environment, scope)
         else:
             for child in node.iter_expressions():
-                self._expression(child, scope, outputs)
+                self._expression(child, scope, outputs if _may_name_outputs(node) else ())
 
 
 def _check_column(node: exp.Column, scope: Scope, outputs: Sequence[str]) -> None:
     name, owner, schema_name = node.name, node.table, node.db
+    if name in _SYSTEM_COLUMNS:
+        raise UnknownColumn(f"{owner}.{name}" if owner else name, node)
     if not owner:
         known = name in outputs or any(name in source.columns for level in scope.chain() for source in level.sources)
         if not known:
-            raise UnknownColumn(name)
+            raise UnknownColumn(name, node)
         return
     for level in scope.chain():
         for source in level.sources:
             if source.name != owner or (schema_name and (source.table is None or source.table.schema != schema_name)):
                 continue
             if isinstance(node.this, exp.Star) or name in source.columns:
+                if source.table is not None and source.table.has_hidden_columns:
+                    node.set("db", None)  # It stands for a query now, which is of no schema.
                 return
-            raise UnknownColumn(f"{owner}.{name}")
-    raise UnknownColumn(f"{owner}.{name}")
+            raise UnknownColumn(f"{owner}.{name}", node)
+    raise UnknownColumn(f"{owner}.{name}", node)
+
+
+def _as_it_is(name: str) -> exp.Identifier:
+    return exp.Identifier(this=name, quoted=True)
+
+
+def _may_name_outputs(node: exp.Expr) -> bool:
+    if isinstance(node, exp.Tuple):
+        return isinstance(node.parent, exp.Group | exp.Rollup | exp.Cube | exp.GroupingSets | exp.Distinct)
+    return isinstance(node, _NAMING_OUTPUTS)
+
+
+def _is_bounded(node: exp.Table) -> bool:
+    """Whether it stands in SELECT * FROM it LIMIT n already, n small enough."""
+    select = node.parent.parent if isinstance(node.parent, exp.From) else None
+    if not isinstance(select, exp.Select) or {part for part, value in select.args.items() if value} != {
+        "expressions", "from_", "limit"
+    }:  # fmt: skip
+        return False
+    count = select.args["limit"].args.get("expression")
+    is_number = isinstance(count, exp.Literal) and count.name.isdecimal()
+    return is_number and int(count.name) <= MAX_RECURSIVE_ROWS
 
 
 def _given_names(projection: exp.Expr, scope: Scope) -> list[str]:
