@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from services.sql.grounding.assessing import assess_question
 from services.sql.grounding.defined_terms import read_with_terms
 from services.sql.grounding.example_reuse import reuse_example
 from services.sql.grounding.indexes import Index, Indexes
-from services.sql.grounding.single_reading import Outcome, read_once
+from services.sql.grounding.linking import link_question
+from services.sql.grounding.meaning_links import CERTAINTY as OF_A_LIKENESS
+from services.sql.grounding.meaning_links import MeaningLinks
+from services.sql.grounding.misspellings import CERTAINTY as OF_A_CORRECTION
+from services.sql.grounding.misspellings import SpellingCorrection
+from services.sql.grounding.single_reading import LEAST_CONFIDENCE, Outcome, read_once
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 
@@ -16,54 +22,104 @@ from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 class GroundedGenerator:
     """Satisfies SqlGenerator. Deterministic, in process; keeps the indexes of the last schemas.
 
-    What a person approved for the same question, or for one that differs in a value only, comes before its own reading;
-    what a document says of a word that nothing in the database stands for completes it.
+    What a person approved for the same question, or for one that differs in a value only, comes before its own reading.
+    Words that nothing in the database stands for are looked for in documents, among misspellings, and, where there are
+    `meanings`, among names that mean the same.
     """
 
     name = "grounded"
     can_repair = True  # where a reused query is refused, the question can still be read
 
-    def __init__(self) -> None:
+    def __init__(self, *, meanings: MeaningLinks | None = None) -> None:
         self._indexes = Indexes()
+        self._spelling = SpellingCorrection()
+        self._meanings = meanings
 
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         """One SELECT, or why there is none."""
         index = await self._indexes.prepare(schema)
-        return self._draft(question, schema, guidance, index)
+        approved = _reuse(question, schema, guidance, index)
+        if approved is not None:
+            return approved
+        return _not_refused(await self._read(question, schema, guidance, index), guidance)
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
     ) -> list[Assessment]:
         """How well the schema answers each text, in the order given."""
         index = await self._indexes.prepare(schema)
-        return [self._assess(question, schema, guidance, index) for question in questions]
+        found = []
+        for question in questions:
+            approved = _reuse(question, schema, guidance, index)
+            if approved is not None:
+                reason = "A query for this question was approved before."
+                found.append(Assessment(approved.confidence, reason, approved.tables))
+            else:
+                draft = await self._read(question, schema, guidance, index)
+                found.append(assess_question(question, draft, index.lexicon))
+        return found
 
     def draft(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
-        """What generate gives, for callers outside an event loop."""
-        return self._draft(question, schema, guidance, self._indexes.of(schema))
+        """What generate gives without `meanings`, for callers outside an event loop."""
+        index = self._indexes.of(schema)
+        approved = _reuse(question, schema, guidance, index)
+        return approved or _not_refused(self._read_alone(question, guidance, index).draft, guidance)
 
-    def _assess(self, question: str, schema: Schema, guidance: Guidance, index: Index) -> Assessment:
-        approved = reuse_example(question, guidance.examples, schema, index.lexicon, index.graph)
-        if approved is not None:
-            return Assessment(approved.confidence, "A query for this question was approved before.", approved.tables)
-        return assess_question(question, _read(question, guidance, index).draft, index.lexicon)
+    async def unlinked_words(self, question: str, schema: Schema) -> tuple[str, ...]:
+        """Words of the question, as written, that nothing in the schema or its values stands for."""
+        index = await self._indexes.prepare(schema)
+        tokens, mentions = link_question(question, index.lexicon)
+        loose = [item for item in mentions if item.kind == "word" and item.content]
+        return tuple(tokens[place].text for item in loose for place in range(item.first, item.last + 1))
 
-    def _draft(self, question: str, schema: Schema, guidance: Guidance, index: Index) -> SqlDraft | NoDraft:
-        refused = {objection.sql for objection in guidance.objections}
-        if not refused:
-            approved = reuse_example(question, guidance.examples, schema, index.lexicon, index.graph)
-            if approved is not None:
-                return approved
-        draft = _read(question, guidance, index).draft
-        if isinstance(draft, SqlDraft) and draft.sql in refused:
-            return NoDraft("The question was understood, but the database does not accept the query for it.")
-        return draft
+    async def _read(self, question: str, schema: Schema, guidance: Guidance, index: Index) -> SqlDraft | NoDraft:
+        outcome = self._read_alone(question, guidance, index)
+        if self._meanings is None:
+            return outcome.draft
+        self._meanings.prepare(schema.fingerprint, index.lexicon)
+        if isinstance(outcome.draft, SqlDraft) or not outcome.unmatched:
+            return outcome.draft
+        likened = await self._meanings.liken(question, schema.fingerprint, index.lexicon)
+        if likened is None:
+            return outcome.draft
+        again = _weakened(self._read_alone(likened.question, guidance, index), OF_A_LIKENESS, likened.told())
+        return again if again is not None else outcome.draft
+
+    def _read_alone(self, question: str, guidance: Guidance, index: Index) -> Outcome:
+        """A reading of the question, with what documents say of unlinked words, and with misspelled words corrected."""
+        if guidance.terms:
+            defined = read_with_terms(question, guidance.terms, index)
+            if defined is not None:
+                return Outcome(defined)
+        plain = read_once(question, index)
+        if not plain.unlinked:
+            return plain
+        corrected = self._spelling.correct(question, index.lexicon)
+        if corrected is None:
+            return plain
+        again = read_once(corrected.question, index)
+        draft = _weakened(again, OF_A_CORRECTION, corrected.told())
+        if draft is None or (isinstance(plain.draft, SqlDraft) and plain.draft.confidence >= draft.confidence):
+            return plain
+        return Outcome(draft, again.unmatched, again.unlinked)
 
 
-def _read(question: str, guidance: Guidance, index: Index) -> Outcome:
-    """A reading of the question, with what documents say of words that nothing in the database stands for."""
-    if guidance.terms:
-        defined = read_with_terms(question, guidance.terms, index)
-        if defined is not None:
-            return Outcome(defined)
-    return read_once(question, index)
+def _reuse(question: str, schema: Schema, guidance: Guidance, index: Index) -> SqlDraft | None:
+    if guidance.objections:
+        return None  # it may have been the reused query that was refused
+    return reuse_example(question, guidance.examples, schema, index.lexicon, index.graph)
+
+
+def _not_refused(draft: SqlDraft | NoDraft, guidance: Guidance) -> SqlDraft | NoDraft:
+    if isinstance(draft, SqlDraft) and any(objection.sql == draft.sql for objection in guidance.objections):
+        return NoDraft("The question was understood, but the database does not accept the query for it.")
+    return draft
+
+
+def _weakened(outcome: Outcome, certainty: float, told: str) -> SqlDraft | None:
+    """A draft of another wording than the question's own, less sure for that; None when not sure enough."""
+    draft = outcome.draft
+    if isinstance(draft, NoDraft) or draft.confidence * certainty < LEAST_CONFIDENCE:
+        return None
+    explanation = f"{draft.explanation} {told}"
+    return replace(draft, explanation=explanation, confidence=round(draft.confidence * certainty, 3))

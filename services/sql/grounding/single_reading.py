@@ -19,10 +19,14 @@ LEAST_CONFIDENCE = 0.435  # below, more answers were wrong than right
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one text, and its content words that no part of the schema stands for."""
+    """What became of one text, and its content words that no part of the schema stands for.
+
+    `unlinked` says that some word is no name and no known value, even where it was taken for a value not known.
+    """
 
     draft: SqlDraft | NoDraft
     unmatched: tuple[str, ...] = ()
+    unlinked: bool = False
 
 
 def read_once(question: str, index: Index) -> Outcome:
@@ -32,18 +36,19 @@ def read_once(question: str, index: Index) -> Outcome:
     tokens, mentions = link_question(question, index.lexicon)
     if not tokens:
         return Outcome(NoDraft("There is no question."))
+    unlinked = any(item.kind == "word" and item.content for item in mentions)
     loose = Reading(tokens, mentions, index.lexicon, index.graph)
     try:
         form, reading = read_question(tokens, mentions, index.lexicon, index.graph)
         sql, tables = compile_form(form, index.lexicon, index.graph)
     except (Unreadable, CannotCompile) as error:
         unmatched = unmatched_words(loose)
-        return Outcome(NoDraft(_bounded(str(error)), unmatched), unmatched)
+        return Outcome(NoDraft(_bounded(str(error)), unmatched), unmatched, unlinked)
     unmatched = unmatched_words(reading)
     confidence = confidence_of(reading)
     if confidence < LEAST_CONFIDENCE:
-        return Outcome(NoDraft(_thin(unmatched), unmatched), unmatched)
-    return Outcome(SqlDraft(sql, explain(form, reading), confidence, tuple(sorted(tables))), unmatched)
+        return Outcome(NoDraft(_thin(unmatched), unmatched), unmatched, unlinked)
+    return Outcome(SqlDraft(sql, explain(form, reading), confidence, tuple(sorted(tables))), unmatched, unlinked)
 
 
 def _thin(unmatched: tuple[str, ...]) -> str:

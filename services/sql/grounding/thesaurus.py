@@ -201,4 +201,5 @@ def _equivalent_values() -> dict[str, tuple[str, ...]]:
 
 
 SYNONYMS = _synonyms()
+EVERYDAY_WORDS = tuple(dict.fromkeys(_GROUPS.split()))  # as they are spelled
 EQUIVALENT_VALUES = _equivalent_values()
