@@ -48,10 +48,9 @@ async def test_what_is_pending_rejected_or_failed_is_never_learned() -> None:
 
 async def test_what_policy_approved_is_never_learned() -> None:
     parts = Parts()
-    begun = await parts.generating.begin(ADA, "How many customers do we have?", note="by policy")
-    assert isinstance(begun, SqlQuery)
-
-    await parts.approvals.run_begun(begun)
+    query, _ = await parts.answering.answer(ADA, "How many customers do we have?", auto_approve=True)
+    assert isinstance(query, SqlQuery)
+    assert query.state is QueryState.EXECUTED
 
     assert parts.training_store.items == {}
 
