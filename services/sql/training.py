@@ -38,6 +38,7 @@ from services.sql.training_vectors import TrainingVectors
 logger = logging.getLogger(__name__)
 
 TRAINER_ROLE = "sql_trainer"
+_SETTLING_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Training:
         approved = await self._store.approve(scope, item_id, by=teacher.subject)
         if approved is None:
             raise TrainingNotFound
-        self._changed(scope)
+        await self._changed(scope)
         return Taught(approved)
 
     async def delete(self, teacher: Teacher, item_id: str) -> None:
@@ -162,7 +163,7 @@ class Training:
         if not await self._store.delete(scope, item_id):
             raise TrainingNotFound
         # The row decides; its vector, if this process should die now, is swept by a later comparison.
-        self._changed(scope)
+        await self._changed(scope)
 
     async def _find(self, teacher: Teacher, item_id: str) -> TrainingItem:
         found = await self._store.get_many(self._scope(teacher.tenant), [item_id])
@@ -179,7 +180,7 @@ class Training:
             # Somebody without a say gave the same before; now somebody with one has.
             stored = await self._store.approve(scope, item.id, by=item.decided_by) or stored
         if stored.state is TrainingState.APPROVED:
-            self._changed(scope)
+            await self._changed(scope)
         return stored, is_new
 
     async def _check(self, content: TrainingContent) -> None:
@@ -204,10 +205,12 @@ class Training:
             return Taught(item, "the database cannot be read at the moment, so the query cannot be checked")
         return Taught(item, self._approved.refusal(item.content.sql, schema))
 
-    def _changed(self, scope: TrainingScope) -> None:
+    async def _changed(self, scope: TrainingScope) -> None:
         self._approved.forget(scope)
         if self._vectors is not None:
             self._vectors.compare_behind(scope)
+            # A moment, so that the next question finds it, also where a process does nothing between calls.
+            await self._vectors.settled(wait_seconds=_SETTLING_SECONDS)
 
     def _scope(self, tenant: str) -> TrainingScope:
         return TrainingScope(tenant, self._database)

@@ -58,10 +58,12 @@ class TrainingVectors:
         self._apart = apart
         self._monotonic = monotonic
         self._compared_at: dict[TrainingScope, float] = {}
+        self._compared_with: dict[TrainingScope, str] = {}  # by which model's vectors
         self._waiting: set[TrainingScope] = set()
         self._running: dict[TrainingScope, asyncio.Task[None]] = {}
         self._away_until = 0.0
         self._questions: dict[str, Embeddings] = {}
+        self._model = ""  # that of the last embedding
 
     @property
     def kind(self) -> str:
@@ -85,7 +87,8 @@ class TrainingVectors:
         except KnowledgeUnavailable:
             self._away_until = self._monotonic() + self._pause_seconds
             raise
-        if self._monotonic() - self._compared_at.get(scope, float("-inf")) >= self._compare_seconds:
+        is_due = self._monotonic() - self._compared_at.get(scope, float("-inf")) >= self._compare_seconds
+        if is_due or self._compared_with.get(scope) not in (None, embedded.model):
             self.compare_behind(scope)
         return list(found)
 
@@ -97,10 +100,11 @@ class TrainingVectors:
             return
         self._running[scope] = asyncio.create_task(self._compare_until_settled(scope))
 
-    async def settled(self) -> None:
-        """Wait until no comparison is under way."""
-        while running := [task for task in self._running.values() if not task.done()]:
-            await asyncio.gather(*running, return_exceptions=True)
+    async def settled(self, *, wait_seconds: float | None = None) -> None:
+        """Wait until no comparison is under way, or as long as said; a longer one goes on."""
+        running = [task for task in self._running.values() if not task.done()]
+        if running:
+            await asyncio.wait(running, timeout=wait_seconds)
 
     async def aclose(self) -> None:
         """Break off what is under way; the next process goes on with it."""
@@ -118,24 +122,21 @@ class TrainingVectors:
         held = await self._index.held(scope)
         items = {item.id: item for item in await self._store.approved(scope)}
         if items:
-            model = (await self._embedder.embed(["model"])).model
-            if any(known.model != model for known in self._questions.values()):
-                self._questions.clear()
+            model = self._model or (await self._embed(["model"])).model
             present = {entry.id for entry in held if entry.model == model}
             missing = [item for item in items.values() if item.id not in present]
             for start in range(0, len(missing), _TEXTS_A_CALL):
                 await self._put(scope, missing[start : start + _TEXTS_A_CALL], model)
+            self._compared_with[scope] = model
+            if self._model != model:
+                self._waiting.add(scope)  # rag has another model since: once more, with that
+                return
             stale = [entry for entry in held if entry.id not in items or entry.model != model]
         else:
             stale = held
         if stale:
             await self._index.remove(scope, stale)
             logger.info("training.vectors_removed", extra={"vectors": len(stale)})
-
-    async def forget(self, scope: TrainingScope, item_id: str) -> None:
-        """Remove what is held for an item that was deleted. Raises KnowledgeUnavailable."""
-        held = [entry for entry in await self._index.held(scope) if entry.id == item_id]
-        await self._index.remove(scope, held)
 
     async def _compare_until_settled(self, scope: TrainingScope) -> None:
         with self._apart():
@@ -164,7 +165,7 @@ class TrainingVectors:
     async def _embed_all(self, texts: Sequence[str]) -> list[Embeddings | None]:
         """An embedding of each text; None for one that the model cannot read at any length."""
         try:
-            embedded = await self._embedder.embed([text[:EMBEDDED_CHARACTERS] for text in texts])
+            embedded = await self._embed([text[:EMBEDDED_CHARACTERS] for text in texts])
         except TextTooLong:
             return [await self._embed_cut(text) for text in texts]
         return [Embeddings([vector], embedded.model) for vector in embedded]
@@ -173,10 +174,17 @@ class TrainingVectors:
         longest = min(len(text), EMBEDDED_CHARACTERS)
         while longest >= min(len(text), _LEAST_CHARACTERS):
             try:
-                return await self._embedder.embed([text[:longest]])
+                return await self._embed([text[:longest]])
             except TextTooLong:
                 longest //= 2
         return None
+
+    async def _embed(self, texts: Sequence[str]) -> Embeddings:
+        embedded = await self._embedder.embed(texts)
+        if embedded.model != self._model:
+            self._model = embedded.model
+            self._questions.clear()
+        return embedded
 
     async def _question(self, question: str) -> Embeddings:
         known = self._questions.get(question)

@@ -81,7 +81,8 @@ async def test_another_model_leads_to_new_vectors_and_the_old_ones_go(parts: Par
     assert await parts.near("customers") == [item.id]
     parts.embedder.name, parts.embedder.dimension = "better words", 128
 
-    await parts.vectors.compare(SHOP)
+    assert await parts.near("orders") == []  # a question that is embedded tells of the new model
+    await parts.vectors.settled()
 
     assert parts.held() == {(item.id, "better words/128")}
     assert await parts.near("customers") == [item.id]
@@ -94,7 +95,19 @@ async def test_nothing_is_embedded_again_that_has_its_vector(parts: Parts) -> No
 
     await parts.vectors.compare(SHOP)
 
-    assert parts.embedder.asked == ["model"]
+    assert parts.embedder.asked == []
+
+
+async def test_a_model_that_changes_while_items_are_embedded_is_the_one_they_are_embedded_by(parts: Parts) -> None:
+    first = await parts.approved("How many customers do we have?")
+    await parts.vectors.compare(SHOP)
+    second = await parts.approved("How many orders do we have?")
+    parts.embedder.name = "better words"
+
+    parts.vectors.compare_behind(SHOP)
+    await parts.vectors.settled()
+
+    assert parts.held() == {(first.id, "better words/64"), (second.id, "better words/64")}
 
 
 async def test_a_scope_without_training_asks_for_no_embedding(parts: Parts) -> None:
