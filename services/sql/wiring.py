@@ -26,6 +26,7 @@ from services.sql.business_terms import BusinessTerms
 from services.sql.errors import ConfigurationRefused
 from services.sql.generating import Generating
 from services.sql.grounding.generator import GroundedGenerator
+from services.sql.grounding.meaning_links import MeaningLinks
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
 from services.sql.ports import (
@@ -155,7 +156,8 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             database=database_key(target_url),
             max_items=settings.training_max_items,
         )
-        grounded = GroundedGenerator()
+        meanings = await stack.enter_async_context(_open_meanings(rag))
+        grounded = GroundedGenerator(meanings=meanings)
         terms = BusinessTerms(rag.documents, grounded.unlinked_words) if rag and settings.reads_documents else None
         generator, model_standing = await stack.enter_async_context(_open_generator(settings, grounded, guard))
         generating = Generating(
@@ -270,6 +272,16 @@ async def _open_vectors(
                 )
             )
         )
+
+
+@asynccontextmanager
+async def _open_meanings(rag: _Rag | None) -> AsyncIterator[MeaningLinks | None]:
+    """What links words of a question by what they mean; None where nothing can embed them."""
+    if rag is None:
+        yield None
+        return
+    async with aclosing(MeaningLinks(rag.embedder, apart=lambda: acting_as(current_caller()))) as meanings:
+        yield meanings
 
 
 @asynccontextmanager

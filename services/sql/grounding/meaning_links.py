@@ -36,7 +36,7 @@ MOST_NAMES = 1_500
 LONGEST_NAME = 2  # words; of longer names one word says too little
 MOST_WORDS = 4  # of one question
 SHORTEST_WORD = 4
-CALL_TEXTS = 256
+CALL_TEXTS = 64  # rag embeds others' texts in between, and answers well within its time
 KEPT_SCHEMAS, KEPT_WORDS = 8, 2_000
 PAUSE_SECONDS = 30.0
 # Units and spans are told by cues and column types, never by likeness: a year is not a "term date".
