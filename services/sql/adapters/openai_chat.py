@@ -64,6 +64,8 @@ class OpenAiChat:
     """Synchronous: run it in a thread. `fault` is what the last request came to; None after a reply."""
 
     def __init__(self, client: openai.OpenAI, *, model: str) -> None:
+        # With OPENAI_LOG=debug, the SDK would log every prompt.
+        logging.getLogger("openai").setLevel(logging.WARNING)
         self._client = client
         self._model = model
         self._manner = _Manner(with_temperature=not _WITHOUT_TEMPERATURE.match(model))
