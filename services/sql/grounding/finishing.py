@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sql.grounding.lexicon import label_of
 from services.sql.grounding.logical_form import (
     ColumnOf,
     Measure,
@@ -129,5 +130,7 @@ def _show_subject(reading: Reading, *, grouped: bool) -> None:
                     reading.outputs.append(order.operand)
     elif grouped and key:
         reading.outputs.extend(ColumnOf((reading.subject, column)) for column in key)
+        label = label_of(table)
+        reading.outputs.extend([ColumnOf(label.ref)] if label is not None else [])
     else:
         reading.outputs.extend(ColumnOf(entry.ref) for entry in table.columns)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+import heapq
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.sql.grounding.lexicon import NameWords
 from services.sql.models import Column, ColumnKind, Schema, Table, TableKind
+
+SIBLINGS = 0.9  # what a step from a parent down to other children costs beside its length
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,33 @@ class JoinGraph:
             return ()
         if starts and {(starts[0], target), (target, starts[0])} & self.apart:
             return None
-        came: dict[str, Edge | None] = dict.fromkeys(starts)
-        queue = deque(starts)
-        while queue:
-            here = queue.popleft()
-            for edge in self.edges.get(here, ()):
-                if edge.target in came or (to_one and not edge.to_one):
+        return self._cheapest(tuple(starts), target, to_one)
+
+    def _cheapest(self, starts: tuple[str, ...], target: str, to_one: bool) -> tuple[Edge, ...] | None:
+        """Steps cost one; down again after going up costs more: two rows of one parent have little in common."""
+        best: dict[tuple[str, bool], float] = {(start, False): 0.0 for start in starts}
+        came: dict[tuple[str, bool], tuple[Edge, tuple[str, bool]]] = {}
+        heap: list[tuple[float, int, tuple[str, bool]]] = [(0.0, at, (start, False)) for at, start in enumerate(starts)]
+        count = len(heap)
+        while heap:
+            cost, _, here = heapq.heappop(heap)
+            if cost > best[here]:
+                continue
+            if here[0] == target:
+                steps: list[Edge] = []
+                while here in came:
+                    edge, here = came[here]
+                    steps.append(edge)
+                return tuple(reversed(steps))
+            for edge in self.edges.get(here[0], ()):
+                if to_one and not edge.to_one:
                     continue
-                came[edge.target] = edge
-                if edge.target == target:
-                    return _walk_back(came, target)
-                queue.append(edge.target)
+                price = cost + 1.0 + (SIBLINGS if here[1] and not edge.to_one else 0.0)
+                there = (edge.target, edge.to_one)
+                if price < best.get(there, 99.0):
+                    best[there], came[there] = price, (edge, here)
+                    heapq.heappush(heap, (price, count, there))
+                    count += 1
         return None
 
     def distance(self, one: str, other: str) -> int:
@@ -77,15 +96,6 @@ class JoinGraph:
                 return None
             total += len(way)
         return total
-
-
-def _walk_back(came: dict[str, Edge | None], target: str) -> tuple[Edge, ...]:
-    steps: list[Edge] = []
-    here = target
-    while (edge := came[here]) is not None:
-        steps.append(edge)
-        here = edge.source
-    return tuple(reversed(steps))
 
 
 def _flat(name: str) -> str:

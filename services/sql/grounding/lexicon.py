@@ -20,6 +20,8 @@ GENERIC_STEMS = frozenset(
     stem(word) for word in "id name code number type date value key text index level description record no".split()
 )
 NAME_STEMS = tuple(stem(word) for word in ("name", "title", "label", "caption", "subject", "surname", "forename"))
+GIVEN_NAMES = frozenset(stem(word) for word in ("first", "given", "forename"))
+FAMILY_NAMES = frozenset(stem(word) for word in ("last", "surname", "family"))
 NUMERIC_KINDS = frozenset({ColumnKind.INTEGER, ColumnKind.NUMBER})
 DATE_KINDS = frozenset({ColumnKind.DATE, ColumnKind.TIMESTAMP})
 
@@ -29,6 +31,10 @@ EMPTY_WORDS = frozenset(
 
 WHOLE_WORDS = frozenset("nickname surname forename username filename hostname codename".split())
 TABLE_MARKS = frozenset("dim fact fct tbl tab vw lkp lookup xref mst stg bridge dwh dw".split())
+
+UNTOLD = frozenset(
+    stem(word) for word in "email phone telephone url address description note comment message image password".split()
+)
 
 SYNONYM_QUALITY, DERIVED_QUALITY, PREFIX_QUALITY, COMMENT_QUALITY = 0.8, 0.75, 0.7, 0.55
 
@@ -91,6 +97,10 @@ class TableEntry:
     def named(self) -> tuple[ColumnEntry, ...]:
         """The columns people call its rows by: name or title, first and last name; empty when it has none."""
         names = [entry for entry in self.columns if entry.is_name]
+        given = [entry for entry in names if set(entry.own) & GIVEN_NAMES]
+        family = [entry for entry in names if set(entry.own) & FAMILY_NAMES]
+        if given and family:
+            return (given[0], family[0])
         exact = [entry for entry in names if len(entry.own) == 1]
         parts = [entry for entry in names if set(entry.own) & {"first", "last"}]
         if exact:
@@ -108,6 +118,20 @@ class Role:
     target: str
     words: tuple[str, ...]  # stems that name the role
     is_self: bool
+
+
+def label_of(table: TableEntry) -> ColumnEntry | None:
+    """For a table without a name, the text that tells its rows apart for people: a town, a model, a serial number."""
+    rows = table.table.estimated_row_count
+    for entry in table.columns:
+        if not entry.is_text or entry.is_key or entry.is_name or set(entry.own) & UNTOLD:
+            continue
+        count = entry.column.distinct_estimate
+        if count is None and entry.column.values_complete:
+            count = len(entry.column.values)
+        if rows >= 2 and count is not None and count >= 0.9 * rows:
+            return entry
+    return None
 
 
 @dataclass

@@ -26,7 +26,7 @@ from services.sql.grounding.wording import (
     PHRASES,
     REQUEST_VERBS,
 )
-from services.sql.grounding.words import Token, split_question, stem, value_stems
+from services.sql.grounding.words import IRREGULAR, Token, split_question, stem, value_stems
 from services.sql.models import ColumnKind
 
 MOST_TOKENS = 120  # of a longer text only the beginning is linked
@@ -328,7 +328,7 @@ def _values_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple
             score = words * 1.0 + (0.12 if exact and token.is_capitalised else 0.02)
             found.append((score, Mention("value", text, at, at + offset, values=links, content=words)))
     if token.kind == "word":
-        for value in equivalents(token.lower):
+        for value in equivalents(token.lower) or equivalents(IRREGULAR.get(token.lower, token.lower.removesuffix("s"))):
             links = _matching_values(lexicon, value_stems(value), value, 0.9)
             if links:
                 found.append((1.03, Mention("value", token.text, at, at, values=links)))

@@ -11,10 +11,13 @@ from services.sql.grounding.logical_form import (
     ColumnOf,
     Compare,
     CompareColumns,
+    CompareToMeasure,
     LogicalForm,
     Measure,
+    OneOf,
     Operand,
     Ordering,
+    Related,
 )
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import asks_what_one_may_do, is_explaining
@@ -246,7 +249,7 @@ def _check_nothing_is_left(reading: Reading) -> None:
     ]
     if roles and not any(repr(name) in parts for name in reading.lexicon.roles):
         raise Unreadable(f"It is not clear whose role “{roles[0].text}” is.")
-    for item in reading.items:
+    for index, item in enumerate(reading.items):
         if item.used:
             continue
         if item.is_cue("negation"):
@@ -271,6 +274,16 @@ def _check_nothing_is_left(reading: Reading) -> None:
             "how much",
         }:
             raise Unreadable(f"It is not clear what “{item.text}” is taken over.")
+        sums = bool(reading.share or reading.having) or any(
+            not isinstance(one, ColumnOf) for one in (*reading.outputs, *(order.operand for order in reading.order))
+        )
+        sums = sums or any(isinstance(one, (Related, CompareToMeasure)) for one in reading.conditions)
+        if item.is_cue("aggregate") and not sums and item.text != "overall":
+            raise Unreadable(f"It is not clear what “{item.text}” is taken over.")
+        if item.is_cue("by") and not sums and not reading.order and index + 1 < len(reading.items):
+            following = reading.items[index + 1]
+            if following.kind in {"table", "column"} and not reading.words_between(index, index + 1):
+                raise Unreadable(f"It is not clear what to show by “{following.text}”.")
         if item.kind == "number" and not item.text.isalpha():
             raise Unreadable(f"It is not clear what {item.text} is.")
         if item.kind == "period":
@@ -283,6 +296,10 @@ def _check_nothing_is_left(reading: Reading) -> None:
 
 def _refuse_contradictions(reading: Reading) -> None:
     """Bounds that no row can meet were meant for different rows, which one condition cannot say."""
+    equal = [one.ref for one in reading.conditions if isinstance(one, OneOf) and not one.negated]
+    for ref in {ref for ref in equal if equal.count(ref) > 1}:
+        if reading.subject and reading.graph.path((reading.subject,), ref[0], to_one=True) is not None:
+            raise Unreadable(f"No row can have two values of {reading.text_of(ref)} at once.")
     for ref in {one.ref for one in reading.conditions if isinstance(one, Compare)}:
         bounds = [one for one in reading.conditions if isinstance(one, Compare) and one.ref == ref]
         low = [one.value for one in bounds if one.operator in {">", ">=", "="} and isinstance(one.value, float)]

@@ -30,6 +30,8 @@ DATE_TO_SIGN = {"after": ">", "since": ">=", "before": "<", "until": "<="}
 
 
 SIGNS = frozenset({">", "<", ">=", "<=", "<>", "="})
+EARNING = frozenset(stem(word) for word in ("earn", "earning", "paid", "make"))
+PAY = ("salary", "wage", "pay", "income", "compensation")
 LIMIT_WORDS = frozenset(
     stem(word) for word in ("limit", "threshold", "reorder", "minimum", "maximum", "target", "quota", "level", "safety")
 )
@@ -167,7 +169,7 @@ def _with_role(reading: Reading, index: int, after: int, operator: str) -> bool:
     entry = reading.column_of(index - 1, wanted="numeric", table=role.target) if before and before.columns else None
     entry = entry or reading.find_attribute(role.target, cue.hints, "numeric")
     if entry is None and before is not None and before.text.lower() in {"earn", "earns", "make", "makes", "paid"}:
-        entry = reading.find_attribute(role.target, ("salary", "wage", "pay", "income", "compensation"), "numeric")
+        entry = reading.find_attribute(role.target, PAY, "numeric")
     if entry is None:
         return False
     reading.conditions.append(CompareColumns(entry.ref, operator, (role.name, entry.column.name)))
@@ -175,6 +177,17 @@ def _with_role(reading: Reading, index: int, after: int, operator: str) -> bool:
     reading.note(index - 1, "")
     reading.note(after, "")
     return True
+
+
+def _earned(reading: Reading, before: int) -> tuple[str, str] | None:
+    """For "drivers who earn less than 20": the pay that each row of the subject holds."""
+    if before < 1 or not reading.subject or reading.tokens[reading.items[before - 1].last].stem not in EARNING:
+        return None
+    entry = reading.find_attribute(reading.subject, PAY, "numeric")
+    if entry is None:
+        return None
+    reading.note(before - 1, "")
+    return entry.ref
 
 
 def _own_limit(reading: Reading, index: int, after: int, operator: str) -> bool:
@@ -200,6 +213,12 @@ def _with_number(reading: Reading, index: int, number: int, operator: str, *, op
     value = reading.items[number].number
     assert value is not None
     if _counts_times(reading, number) and _times_related(reading, index, number, operator, value):
+        return
+    earned = _earned(reading, operand_before)
+    if earned is not None:
+        reading.conditions.append(Compare(earned, operator, value))
+        reading.note(index, f"{reading.text_of(earned)} {operator} {reading.items[number].text}")
+        reading.note(number, "")
         return
     measure_at = measured_before(reading, operand_before)
     if measure_at is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sql.grounding.lexicon import label_of
 from services.sql.grounding.logical_form import ColumnOf, Measure, Ordering
 from services.sql.grounding.reading_measures import is_money_word, measured_tables, money_measure
 from services.sql.grounding.reading_state import Reading
@@ -214,6 +215,9 @@ def group_by_table(reading: Reading, table: str) -> None:
     names = reading.lexicon.tables[table].named()
     for column in key:
         reading.groups.append(ColumnOf((table, column)))
+    label = label_of(reading.lexicon.tables[table]) if key and not names else None
+    if label is not None:
+        reading.groups.append(ColumnOf(label.ref))
     if not key or names:
         shown = names or reading.lexicon.tables[table].columns[:1]
         reading.groups.extend(ColumnOf(entry.ref) for entry in shown if ColumnOf(entry.ref) not in reading.groups)

@@ -59,6 +59,20 @@ def read_outputs(reading: Reading) -> None:
         elif item.kind == "column" and (not boundary or _is_paired(reading, index)):
             _column(reading, index)
         index += 1
+    _total_at_the_end(reading)
+
+
+def _total_at_the_end(reading: Reading) -> None:
+    """For "what did we charge for customs in total": the usual amount of the rows asked about."""
+    said = next((item for item in reading.items if item.is_cue("aggregate") and not item.used), None)
+    if said is None or said.cue is None or said.cue.data != "sum" or reading.outputs or not reading.subject:
+        return
+    entry = usual_measure(reading, reading.subject)
+    if entry is not None and reading.tokens[0].lower in {"what", "how"}:
+        reading.outputs.append(Measure("sum", entry.table, entry.ref))
+        said.used = True
+        reading.doubt *= 0.9
+        reading.notes.append(f"“{said.text}” → sum of {reading.text_of(entry.ref)}")
 
 
 def _is_listed_too(reading: Reading, index: int) -> bool:

@@ -150,6 +150,11 @@ class Reading:
             if item.owner:
                 found[item.owner] = 0.5
                 break
+            if item.values and item.kind == "value" and set(self.words_between(later - 1, later)) & {"of", "for"}:
+                tables = {link.entry.table for link in item.values}
+                if len(tables) == 1:
+                    found[tables.pop()] = 0.5
+                break
             if item.kind == "table":
                 if set(self.words_between(later - 1, later)) & {"of", "for", "from"} or later == index + 1:
                     for table, quality in item.tables.items():

@@ -7,7 +7,7 @@ from services.sql.grounding.linking import PARTICLES
 from services.sql.grounding.logical_form import Exists, IsNull
 from services.sql.grounding.reading_state import TRADE_TABLES, TRADE_VERBS, Reading
 from services.sql.grounding.reading_values import is_negated
-from services.sql.grounding.words import stem
+from services.sql.grounding.words import are_derived, stem
 from services.sql.models import ColumnKind
 
 _BEFORE_PARTICIPLES = frozenset(
@@ -39,6 +39,9 @@ REACH = 5  # tokens from a negation to its verb
 def mark_verbs(reading: Reading) -> None:
     """Tell verbs from nouns: in "how many goals did each player score" no score is to be shown."""
     led = any(one.is_self and one.name in reading.mentioned_tables() for one in reading.lexicon.roles.values())
+    for index, item in enumerate(reading.items[:-1]):
+        if item.text.lower() == "worth" and reading.items[index + 1].is_cue("compare", "between"):
+            item.kind, item.used = "verb", True  # "worth at least 6 credits"
     for item in reading.items:
         if led and item.kind == "word" and reading.tokens[item.first].stem in _LEADING:
             item.used = True  # "how many employees report to each manager"
@@ -81,6 +84,7 @@ def _is_verb(reading: Reading, index: int) -> bool:
         return (
             before in _BEFORE_PARTICIPLES
             or (adjacent and previous is not None and previous.kind in {"table", "value", "verb"})
+            or (adjacent and previous is not None and _follows_a_figure(reading, index))
             or (after in _AFTER_VERBS and before not in _BEFORE_NOUNS)
         )
     helped = next((one for one, token in enumerate(reading.tokens) if token.lower in {"do", "does", "did"}), None)
@@ -88,6 +92,12 @@ def _is_verb(reading: Reading, index: int) -> bool:
         return any(helped < one.first < item.first and one.kind in {"table", "value"} for one in reading.items)
     opens = reading.tokens[0].lower in {"which", "who", "what"} and previous is not None and previous.kind == "table"
     return opens and adjacent and index <= 2 and word.endswith("s") and after in _AFTER_VERBS
+
+
+def _follows_a_figure(reading: Reading, index: int) -> bool:
+    """For "weight shipped", "amount paid": the verb after a figure shows no date."""
+    dated = all(reading.lexicon.columns[ref].is_date for ref in reading.items[index].columns)
+    return dated and reading.column_of(index - 1, wanted="numeric") is not None
 
 
 def read_states(reading: Reading) -> None:
@@ -185,6 +195,9 @@ def _done(reading: Reading, index: int) -> bool:
     entry = reading.column_of(index, wanted="date")
     if entry is None or not entry.column.nullable or entry.table not in _rows_spoken_of(reading, index):
         return False
+    said = reading.tokens[item.first].stem
+    if said not in entry.own and not any(are_derived(said, word) for word in entry.own):
+        return False  # a synonym may name another step: what is sent is not yet delivered
     negated = is_negated(reading, index)
     if not negated and not set(entry.own) & ENDINGS:
         return False

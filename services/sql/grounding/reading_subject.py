@@ -9,6 +9,8 @@ from services.sql.grounding.words import stem
 def find_subject(reading: Reading) -> None:
     """The table whose rows are asked about: what is counted, else the first table that is named."""
     items = reading.items
+    if _doer(reading):
+        return
     for index, item in enumerate(items):
         if item.is_cue("count"):
             for after in range(index + 1, min(index + 4, len(items))):
@@ -43,13 +45,42 @@ def find_subject(reading: Reading) -> None:
     reading.subject = _voted_subject(reading)
 
 
+def _doer(reading: Reading) -> bool:
+    """For "who supervises the choir": the table that the column for supervisors points to."""
+    if reading.tokens[0].lower != "who" or any(item.kind == "table" for item in reading.items[:2]):
+        return False
+    for index, item in enumerate(reading.items[:2]):
+        entry = reading.column_of(index) if item.kind == "column" and item.first == 1 else None
+        if entry is None or not entry.is_key:
+            continue
+        target = next(
+            (
+                edge.target
+                for edge in reading.graph.edges.get(entry.table, ())
+                if edge.to_one and edge.source_columns == (entry.column.name,)
+            ),
+            None,
+        )
+        if target is not None:
+            reading.subject = target
+            reading.note(index, reading.text_of(entry.ref))
+            return True
+    return False
+
+
 PERSON_MARKS = frozenset(
     stem(word) for word in "email age birth sex gender salary phone first last surname wage nationality".split()
 )
 
 
 def _person_behind(reading: Reading, table: str) -> str:
-    """Behind "Who borrowed it?" stand the members its loans point to, not the loans."""
+    """Behind "Who borrowed it?" stand the members its loans point to, not the loans; behind memberships the members."""
+    if table and reading.lexicon.tables[table].is_bridge and not any(one.is_cue("count") for one in reading.items):
+        ends = [edge.target for edge in reading.graph.edges.get(table, ()) if edge.to_one]
+        spoken = {link.entry.table for item in reading.items for link in item.values} | set(reading.mentioned_tables())
+        others = [one for one in ends if one not in spoken]
+        if len(ends) == 2 and len(others) == 1 and reading.lexicon.tables[others[0]].named():
+            return others[0]
     if not table or not reading.tokens or reading.tokens[0].lower != "who" or reading.lexicon.tables[table].named():
         return table
     people = [

@@ -65,7 +65,19 @@ def _read(reading: Reading, index: int) -> None:
         return
     by = next((one for one in range(index + 1, len(items)) if items[one].is_cue("by") and not items[one].used), None)
     if cue.hints:
-        if by is not None and order_by_named(reading, by + 1, index, descending, limit, shows=(limit or 1) > 1):
+        by_date = by is not None and by + 1 < len(items) and reading.column_of(by + 1, wanted="date") is not None
+        aged = "age" in cue.hints and by_date  # the oldest has the earliest date
+        rows = at is not None and items[at].kind == "table" and by is not None
+        if (
+            rows
+            and at is not None
+            and by is not None
+            and order_by_named(reading, by + 1, index, descending != aged, limit, shows=True)
+        ):
+            reading.note(by, "")
+            reading.shown = reading.table_of(at) or ""
+            return
+        if by is not None and order_by_named(reading, by + 1, index, descending != aged, limit, shows=(limit or 1) > 1):
             reading.note(by, "")
             return
         if order_by_hint(reading, index, at, cue.hints, descending, limit):

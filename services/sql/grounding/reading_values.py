@@ -90,7 +90,7 @@ def _absent(reading: Reading, index: int) -> None:
     entry = reading.column_of(after, wanted="date" if happened else "")
     if (
         entry is None
-        or items[after].quality < (0.4 if happened else 0.7)
+        or items[after].quality < (0.4 if happened or entry.is_key else 0.7)
         or not entry.column.nullable
         or entry.column.kind is ColumnKind.BOOLEAN
     ):

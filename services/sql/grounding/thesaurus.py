@@ -15,6 +15,9 @@ supplier supply
 player play
 company firm business organization organisation enterprise
 product item article good merchandise
+kilometre kilometer km
+kilogram kilo kg
+litre liter
 category kind type class genre
 order purchase buy
 salary pay wage compensation earnings

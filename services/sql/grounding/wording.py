@@ -39,6 +39,7 @@ separate against share arrange possible exact represent consist refer correspond
 total together wish want need know contain include come consider across available certain specific back around
 associate relate participate take make do does become enter order sort rank group breakdown split compare done put
 generate bring contribute create new money figure set keep kept say said ask question answer help think mean people
+drive travel cover perform carry handle offer
 person individual someone anyone everybody versus vs comparison
 """.split()
 )
@@ -249,7 +250,7 @@ _say(
     "descending|in descending order|in descending order of|descending order|descending order of|"
     "from highest to lowest|from high to low|from largest to smallest|highest to lowest|largest to smallest|"
     "from oldest to youngest|from the oldest to the youngest|highest first|largest first|"
-    "oldest first|most expensive first|newest first|most common first|most frequent first|most first|"
+    "oldest first|most expensive first|newest first|most common first|most frequent first|most first|best first|"
     "latest first|most recent first|from latest to earliest|in decreasing order|decreasing order|"
     "in decreasing order of|from most to least|in reverse alphabetical order|reverse alphabetical order|"
     "from most expensive to cheapest|desc|reverse chronological order|in reverse chronological order",

@@ -1,0 +1,21 @@
+-- A school: singular names, composite keys, courses with prerequisites, marks, absences and fees of pupils.
+CREATE TABLE campus (campus_id int PRIMARY KEY, campus_name text NOT NULL, district text NOT NULL, pupils_capacity int);
+CREATE TABLE teacher (teacher_id int PRIMARY KEY, given_name text NOT NULL, surname text NOT NULL, subject_area text NOT NULL, joined_on date NOT NULL, monthly_salary numeric(8, 2) NOT NULL, campus_id int REFERENCES campus);
+CREATE TABLE pupil (pupil_id int PRIMARY KEY, given_name text NOT NULL, surname text NOT NULL, gender char(1) NOT NULL, date_of_birth date NOT NULL, year_group int NOT NULL, campus_id int NOT NULL REFERENCES campus, tutor_id int REFERENCES teacher, guardian_phone text);
+CREATE TABLE course (course_code text PRIMARY KEY, course_title text NOT NULL, subject_area text NOT NULL, credits int NOT NULL, teacher_id int REFERENCES teacher, prerequisite_code text REFERENCES course, max_seats int);
+CREATE TABLE enrolment (pupil_id int REFERENCES pupil, course_code text REFERENCES course, term text NOT NULL, mark int, PRIMARY KEY (pupil_id, course_code, term));
+CREATE TABLE absence (absence_id int PRIMARY KEY, pupil_id int NOT NULL REFERENCES pupil, absent_on date NOT NULL, periods_missed int NOT NULL, excused boolean NOT NULL, reason text);
+CREATE TABLE fee (fee_id int PRIMARY KEY, pupil_id int NOT NULL REFERENCES pupil, kind text NOT NULL, amount numeric(8, 2) NOT NULL, due_on date NOT NULL, paid_on date);
+CREATE TABLE club (club_id int PRIMARY KEY, club_name text NOT NULL, meeting_day text NOT NULL, supervisor_id int REFERENCES teacher);
+CREATE TABLE club_member (club_id int REFERENCES club, pupil_id int REFERENCES pupil, PRIMARY KEY (club_id, pupil_id));
+
+INSERT INTO campus VALUES (1, 'Hillside', 'Upper Town', 420), (2, 'Riverbank', 'Lower Town', 310), (3, 'Orchard', 'Eastgate', 150), (4, 'Lakeview', 'Upper Town', NULL);
+INSERT INTO teacher SELECT n, (ARRAY['Agnes', 'Basil', 'Cora', 'Desmond', 'Edith', 'Felix', 'Gwen'])[1 + n % 7], (ARRAY['Marsh', 'Noble', 'Oakes', 'Pryce', 'Quill'])[1 + n % 5], (ARRAY['Mathematics', 'Languages', 'Science', 'Arts', 'Sport'])[1 + n % 5], date '2003-09-01' + n * 251, 2600 + n * 173 % 2400, 1 + n * n % 7 % 3 FROM generate_series(1, 26) n;
+INSERT INTO pupil SELECT n, (ARRAY['Ada', 'Bruno', 'Celia', 'Dino', 'Elsie', 'Fred', 'Gina', 'Hank'])[1 + n % 8], (ARRAY['Reed', 'Stone', 'Tully', 'Usher', 'Vane', 'Wolfe', 'Yates'])[1 + n % 7], CASE WHEN n % 2 = 0 THEN 'F' ELSE 'M' END, date '2006-09-05' + n * 29, 7 + n % 6, 1 + n * n % 11 % 3, CASE WHEN n % 9 <> 0 THEN 1 + n * n % 19 END, CASE WHEN n % 7 <> 0 THEN '555-' || 1000 + n * 37 END FROM generate_series(1, 110) n;
+INSERT INTO course VALUES ('MA1', 'Algebra', 'Mathematics', 6, 5, NULL, 24), ('MA2', 'Calculus', 'Mathematics', 8, 5, 'MA1', 20), ('LA1', 'French for Beginners', 'Languages', 4, 1, NULL, 28), ('LA2', 'French Literature', 'Languages', 5, 6, 'LA1', 18), ('SC1', 'General Science', 'Science', 6, 2, NULL, 30), ('SC2', 'Organic Chemistry', 'Science', 7, 7, 'SC1', 16), ('AR1', 'Painting', 'Arts', 3, 3, NULL, 15), ('SP1', 'Athletics', 'Sport', 2, 4, NULL, 40), ('AR2', 'Sculpture', 'Arts', 3, NULL, 'AR1', 12);
+INSERT INTO enrolment SELECT DISTINCT ON (1 + n * 7 % 97, n % 8, n % 3) 1 + n * 7 % 97, (ARRAY['MA1', 'MA2', 'LA1', 'LA2', 'SC1', 'SC2', 'AR1', 'SP1'])[1 + n * n % 23 % 8], (ARRAY['2023 Autumn', '2024 Spring', '2024 Autumn'])[1 + n % 3], CASE WHEN n % 8 <> 0 THEN 35 + n * 13 % 65 END FROM generate_series(1, 290) n ON CONFLICT DO NOTHING;
+INSERT INTO absence SELECT n, 1 + n * n % 83, date '2024-01-08' + n * 2, 1 + n % 6, n % 3 <> 0, (ARRAY['illness', 'family', NULL, 'medical appointment'])[1 + n % 4] FROM generate_series(1, 160) n;
+INSERT INTO fee SELECT n, 1 + n * 3 % 107, (ARRAY['tuition', 'excursion', 'lunch', 'tuition'])[1 + n % 4], 25 + n * 47 % 800, date '2024-02-01' + n * 2, CASE WHEN n % 5 <> 0 THEN date '2024-02-01' + n * 2 - 9 + n % 17 END FROM generate_series(1, 240) n;
+INSERT INTO club VALUES (1, 'Chess', 'Monday', 5), (2, 'Drama', 'Wednesday', 3), (3, 'Robotics', 'Monday', 2), (4, 'Choir', 'Friday', 6), (5, 'Debating', 'Tuesday', NULL);
+INSERT INTO club_member SELECT DISTINCT 1 + n * n % 7 % 4, 1 + n * 11 % 103 FROM generate_series(1, 120) n;
+ANALYZE;
