@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.sql.answering import AutoApprovePolicy
+from services.sql.visibility import Visibility
 from services.transport.addresses import ListenAddress, PostgresUrl, StoreUrl, Target
 from services.transport.setting_types import ApiKey, BareUrl, Stripped, none_when_blank
 from services.transport.settings import TransportSettings
@@ -74,6 +75,16 @@ class SqlSettings(BaseSettings):
         default=60, ge=0, description="How often the structure is compared with the database."
     )
     schema_max_age_seconds: float = Field(default=900, ge=0, description="Age at which values are read again.")
+    tables: str = Field(
+        default="*.*",
+        description="Tables that can be asked: patterns for schema.table, separated by commas.",
+        examples=["public.*,sales.orders"],
+    )
+    hidden_columns: str = Field(
+        default="",
+        description="Columns that are never shown, sampled or queried: patterns for schema.table.column.",
+        examples=["*.password_hash,public.employees.salary"],
+    )
     sample_rows: int = Field(
         default=50_000, ge=0, le=1_000_000, description="Rows of a table whose values are looked at."
     )
@@ -164,6 +175,23 @@ class SqlSettings(BaseSettings):
             raise ValueError("SQL_GENERATOR=vanna needs OPENAI_API_KEY, for example OPENAI_API_KEY=sk-...")
         return self
 
+    @field_validator("tables")
+    @classmethod
+    def _tables_are_patterns(cls, value: str) -> str:
+        return _readable(value, "", "SQL_TABLES takes patterns for schema.table, for example public.*,sales.orders")
+
+    @field_validator("hidden_columns")
+    @classmethod
+    def _hidden_columns_are_patterns(cls, value: str) -> str:
+        return _readable(
+            "", value, "SQL_HIDDEN_COLUMNS takes patterns for schema.table.column, for example *.password_hash"
+        )
+
+    @property
+    def visibility(self) -> Visibility:
+        """Which tables and columns are spoken of at all."""
+        return Visibility.parse(self.tables, self.hidden_columns)
+
     @property
     def chosen_generator(self) -> Literal["grounded", "vanna"]:
         """What writes queries."""
@@ -178,3 +206,11 @@ class SqlSettings(BaseSettings):
     def is_production(self) -> bool:
         """Whether doubts about the set-up refuse the start instead of being logged."""
         return self.environment.lower() == "production"
+
+
+def _readable(tables: str, hidden_columns: str, promise: str) -> str:
+    try:
+        Visibility.parse(tables, hidden_columns)
+    except ValueError as error:
+        raise ValueError(f"{promise}; {error}") from error
+    return tables or hidden_columns

@@ -131,6 +131,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
                 sample_table_seconds=settings.sample_table_seconds,
                 sample_rows=settings.sample_rows,
             ),
+            visibility=settings.visibility,
         )
         knowledge = await stack.enter_async_context(
             aclosing(

@@ -20,6 +20,7 @@ from services.sql.adapters.postgres_session import Connection, Pool, RunLimits, 
 from services.sql.errors import DatabaseUnavailable
 from services.sql.fingerprints import schema_fingerprint, structure_digest
 from services.sql.models import Column, ColumnKind, ForeignKey, Schema, Table, TableKind
+from services.sql.visibility import Visibility
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +88,10 @@ class ReadLimits:
 class PostgresSchemaReader:
     """Reads schema and samples through the same read-only connections that queries run on."""
 
-    def __init__(self, pool: Pool, limits: ReadLimits) -> None:
+    def __init__(self, pool: Pool, limits: ReadLimits, *, visibility: Visibility | None = None) -> None:
         self._pool = pool
         self._limits = limits
+        self._visibility = visibility or Visibility()
 
     async def read(self) -> Schema:
         """See `SchemaReader.read`."""
@@ -111,7 +113,8 @@ class PostgresSchemaReader:
         try:
             async with asyncio.timeout(self._limits.structure_seconds):
                 async with read_only_transaction(self._pool, _session(self._limits.structure_seconds)) as connection:
-                    return await _read_structure(connection)
+                    tables, search_path = await _read_structure(connection)
+                    return self._visibility.shown(tables), search_path
         except (psycopg.Error, TimeoutError) as error:
             raise DatabaseUnavailable from error
 

@@ -1,0 +1,85 @@
+"""Which tables and columns of the user's database are spoken of at all.
+
+Applied where the schema is read: what is hidden is in no description, prompt, sample or key, and the guard, which knows
+nothing but the schema, refuses whatever names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from services.sql.models import ForeignKey, Table
+
+_ANY = "*"
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """Patterns with * and ? for `schema.table`, and for `schema.table.column`; what is left out in front is any."""
+
+    tables: tuple[str, ...] = (_ANY,)
+    hidden_columns: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, tables: str, hidden_columns: str) -> Visibility:
+        """Read two comma-separated lists. No tables at all means every one.
+
+        Raises: ValueError: an entry is blank between its dots, or has too many parts; it is quoted.
+        """
+        return cls(_patterns(tables, parts=2) or (_ANY,), _patterns(hidden_columns, parts=3))
+
+    def shown(self, tables: Iterable[Table]) -> list[Table]:
+        """The tables with only what may be spoken of. A table without any column left is left out."""
+        seen = {(table.schema, table.name): self._without_hidden(table) for table in tables if self._shows(table)}
+        return [replace(table, foreign_keys=_kept(table, seen)) for table in seen.values() if table.columns]
+
+    def _shows(self, table: Table) -> bool:
+        return any(_matches(pattern, (table.schema, table.name)) for pattern in self.tables)
+
+    def _without_hidden(self, table: Table) -> Table:
+        concerning = [pattern for pattern in self.hidden_columns if self._concerns(pattern, table)]
+        if not concerning:
+            return table
+        columns = tuple(
+            column
+            for column in table.columns
+            if not any(_matches(pattern, (table.schema, table.name, column.name)) for pattern in concerning)
+        )
+        names = {column.name for column in columns}
+        primary_key = table.primary_key if names.issuperset(table.primary_key) else ()
+        # Even where it has no such column now: it may get one before the schema is read again.
+        return replace(table, columns=columns, primary_key=primary_key, has_hidden_columns=True)
+
+    def _concerns(self, pattern: str, table: Table) -> bool:
+        *of_table, _ = _padded(pattern, 3)
+        return all(map(fnmatchcase, (table.schema, table.name), of_table))
+
+
+def _kept(table: Table, seen: dict[tuple[str, str], Table]) -> tuple[ForeignKey, ...]:
+    """The foreign keys whose columns, here and there, are shown."""
+    kept = []
+    for key in table.foreign_keys:
+        other = seen.get((key.referenced_schema, key.referenced_table))
+        if other is not None and all(map(table.column, key.columns)) and all(map(other.column, key.referenced_columns)):
+            kept.append(key)
+    return tuple(kept)
+
+
+def _patterns(text: str, *, parts: int) -> tuple[str, ...]:
+    patterns = tuple(pattern for pattern in (entry.strip() for entry in text.split(",")) if pattern)
+    for pattern in patterns:
+        names = pattern.split(".")
+        if len(names) > parts or not all(names):
+            raise ValueError(f"{pattern!r} has {'an empty part' if not all(names) else f'more than {parts} parts'}")
+    return patterns
+
+
+def _matches(pattern: str, names: tuple[str, ...]) -> bool:
+    return all(map(fnmatchcase, names, _padded(pattern, len(names))))
+
+
+def _padded(pattern: str, parts: int) -> list[str]:
+    names = pattern.split(".")
+    return [_ANY] * (parts - len(names)) + names
