@@ -79,6 +79,8 @@ class GuardGenerator(PostgresGenerator):
     JSON_TYPE_REQUIRED_FOR_EXTRACTION = False
     TRANSFORMS: ClassVar = {
         **PostgresGenerator.TRANSFORMS,
+        # Of ARRAY[(SELECT 1), 2] nothing but the query would be left.
+        exp.Array: lambda self, expression: f"ARRAY[{self.expressions(expression, flat=True)}]",
         exp.Div: lambda self, expression: self.binary(expression, "/"),
         exp.Pow: lambda self, expression: self.binary(expression, "^"),
     }

@@ -29,6 +29,13 @@ _FIELDS = frozenset(
         "centuries", "days", "decades", "hours", "millennia", "minutes", "months", "seconds", "weeks", "years",
     }
 )  # fmt: skip
+# The types that a number in parentheses may follow.
+_MEASURED_TYPES = frozenset(
+    {
+        exp.DType.BIT, exp.DType.CHAR, exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT, exp.DType.INTERVAL,
+        exp.DType.TIME, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.TIMETZ, exp.DType.VARCHAR,
+    }
+)  # fmt: skip
 _JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS"})
 _JOIN_SIDES = frozenset({"", "LEFT", "RIGHT", "FULL"})
 _ON_ITS_OWN = ("order", "limit", "offset", "with_")
@@ -54,19 +61,30 @@ def has_postgres_shape(node: exp.Expr) -> bool:
         case exp.Tuple():
             return bool(node.expressions) or isinstance(node.parent, exp.GroupingSets)
         case exp.Values():
-            return isinstance(node.parent, exp.From | exp.Join | exp.Subquery)
+            # Without a name sqlglot would write them bare.
+            return isinstance(node.parent, exp.Subquery) or (
+                isinstance(node.parent, exp.From | exp.Join) and bool(node.args.get("alias"))
+            )
         case exp.Rollup() | exp.Cube() | exp.GroupingSets():
             return bool(node.expressions)
         case exp.DataTypeParam():
-            return isinstance(node.this, exp.Literal)
+            return isinstance(node.this, exp.Literal) and node.this.name.isdecimal()
         case exp.WindowSpec():
-            return bool(node.args.get("start"))  # without an end it runs to the current row
+            # Without an end it runs to the current row.
+            return bool(node.args.get("start")) and _has_sides(node)
+        case exp.CurrentTime() | exp.CurrentTimestamp() | exp.Localtime() | exp.Localtimestamp():
+            return node.this is None or (isinstance(node.this, exp.Literal) and node.this.name.isdecimal())
         case exp.Kwarg():
             return node.this.name.lower() not in KEYWORDS
         case exp.Extract():
             return node.this.name.lower() in _FIELDS
         case exp.DataType():
-            return node.this != exp.DType.ARRAY or len(node.expressions) == 1
+            if node.this == exp.DType.ARRAY:
+                return len(node.expressions) == 1
+            return node.this in _MEASURED_TYPES or not node.expressions
+        case exp.Collate():
+            name = node.expression
+            return isinstance(name, exp.Identifier) or (isinstance(name, exp.Var) and name.name.lower() not in KEYWORDS)
         case exp.Group():
             return any(node.args.values())
         case exp.In():
@@ -83,6 +101,8 @@ def has_postgres_shape(node: exp.Expr) -> bool:
         case exp.Order() if isinstance(node.parent, exp.Anonymous):
             return node.this is not None
         case exp.Subquery():
+            if node.args.get("alias") and (node.parent is None or isinstance(node.parent, exp.SetOperation)):
+                return False
             # Not: FROM (a_table). The joins of FROM (a JOIN b) are parts of a, or of the whole.
             return isinstance(node.this, exp.Query) or bool(node.args.get("joins") or node.this.args.get("joins"))
         case exp.Bracket():
@@ -103,6 +123,12 @@ def _stands_right(node: exp.Expr) -> bool:
     if isinstance(parent, exp.Anonymous):
         return parent.name.lower() == "array" and len(parent.expressions) == 1
     return parent is None or isinstance(parent, _AROUND_A_QUERY)
+
+
+def _has_sides(node: exp.Expr) -> bool:
+    """1 PRECEDING, UNBOUNDED FOLLOWING, and CURRENT ROW alone."""
+    ends = [(node.args.get(end), node.args.get(f"{end}_side")) for end in ("start", "end")]
+    return all(end is None or (end == "CURRENT ROW") != bool(side) for end, side in ends)
 
 
 def _is_counted(node: exp.Star) -> bool:
@@ -145,6 +171,8 @@ def _is_joined(node: exp.Join) -> bool:
     if kind not in _JOIN_KINDS or side not in _JOIN_SIDES or method not in {"", "NATURAL"}:
         return False  # SEMI, ANTI, ASOF: aliases to PostgreSQL
     is_bare = kind == "CROSS" or method == "NATURAL"
+    if kind == "OUTER" and not side:
+        return False
     has_condition = bool(node.args.get("on") or node.args.get("using"))
     if is_bare:
         return not has_condition and not (kind == "CROSS" and side)
