@@ -32,8 +32,8 @@ from tests.integration.sql.service_processes import (
 
 PROCESSES = 2
 CALLS = 50
-# Counts for as long as it is let.
-ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+# Ten thousand million rows, of which the planner expects few.
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(a.i + b.i) FROM n AS a, n AS b"
 
 State = sql_query_pb2.SqlQuery.State
 
