@@ -316,7 +316,7 @@ Global___Row: _TypeAlias = Row  # noqa: Y015
 
 @_typing.final
 class Value(_message.Message):
-    """One value. Dates, times, intervals and identifiers are text in ISO 8601 or PostgreSQL's own form."""
+    """One value. A domain is what its base type is."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -338,9 +338,13 @@ class Value(_message.Message):
     double_value: _builtins.float
     """real, double precision; NaN and infinities are text."""
     decimal_value: _builtins.str
-    """numeric, as decimal digits, exact."""
+    """numeric, as decimal digits, exact; NaN and infinities are text."""
     text_value: _builtins.str
-    """Everything that is text or has a text form."""
+    """Text, and everything else that has a text form. Dates, times and intervals are ISO 8601: `2026-01-02`,
+    `03:04:05`, `2026-01-02T03:04:05.6`, with time zone `2026-01-02T03:04:05.6+00:00`, `P1Y2DT3H`; times with time
+    zone in the zone of the database or role. What ISO 8601 has no agreed form for is in PostgreSQL's: years before 1
+    (`0044-03-15 BC`) and after 9999, `infinity`. So is all the rest: money, uuid, inet, ranges, enums, composites.
+    """
     bytes_value: _builtins.bytes
     """bytea."""
     json_value: _builtins.str
