@@ -31,7 +31,8 @@ QUESTION_WORDS = ("which", "where", "whose", "there", "their", "every", "these",
 OTHER_WORDS = frozenset(
     """
 angel angels arena arenas boarder boarders bother bothers brand brands broad cancer canon casual causal coast coasts
-command commands commend complement compliment conserve costume costumes costumer county counties curse curses dairy desert
+command commands commend complement compliment conserve costume costumes costumer county counties curse curses dairy
+desert
 deserts dessert device devices diary director directors doctrine elect emigrant emigrants ending event events even
 except expect factor factors fight fights finance fright frights grade grand grate great house hose hoses immigrant
 invert lesson lessons lessen loose lose march martial master masters mater matter matters metal medal medals mental
