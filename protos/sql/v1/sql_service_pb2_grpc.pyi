@@ -97,7 +97,7 @@ class SqlServiceStub:
     """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.ListAuditEntriesRequest, _sql_service_pb2.ListAuditEntriesResponse]
     """Lists steps of queries, newest first: of the caller's own queries or, for callers with the role `sql_auditor`, of
-    every query of the tenant.
+    every query of the tenant. A list over several queries may lack what was done a moment ago; that of one never does.
     INVALID_ARGUMENT / NAME_INVALID when `query` is set and no query name.
     INVALID_ARGUMENT / TIME_INVALID when a time is none, or `end_time` lies before `start_time`.
     INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
@@ -234,7 +234,7 @@ class SqlServiceAsyncStub(SqlServiceStub):
     """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.ListAuditEntriesRequest, _sql_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists steps of queries, newest first: of the caller's own queries or, for callers with the role `sql_auditor`, of
-    every query of the tenant.
+    every query of the tenant. A list over several queries may lack what was done a moment ago; that of one never does.
     INVALID_ARGUMENT / NAME_INVALID when `query` is set and no query name.
     INVALID_ARGUMENT / TIME_INVALID when a time is none, or `end_time` lies before `start_time`.
     INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.
@@ -416,7 +416,7 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sql_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_sql_service_pb2.ListAuditEntriesResponse]]:
         """Lists steps of queries, newest first: of the caller's own queries or, for callers with the role `sql_auditor`, of
-        every query of the tenant.
+        every query of the tenant. A list over several queries may lack what was done a moment ago; that of one never does.
         INVALID_ARGUMENT / NAME_INVALID when `query` is set and no query name.
         INVALID_ARGUMENT / TIME_INVALID when a time is none, or `end_time` lies before `start_time`.
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call with the same filter.

@@ -1,6 +1,7 @@
 """Lists of the audit log in DynamoDB: by query from the table, by owner and by tenant from the indexes of queries.
 
-A list by index may lag behind by a moment. Its order is that of the clocks of the processes that made the steps.
+A list by index may lag behind by a moment. Its order is that of the clocks of the processes that made the steps. Steps
+from before the log was listed are in no index: they stand in the lists of their queries alone.
 """
 
 from __future__ import annotations
