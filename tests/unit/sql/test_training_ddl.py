@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from services.sql.models import ForeignKey, Schema
+from services.sql.guidance import NO_GUIDANCE, Guidance
+from services.sql.models import ForeignKey, NoDraft, Schema, SqlDraft
 from services.sql.training_ddl import DeclaredKey, declared_keys, with_declared_keys
-from tests.fakes.sql import shop_schema
+from tests.fakes.sql import FakeGenerator, FakeSchemaReader, shop_schema
+from tests.unit.sql.service_parts import ADA, Parts
 
 TO_CUSTOMERS = DeclaredKey("public.orders", ForeignKey(("customer_id",), "public", "customers", ("customer_id",)))
 
@@ -62,3 +64,26 @@ def test_a_schema_with_told_keys_is_another_one_for_whoever_remembers_it() -> No
     assert told.fingerprint != schema.fingerprint
     assert told == with_declared_keys(schema, (TO_CUSTOMERS,))
     assert with_declared_keys(schema, ()) is schema
+
+
+class SeeingGenerator(FakeGenerator):
+    """Remembers the schemas that it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Schema] = []
+
+    async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
+        self.seen.append(schema)
+        return await super().generate(question, schema, guidance)
+
+
+async def test_a_generator_sees_told_keys() -> None:
+    generator = SeeingGenerator()
+    parts = Parts(reader=FakeSchemaReader(keyless()), generator=generator)
+    parts.briefing.guidance["acme"] = Guidance(keys=(TO_CUSTOMERS,))
+
+    await parts.generating.draft(ADA, "Which orders belong to which customers?")
+
+    [seen] = generator.seen
+    assert seen == with_declared_keys(keyless(), (TO_CUSTOMERS,))
