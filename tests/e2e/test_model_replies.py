@@ -9,7 +9,8 @@ import pytest
 
 from tests.contract.sql.vanna_generators import BY, reply
 from tests.e2e.running_system import RunningSystem, ask
-from tests.openai_server import OpenAiServer, Reply, access_denied
+from tests.openai_replies import Reply, access_denied
+from tests.openai_server import OpenAiServer
 
 COUNT = "SELECT count(*) AS customer_count FROM customers"
 QUESTION = "How many customers do we have?"
@@ -82,7 +83,7 @@ def test_what_a_model_says_waits_or_is_refused_and_never_runs_by_itself(
     system: RunningSystem, model: OpenAiServer
 ) -> None:
     for name, said in {**WAITS, **REFUSED}.items():
-        model.answer_by(lambda _, said=said: said)
+        model.answer_always(said)
 
         answer = ask(system.client, "/query/sql/generate", query=QUESTION)
 

@@ -11,7 +11,8 @@ import pytest
 from tests.aws_server import AwsAccount
 from tests.contract.sql.vanna_generators import reply
 from tests.e2e.running_system import RunningSystem, ask, problem
-from tests.openai_server import OpenAiServer, server_error
+from tests.openai_replies import server_error
+from tests.openai_server import OpenAiServer
 from tests.otlp_collector import OtlpCollector
 from tests.pinecone_server import PineconeServer
 from tests.redis_server import RedisServer
@@ -83,7 +84,7 @@ def test_the_production_parts_answer_together(
     }
     assert info["parts"]["gateway"] == {"traces": "otlp", "metrics": "otlp"}
     assert info["parts"]["rag"] == {"embedding_cache": "redis"}
-    assert info["parts"]["sql"]["examples"] == "pinecone"
+    assert info["parts"]["sql"]["training"] == "pinecone"
 
     # The sample documents lie in the bucket by their content, and their chunks in the tenant's namespace.
     keys = [entry["Key"] for entry in boto3.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]

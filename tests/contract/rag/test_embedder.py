@@ -19,19 +19,17 @@ from services.transport.deadlines import enter_served_call, swap_served_call
 from tests.contract.rag.embedder_contract import EmbedderContract, cosine
 from tests.dying_connections import way_to
 from tests.fakes.rag import FakeEmbedder
-from tests.openai_server import (
-    MAX_REQUEST_TOKENS,
+from tests.openai_replies import (
     Fault,
-    OpenAiServer,
     access_denied,
     bad_request,
     broken,
-    embedding_of,
     rate_limited,
     server_error,
     slow,
     truncated_json,
 )
+from tests.openai_server import MAX_REQUEST_TOKENS, OpenAiServer, embedding_of
 
 
 class TestFakeEmbedder(EmbedderContract):

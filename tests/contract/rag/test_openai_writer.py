@@ -16,17 +16,8 @@ from services.rag.models import Chunk, DraftSentence, FoundChunk
 from services.rag.ports import AnswerWriter
 from services.rag.words import terms_of
 from tests.contract.rag.answer_writer_contract import FERRY, MOSS, AnswerWriterContract, passage, read, write
-from tests.openai_server import (
-    Fault,
-    OpenAiServer,
-    Reply,
-    access_denied,
-    bad_request,
-    broken,
-    rate_limited,
-    server_error,
-    slow,
-)
+from tests.openai_replies import Fault, Reply, access_denied, bad_request, broken, rate_limited, server_error, slow
+from tests.openai_server import OpenAiServer
 
 
 def said(*sentences: tuple[str, Sequence[tuple[int, str]]]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from services.rag.answering import NOT_ANSWERED
 from services.transport.errors import RemoteFailure, read_failure
 from services.transport.identity import acting_as
 from tests.integration.rag.conftest import RED, run_rag
-from tests.openai_server import Fault, OpenAiServer, access_denied, rate_limited, server_error
+from tests.openai_replies import Fault, access_denied, rate_limited, server_error
+from tests.openai_server import OpenAiServer
 
 if TYPE_CHECKING:
     from protos.rag.v1.rag_service_pb2_grpc import RagServiceAsyncStub as Stub

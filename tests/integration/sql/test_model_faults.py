@@ -13,9 +13,8 @@ from services.transport.deadlines import enter_served_call, swap_served_call
 from tests.contract.sql.vanna_generators import BY, reply, vanna_generator
 from tests.dying_connections import way_to
 from tests.fakes.sql import shop_schema
-from tests.openai_server import (
+from tests.openai_replies import (
     Fault,
-    OpenAiServer,
     access_denied,
     bad_request,
     broken,
@@ -25,6 +24,7 @@ from tests.openai_server import (
     slow,
     truncated_json,
 )
+from tests.openai_server import OpenAiServer
 from tests.unit.sql.large_schema import large_schema
 
 QUESTION = "How many customers do we have?"

@@ -16,7 +16,8 @@ from services.sql.models import NoDraft, SqlDraft
 from services.sql.prompting.schema_text import tell_table
 from tests.contract.sql.vanna_generators import BY, reply, vanna_generator
 from tests.fakes.sql import shop_schema
-from tests.openai_server import OpenAiServer, Reply
+from tests.openai_replies import Reply
+from tests.openai_server import OpenAiServer
 from tests.unit.sql.large_schema import large_schema
 
 QUESTION = "How many customers do we have?"
