@@ -5,12 +5,16 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from services.sql.grounding.lexicon import NameWords
 from services.sql.models import Column, ColumnKind, Schema, Table, TableKind
 
 SIBLINGS = 0.9  # what a step from a parent down to other children costs beside its length
+
+
+_KEPT_WAYS = 50_000
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class JoinGraph:
     keys: dict[str, tuple[str, ...]]
     key_columns: frozenset[tuple[str, str]]
     apart: frozenset[tuple[str, str]] = frozenset()  # tables that several roles link, so that no plain way does
+    _ways: dict[tuple[tuple[str, ...], str, bool], tuple[Edge, ...] | None] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )  # those looked for already: a question asks for the same ones again and again
 
     def references(self) -> dict[tuple[str, str], str]:
         """Each single column that points to a table, and that table."""
@@ -53,7 +60,12 @@ class JoinGraph:
             return ()
         if starts and {(starts[0], target), (target, starts[0])} & self.apart:
             return None
-        return self._cheapest(tuple(starts), target, to_one)
+        wanted = (tuple(starts), target, to_one)
+        if wanted not in self._ways:
+            if len(self._ways) >= _KEPT_WAYS:
+                self._ways.clear()
+            self._ways[wanted] = self._cheapest(*wanted)
+        return self._ways[wanted]
 
     def _cheapest(self, starts: tuple[str, ...], target: str, to_one: bool) -> tuple[Edge, ...] | None:
         """Steps cost one; down again after going up costs more: two rows of one parent have little in common."""
@@ -98,6 +110,7 @@ class JoinGraph:
         return total
 
 
+@lru_cache(maxsize=16_384)
 def _flat(name: str) -> str:
     return name.lower().replace("_", "")
 
@@ -173,14 +186,18 @@ def build_join_graph(
                 link(table, key.columns, key.referenced_name, key.referenced_columns, True)
             elif key.referenced_name == table.full_name:
                 key_columns.update((table.full_name, column) for column in key.columns)
+    wanted = {
+        other.full_name: (other, _names_of_reference(other, keys), words.tables[other.full_name])
+        for other in schema.tables
+        if other.full_name not in closed and len(keys[other.full_name]) == 1
+    }
     for table in schema.tables:
-        for other in schema.tables:
-            if (
-                other is table
-                or other.full_name in closed
-                or (table.full_name, other.full_name) in linked
-                or len(keys[other.full_name]) != 1
-            ):
+        flats = {_flat(column.name) for column in table.columns}
+        abouts = {_about(words, table, column) for column in table.columns}
+        for name, (other, references, other_words) in wanted.items():
+            if other is table or (flats.isdisjoint(references) and other_words not in abouts):
+                continue  # in a large schema nearly all pairs of tables: told cheaply
+            if (table.full_name, name) in linked:
                 continue
             found = _recognised_link(table, other, keys, words)
             if found is not None and not (table.full_name in closed and keys[table.full_name] == (found,)):
@@ -205,21 +222,33 @@ def _telling_keys(schema: Schema, keys: frozenset[tuple[str, str]]) -> frozenset
     )
 
 
+def _names_of_reference(other: Table, keys: dict[str, tuple[str, ...]]) -> frozenset[str]:
+    """What columns are called that hold keys of a table, without underscores."""
+    flat_key, flat_table = _flat(keys[other.full_name][0]), _flat(other.name)
+    wanted = {flat_table + "id", _singular(flat_table) + "id", flat_table + flat_key, _singular(flat_table) + flat_key}
+    wanted |= {flat_table, _singular(flat_table)}  # a column named like the other table, holding its key
+    if flat_key not in {"id", "name", "code", "key", "title", "year", "date", "number", "type"}:
+        wanted.add(flat_key)
+    return frozenset(wanted)
+
+
+def _about(words: NameWords, table: Table, column: Column) -> tuple[str, ...] | None:
+    """The words of a column whose name also says that it is a key; None when it does not say so."""
+    own = words.columns[table.full_name, column.name]
+    about = tuple(word for word in own if word not in {"id", "key", "code"})
+    return about if len(about) < len(own) else None
+
+
 def _recognised_link(table: Table, other: Table, keys: dict[str, tuple[str, ...]], words: NameWords) -> str | None:
     """The column of `table` that holds keys of `other` by its name, type and values; None when nothing tells so."""
     key_column = other.column(keys[other.full_name][0])
     if key_column is None:
         return None
-    flat_key, flat_table = _flat(key_column.name), _flat(other.name)
-    wanted = {flat_table + "id", _singular(flat_table) + "id", flat_table + flat_key, _singular(flat_table) + flat_key}
-    wanted |= {flat_table, _singular(flat_table)}  # a column named like the other table, holding its key
-    if flat_key not in {"id", "name", "code", "key", "title", "year", "date", "number", "type"}:
-        wanted.add(flat_key)
+    flat_table = _flat(other.name)
+    wanted = _names_of_reference(other, keys)
     for column in table.columns:
         flat = _flat(column.name)
-        own = words.columns[table.full_name, column.name]
-        about = tuple(word for word in own if word not in {"id", "key", "code"})
-        is_named = flat in wanted or (len(about) < len(own) and about == words.tables[other.full_name])
+        is_named = flat in wanted or _about(words, table, column) == words.tables[other.full_name]
         if not is_named or column.kind != key_column.kind or not _may_refer(column, key_column):
             continue
         if keys[table.full_name] == (column.name,) and not (

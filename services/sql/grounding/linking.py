@@ -9,8 +9,10 @@ from services.sql.grounding.lexicon import (
     COMMENT_QUALITY,
     DATE_KINDS,
     GENERIC_STEMS,
+    GIVEN_NAMES,
     ColumnEntry,
     Lexicon,
+    TableEntry,
     equivalents,
 )
 from services.sql.grounding.mentions import Mention, ValueLink
@@ -186,14 +188,16 @@ def _name_of_span(
     tables: dict[str, float] = {}
     columns: dict[tuple[str, str], float] = {}
     if all(hits):
-        for table in lexicon.tables.values():
+        for table, entries in _met(hits, lexicon):
             quality = 0.0 if inverted else _coverage(hits, table.stems)
             if quality >= 0.5:
                 tables[table.name] = quality
-            for entry in table.columns:
+            for entry in entries:
                 quality = _column_quality(hits, entry, table.stems)
                 if quality and _is_said_of_rows(tokens, span, hits, entry):
                     continue
+                if len(span) == 1 and "name" in hits[0] and set(entry.own) & GIVEN_NAMES and entry.own[-1] == "name":
+                    quality = max(quality, 0.9)  # a person's name begins with the given one
                 if quality >= 0.3 and not (inverted and quality < 0.85):
                     columns[entry.ref] = quality
     if not tables and not columns and len(span) == 1:
@@ -225,6 +229,18 @@ def _name_of_span(
     return score, mention
 
 
+def _met(hits: Sequence[dict[str, float]], lexicon: Lexicon) -> list[tuple[TableEntry, list[ColumnEntry]]]:
+    """Tables and columns that some word of a span meets, in the order of the schema: all others it cannot name."""
+    words = {word for hit in hits for word in hit}
+    columns = {entry.ref for word in words for entry in lexicon.columns_by_stem.get(word, ())}
+    tables = {table for table, _ in columns} | {name for word in words for name in lexicon.tables_by_stem.get(word, ())}
+    return [
+        (table, [entry for entry in table.columns if entry.ref in columns])
+        for name, table in lexicon.tables.items()
+        if name in tables
+    ]
+
+
 def _is_said_of_rows(
     tokens: Sequence[Token], span: Sequence[int], hits: Sequence[dict[str, float]], entry: ColumnEntry
 ) -> bool:
@@ -233,8 +249,10 @@ def _is_said_of_rows(
     "Discontinued products" and "opened tickets" are rows in a state, "number of employees" counts rows.
     """
     own = [any(word in entry.own for word in hit) for hit in hits]
-    if entry.is_key and len(span) > 1 and tokens[span[0]].lower in {"number", "numbers"}:
-        return True
+    if len(span) > 1 and tokens[span[0]].lower in {"number", "numbers"}:
+        follows_of = span[1] == span[0] + 2 and tokens[span[0] + 1].lower == "of"
+        if entry.is_key or (follows_of and not any(own[1:])):
+            return True  # "number of flights" counts flights, whatever "flight number" is
     if len(span) < 2 or not own[0] or all(own):
         return False
     if entry.column.kind is ColumnKind.BOOLEAN:
