@@ -13,10 +13,10 @@ from services.sql.grounding.lexicon import (
     ColumnEntry,
     Lexicon,
     TableEntry,
-    equivalents,
 )
-from services.sql.grounding.mentions import Mention, ValueLink
+from services.sql.grounding.mentions import Mention
 from services.sql.grounding.role_mentions import settle_roles
+from services.sql.grounding.value_links import values_at
 from services.sql.grounding.wording import (
     BEFORE_REQUESTS,
     FUNCTION_WORDS,
@@ -28,7 +28,7 @@ from services.sql.grounding.wording import (
     PHRASES,
     REQUEST_VERBS,
 )
-from services.sql.grounding.words import IRREGULAR, Token, split_question, stem, value_stems
+from services.sql.grounding.words import Token, split_question, stem
 from services.sql.models import ColumnKind
 
 MOST_TOKENS = 120  # of a longer text only the beginning is linked
@@ -36,7 +36,6 @@ LONGEST_NAME = 5  # words of one name
 INSIDE_NAMES = frozenset({"of", "the", "a", "an", "s", "'", "in"})
 HEAD_QUALITY = 0.82
 SILENT_HEADS = frozenset({"date", "id", "time", "year", "number", "amount", "name"})  # "hired" names hire_date
-TIME_STEMS = frozenset({"day", "daili", "week", "month", "quarter", "year"})
 PARTICLES = frozenset({"in", "up", "out", "off", "on"})
 DATE_HEADS = frozenset({"date", "time", "year", "day", "timestamp"})
 SWALLOWED = {"total": "sum", "sum": "sum", "averag": "avg", "maximum": "max", "minimum": "min"}
@@ -53,7 +52,7 @@ def link_question(question: str, lexicon: Lexicon) -> tuple[list[Token], list[Me
         found.extend(_cues_at(tokens, at, lexicon))
         found.extend(_literals_at(tokens, at))
         found.extend(_names_at(tokens, at, lexicon))
-        found.extend(_values_at(tokens, at, lexicon))
+        found.extend(values_at(tokens, at, lexicon))
     taken: dict[int, Mention] = {}
     for _, mention in sorted(found, key=lambda pair: (-pair[0], pair[1].first, -pair[1].last)):
         span = range(mention.first, mention.last + 1)
@@ -316,71 +315,6 @@ def _column_quality(hits: Sequence[dict[str, float]], entry: ColumnEntry, table_
 
 def _weight(word: str) -> float:
     return 0.5 if word in GENERIC_STEMS else 1.0
-
-
-def _values_at(tokens: Sequence[Token], at: int, lexicon: Lexicon) -> list[tuple[float, Mention]]:
-    token = tokens[at]
-    found: list[tuple[float, Mention]] = []
-    if token.kind == "quoted":
-        stems = value_stems(token.text)
-        links = _matching_values(lexicon, stems, token.text, 1.0)
-        if links:
-            found.append((5.0, Mention("quoted", token.text, at, at, values=links)))
-        return found
-    if token.kind not in {"word", "number"}:
-        return []
-    longest = min(len(tokens) - at, 12)
-    run: list[str] = []
-    for offset in range(longest):
-        piece = tokens[at + offset]
-        if piece.kind not in {"word", "number", "date"}:
-            break
-        run.extend(value_stems(piece.text) if piece.kind != "word" else (stem(piece.lower),))
-        if not run or len(run) > lexicon.value_lengths.get(run[0], 0):
-            break
-        text = " ".join(one.text for one in tokens[at : at + offset + 1])
-        links = _matching_values(lexicon, tuple(run), text, 0.0)
-        if links and _is_telling(tokens[at : at + offset + 1], links):
-            exact = any(link.value == text for link in links)
-            words = offset + 1
-            score = words * 1.0 + (0.12 if exact and token.is_capitalised else 0.02)
-            found.append((score, Mention("value", text, at, at + offset, values=links, content=words)))
-    if token.kind == "word":
-        for value in equivalents(token.lower) or equivalents(IRREGULAR.get(token.lower, token.lower.removesuffix("s"))):
-            links = _matching_values(lexicon, value_stems(value), value, 0.9)
-            if links:
-                found.append((1.03, Mention("value", token.text, at, at, values=links)))
-                break
-    return found
-
-
-def _matching_values(lexicon: Lexicon, stems: tuple[str, ...], text: str, least: float) -> tuple[ValueLink, ...]:
-    if not stems:
-        return ()
-    links = []
-    for entry, value in lexicon.values.get(stems, ()):
-        if stems[0] in TIME_STEMS and len(stems) == 1 and value.lower() != text.lower():
-            continue  # "each year" is not the billing cycle "yearly"
-        quality = 1.0 if value == text else 0.95 if value.lower() == text.lower() else 0.85
-        links.append(ValueLink(entry, value, max(quality, least)))
-    return tuple(links[:40])
-
-
-def _is_telling(span: Sequence[Token], links: Sequence[ValueLink]) -> bool:
-    """Whether a span names a value rather than happening to equal one: "The" and "a" are values somewhere."""
-    if len(span) > 1:
-        if all(token.kind == "number" for token in span):  # "2023/24" as it is written, not any two numbers
-            return any(len(link.value) == span[-1].end - span[0].start for link in links)
-        return not all(token.lower in FUNCTION_WORDS or token.kind == "number" for token in span)
-    token = span[0]
-    if token.kind == "number":
-        return False
-    exact = any(link.value == token.text for link in links)
-    if len(token.text) <= 2:
-        return exact and token.text.isupper() and token.text not in {"A", "I"}
-    if token.lower in FUNCTION_WORDS or token.lower in PHRASES or token.lower in NUMBER_WORDS:
-        return exact and token.is_capitalised and token.start > 0
-    return True
 
 
 def _with_loose_words(tokens: Sequence[Token], mentions: list[Mention], taken: set[int]) -> list[Mention]:

@@ -36,7 +36,8 @@ from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_states import mark_verbs, read_states
 from services.sql.grounding.reading_subject import find_subject
 from services.sql.grounding.reading_superlatives import read_superlatives
-from services.sql.grounding.reading_values import read_texts, read_values
+from services.sql.grounding.reading_texts import read_texts
+from services.sql.grounding.reading_values import read_values
 from services.sql.grounding.words import IRREGULAR, Token
 
 DIRECTIONS = (
@@ -248,7 +249,10 @@ def _check_nothing_is_left(reading: Reading) -> None:
         if item.kind == "role" or (item.kind == "table" and item.tables and set(item.tables) <= set(known))
     ]
     if roles and not any(repr(name) in parts for name in reading.lexicon.roles):
-        raise Unreadable(f"It is not clear whose role “{roles[0].text}” is.")
+        if any(item.quality for item in roles):
+            raise Unreadable(f"It is not clear whose role “{roles[0].text}” is.")
+        for item in roles:  # a verb that might have named a role is only a word nothing stands for
+            item.kind, item.used = "word", False
     for index, item in enumerate(reading.items):
         if item.used:
             continue

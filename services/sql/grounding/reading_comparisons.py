@@ -10,6 +10,7 @@ from services.sql.grounding.comparison_operands import (
     owner_of_count,
     reads_as_year,
 )
+from services.sql.grounding.comparison_peers import SIGNS, counts_times, earned, own_limit, times_related, with_role
 from services.sql.grounding.logical_form import (
     AnyOf,
     Compare,
@@ -22,19 +23,11 @@ from services.sql.grounding.logical_form import (
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
-from services.sql.grounding.reading_states import done_in
-from services.sql.grounding.thesaurus import QUANTITY_WORDS
-from services.sql.grounding.words import stem
+from services.sql.grounding.units import in_unit_of
 
 DATE_TO_SIGN = {"after": ">", "since": ">=", "before": "<", "until": "<="}
 
 
-SIGNS = frozenset({">", "<", ">=", "<=", "<>", "="})
-EARNING = frozenset(stem(word) for word in ("earn", "earning", "paid", "make"))
-PAY = ("salary", "wage", "pay", "income", "compensation")
-LIMIT_WORDS = frozenset(
-    stem(word) for word in ("limit", "threshold", "reorder", "minimum", "maximum", "target", "quota", "level", "safety")
-)
 POSTFIX = ("or ", "and above", "and over", "and up")
 
 
@@ -55,40 +48,6 @@ def read_comparisons(reading: Reading) -> None:
     for index, item in enumerate(reading.items):
         if item.kind == "number" and not item.used and item.number is not None:
             _plain_number(reading, index)
-
-
-def _counts_times(reading: Reading, number: int) -> bool:
-    """Whether the number counts occasions: "more than once", "at least 3 times"."""
-    last = reading.items[number].last
-    following = reading.tokens[last + 1].lower if last + 1 < len(reading.tokens) else ""
-    return reading.items[number].text.lower() in {"once", "twice"} or following == "times"
-
-
-def _times_related(reading: Reading, index: int, number: int, operator: str, value: float) -> bool:
-    """Rows of the table that the verb before names, counted for each row of the subject."""
-    for before in range(index - 1, -1, -1):
-        item = reading.items[before]
-        table = reading.table_of(before) if item.kind == "table" and not item.used else None
-        if table is None or table == reading.subject or not reading.subject:
-            continue
-        reading.conditions.append(Related(reading.subject, Measure("count", table), operator, value))
-        reading.note(before, f"number of {table} {operator} {reading.items[number].text}")
-        reading.note(index, "")
-        reading.note(number, "")
-        for one in reading.items[number + 1 : number + 2]:
-            one.used = one.used or one.text == "times"
-        return True
-    position = reading.items[index].first - 1
-    verb = reading.tokens[position] if position >= 0 else None
-    table = done_in(reading, verb.stem, None) if verb is not None and reading.subject else None
-    if table is None or verb is None:
-        return False
-    reading.conditions.append(Related(reading.subject, Measure("count", table), operator, value))
-    reading.note(index, f"number of {table} {operator} {reading.items[number].text}")
-    reading.note(number, "")
-    for item in reading.items:
-        item.used = item.used or item.first == position or item.text == "times"
-    return True
 
 
 def _join_by_or(reading: Reading, found: list[int]) -> None:
@@ -125,7 +84,7 @@ def _comparison(reading: Reading, index: int) -> None:
         return
     following = items[after]
     is_own = following.kind == "column" and reading.word_before(after) in {"their", "its", "the"} and operator in SIGNS
-    if is_own and _own_limit(reading, index, after, operator):
+    if is_own and own_limit(reading, index, after, operator):
         return
     if following.period is not None and (following.kind == "period" or reads_as_year(reading, index, after)):
         return  # dates are read later
@@ -145,7 +104,7 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(index, f"{reading.text_of(entry.ref)} {sign} {items[after + 1].text}")
             reading.note(after, "")
             reading.note(after + 1, "")
-    elif following.kind == "table" and _with_role(reading, index, after, operator):
+    elif following.kind == "table" and with_role(reading, index, after, operator):
         return
     elif following.is_cue("aggregate"):
         _with_aggregate(reading, index, after, DATE_TO_SIGN.get(operator, operator))
@@ -159,65 +118,15 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(after, "")
 
 
-def _with_role(reading: Reading, index: int, after: int, operator: str) -> bool:
-    """For "earn more than their manager": the same column of the row in that role."""
-    role = reading.lexicon.roles.get(reading.table_of(after) or "")
-    cue = reading.items[index].cue
-    if role is None or not role.is_self or cue is None or operator not in SIGNS:
-        return False
-    before = reading.items[index - 1] if index > 0 else None
-    entry = reading.column_of(index - 1, wanted="numeric", table=role.target) if before and before.columns else None
-    entry = entry or reading.find_attribute(role.target, cue.hints, "numeric")
-    if entry is None and before is not None and before.text.lower() in {"earn", "earns", "make", "makes", "paid"}:
-        entry = reading.find_attribute(role.target, PAY, "numeric")
-    if entry is None:
-        return False
-    reading.conditions.append(CompareColumns(entry.ref, operator, (role.name, entry.column.name)))
-    reading.note(index, f"{reading.text_of(entry.ref)} {operator} that of {role.name.split('.', 1)[1]}")
-    reading.note(index - 1, "")
-    reading.note(after, "")
-    return True
-
-
-def _earned(reading: Reading, before: int) -> tuple[str, str] | None:
-    """For "drivers who earn less than 20": the pay that each row of the subject holds."""
-    if before < 1 or not reading.subject or reading.tokens[reading.items[before - 1].last].stem not in EARNING:
-        return None
-    entry = reading.find_attribute(reading.subject, PAY, "numeric")
-    if entry is None:
-        return None
-    reading.note(before - 1, "")
-    return entry.ref
-
-
-def _own_limit(reading: Reading, index: int, after: int, operator: str) -> bool:
-    """For "below their reorder level": the quantity in the same row, when there is but one it can be."""
-    if index > 0 and reading.items[index - 1].kind == "column" and not reading.items[index - 1].used:
-        return False
-    limit = reading.column_of(after, wanted="numeric")
-    if limit is None or not set(limit.own) & LIMIT_WORDS:
-        return False
-    others = [
-        one for one in reading.lexicon.tables[limit.table].columns if one.is_numeric and not set(one.own) & LIMIT_WORDS
-    ]
-    held = [one for one in others if set(one.own) & QUANTITY_WORDS] or others
-    if len(held) != 1:
-        return False
-    reading.conditions.append(CompareColumns(held[0].ref, operator, limit.ref))
-    reading.note(index, f"{reading.text_of(held[0].ref)} {operator} {reading.text_of(limit.ref)}")
-    reading.note(after, "")
-    return True
-
-
 def _with_number(reading: Reading, index: int, number: int, operator: str, *, operand_before: int) -> None:
     value = reading.items[number].number
     assert value is not None
-    if _counts_times(reading, number) and _times_related(reading, index, number, operator, value):
+    if counts_times(reading, number) and times_related(reading, index, number, operator, value):
         return
-    earned = _earned(reading, operand_before)
-    if earned is not None:
-        reading.conditions.append(Compare(earned, operator, value))
-        reading.note(index, f"{reading.text_of(earned)} {operator} {reading.items[number].text}")
+    pay = earned(reading, operand_before)
+    if pay is not None:
+        reading.conditions.append(Compare(pay, operator, value))
+        reading.note(index, f"{reading.text_of(pay)} {operator} {reading.items[number].text}")
         reading.note(number, "")
         return
     measure_at = measured_before(reading, operand_before)
@@ -231,6 +140,7 @@ def _with_number(reading: Reading, index: int, number: int, operator: str, *, op
     if operand is None:
         raise Unreadable(f"It is not clear what “{reading.items[index].text} {reading.items[number].text}” is about.")
     table, column = operand
+    value *= in_unit_of(reading, operand, number)
     reading.conditions.append(Compare((table, column), operator, value))
     reading.note(index, f"{reading.text_of((table, column))} {operator} {reading.items[number].text}")
     reading.note(number, "")

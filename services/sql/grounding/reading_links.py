@@ -13,7 +13,8 @@ def link_loose_tables(reading: Reading) -> None:
         output.table for output in (*reading.outputs, *reading.groups, *(order.operand for order in reading.order))
     )
     role = reading.lexicon.roles.get(reading.subject)
-    if role is not None and not any(role.source in tables_of(one) for one in reading.conditions):
+    denied_some = any(item.is_cue("negation") for item in reading.items)
+    if role is not None and not denied_some and not any(role.source in tables_of(one) for one in reading.conditions):
         reading.conditions.append(Exists(reading.subject, role.source))  # only who is somebody's manager is one
         used.add(role.source)
     denied: Exists | None = None

@@ -4,115 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, IsNull, Matches, OneOf
+from services.sql.grounding.lexicon import ColumnEntry
+from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, OneOf
 from services.sql.grounding.mentions import Mention, ValueLink
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.models import ColumnKind
 
+CODE_WORDS = frozenset({"number", "code", "id", "key", "refer", "serial", "plate"})
 NEGATION_REACH = 6  # items
 ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annually"})
-
-
-def read_texts(reading: Reading) -> None:
-    """For "whose name contains", "starting with" and "is missing"."""
-    items = reading.items
-    for index, item in enumerate(items):
-        if item.used:
-            continue
-        if item.is_cue("like"):
-            after = index + 1
-            if after >= len(items) or not (
-                items[after].kind == "quoted" or items[after].kind in {"word", "value"} or len(items[after].text) == 1
-            ):
-                after = -1
-            text = items[after].text if after > 0 else _raw_word_after(reading, index)
-            if after < 0 and index + 1 < len(items) and items[index + 1].kind in {"cue", "number"}:
-                text = ""  # "contain more than 10"
-            before = next((one for one in range(index - 1, max(index - 4, -1), -1) if items[one].columns), None)
-            entry = reading.column_of(before, wanted="text") if before is not None else None
-            if entry is None and reading.subject and reading.lexicon.tables[reading.subject].named():
-                entry = reading.lexicon.tables[reading.subject].named()[0]
-            if (
-                not text
-                or entry is None
-                or item.cue is None
-                or (after > 0 and items[after].kind == "value" and items[after].text.islower())
-            ):
-                continue
-            negated = is_negated(reading, index)
-            reading.conditions.append(Matches(entry.ref, item.cue.data, text, negated))
-            reading.note(index, f"{reading.text_of(entry.ref)} {item.text} '{text}'")
-            for one in (
-                after,
-                before
-                if before is not None
-                and reading.column_of(before, wanted="text") == entry
-                and _in_clause(reading, before)
-                else -1,
-            ):
-                if one >= 0:
-                    reading.note(one, "")
-        elif item.is_cue("null") and index > 0 and items[index - 1].columns:
-            entry = reading.column_of(index - 1)
-            if entry is not None:
-                reading.conditions.append(IsNull(entry.ref, is_negated(reading, index)))
-                reading.note(index - 1, f"{reading.text_of(entry.ref)} is null")
-                reading.note(index, "")
-        elif item.is_cue("negation") and item.text in {"no", "without", "lack", "lacks", "lacking", "not"}:
-            _absent(reading, index)
-
-
-def _absent(reading: Reading, index: int) -> None:
-    """For "without an email", "have no phone": the column is null, as far as it may be."""
-    items, after = reading.items, index + 1
-    if after >= len(items) or items[after].kind != "column":
-        return
-    if set(reading.words_between(index, after)) - {
-        "a",
-        "an",
-        "any",
-        "the",
-        "been",
-        "yet",
-        "have",
-        "has",
-        "their",
-        "its",
-    }:
-        return
-    happened = "been" in reading.words_between(index, after) or reading.word_before(after) == "yet"
-    if happened and reading.column_of(after, wanted="date") is None:
-        return
-    if set(reading.words_between(index, after)) & {"is", "are", "was", "were"} or (
-        after + 1 < len(items) and items[after + 1].values
-    ):
-        return
-    entry = reading.column_of(after, wanted="date" if happened else "")
-    if (
-        entry is None
-        or items[after].quality < (0.4 if happened or entry.is_key else 0.7)
-        or not entry.column.nullable
-        or entry.column.kind is ColumnKind.BOOLEAN
-    ):
-        return
-    if after + 1 < len(items) and items[after + 1].kind in {"number", "quoted", "value"}:
-        return
-    reading.conditions.append(IsNull(entry.ref))
-    reading.note(index, f"{reading.text_of(entry.ref)} is null")
-    reading.note(after, "")
-
-
-def _raw_word_after(reading: Reading, index: int) -> str:
-    position = reading.items[index].last + 1
-    if position < len(reading.tokens) and reading.tokens[position].kind in {"word", "quoted"}:
-        return reading.tokens[position].text
-    return ""
-
-
-def _in_clause(reading: Reading, index: int) -> bool:
-    return any(item.is_cue("relative") for item in reading.items[:index]) or any(
-        token.lower in {"with", "where", "whose"} for token in reading.tokens[: reading.items[index].first]
-    )
 
 
 def is_negated(reading: Reading, index: int) -> bool:
@@ -276,6 +176,14 @@ def _absorb_named_column(reading: Reading, index: int, link: ValueLink) -> None:
 def _unknown_text(reading: Reading, index: int, text: str) -> Condition | None:
     """A text that is no known value equals the column named beside it, or the name of a table beside it."""
     items = reading.items
+    before = items[index - 1] if index else None
+    if before is not None and before.last + 1 == items[index].first:
+        of_owner = before.owner and reading.tokens[before.last].stem in reading.lexicon.tables[before.owner].stems
+        table = reading.table_of(index - 1) if before.kind == "table" else before.owner if of_owner else None
+        code = _code_of(reading, table or "")
+        if code is not None:
+            reading.note(index, f"{reading.text_of(code.ref)} = '{text}'")
+            return OneOf(code.ref, (text,), ignore_case=True)
     for other in (index - 1, index + 1, index - 2):
         if 0 <= other < len(items) and items[other].columns and not items[other].used and items[other].kind == "column":
             entry = reading.column_of(other, wanted="text")
@@ -299,6 +207,18 @@ def _unknown_text(reading: Reading, index: int, text: str) -> Condition | None:
                 return OneOf(names[1].ref, (last,), ignore_case=True)
             return OneOf(names[0].ref, (text,), ignore_case=True)
     return None
+
+
+def _code_of(reading: Reading, table: str) -> ColumnEntry | None:
+    """The text by which people tell rows of a nameless table apart: a flight's number, an order's code."""
+    if not table or reading.lexicon.tables[table].named():
+        return None
+    codes = [
+        entry
+        for entry in reading.lexicon.tables[table].columns
+        if entry.is_text and not entry.column.values_complete and set(entry.own) & CODE_WORDS
+    ]
+    return codes[0] if len(codes) == 1 else None
 
 
 def _proper_names(reading: Reading) -> list[tuple[int, ValueLink | None, Condition]]:

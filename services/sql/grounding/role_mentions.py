@@ -42,13 +42,24 @@ def settle_roles(tokens: Sequence[Token], mentions: list[Mention], lexicon: Lexi
             if ref[0] not in said or _distance(said[ref[0]], item) <= NEAR
         }
         _settle_values(item, said, lexicon, first)
-        weak = item.kind == "column" and item.first == item.last and item.quality < 0.75 and not item.values
+        dated = any(lexicon.columns[ref].is_date for ref in item.columns)
+        weak = (
+            not dated and item.kind == "column" and item.first == item.last and item.quality < 0.75 and not item.values
+        )
         if weak and any(item.first in places for places in said.values()):
             item.kind, item.columns, item.tables, item.used = "role", {}, {}, True  # "away matches" names no column
         if item.kind == "table" and not item.tables:
             item.kind = "column" if item.columns else "value"
         if item.kind in {"table", "column"}:
             item.quality = max([*item.tables.values(), *item.columns.values()], default=item.quality)
+    covered = {place for item in mentions for place in range(item.first, item.last + 1)}
+    loose = sorted({place for places in said.values() for place in places} - covered)
+    verbs = [
+        Mention("role", tokens[place].text, place, place, used=True, quality=0.0)
+        for place in loose
+        if tokens[place].lower not in {"to", "from"}
+    ]
+    mentions = sorted([*mentions, *verbs], key=lambda item: item.first)
     names = {"table", "column", "value"}
     return [item for item in mentions if item.kind not in names or item.tables or item.columns or item.values]
 
@@ -82,6 +93,11 @@ def _distance(places: Sequence[int], item: Mention) -> int:
     return min((max(item.first - place, place - item.last, 0) for place in places), default=99)
 
 
+def _lead(places: Sequence[int], item: Mention) -> int:
+    """Distance to the nearest place; one behind the item counts as farther: "from Athens to Oslo"."""
+    return min((item.first - place if place < item.first else place - item.last + 2 for place in places), default=99)
+
+
 def _settle_tables(item: Mention, said: dict[str, list[int]], lexicon: Lexicon, mentions: list[Mention]) -> None:
     inside = {name for name, places in said.items() if _distance(places, item) == 0}
     named = {name for name in item.tables if name in inside}
@@ -106,8 +122,8 @@ def _settle_values(item: Mention, said: dict[str, list[int]], lexicon: Lexicon, 
     held = {link.entry.table for link in item.values if link.entry.table in said}
     if not held:
         return
-    near = sorted((_distance(_leading(said[name], item, lexicon.roles[name]), item), name) for name in held)
-    if near[0][0] <= NEAR:
+    near = sorted((_lead(_leading(said[name], item, lexicon.roles[name]), item), name) for name in held)
+    if _distance(_leading(said[near[0][1]], item, lexicon.roles[near[0][1]]), item) <= NEAR:
         item.values = tuple(link for link in item.values if link.entry.table == near[0][1])
         return
     plain = tuple(link for link in item.values if link.entry.table not in said)
