@@ -172,7 +172,12 @@ def test_documents_and_the_database_answer_without_a_store_in_postgresql(
     info = client.get("/info").json()
     assert info["adapters"]["file_store"] == "s3"
     assert info["parts"]["rag"] == {"embedding_cache": "upstash"}
-    assert info["parts"]["sql"] == {"query_store": "dynamodb", "model": "gpt-4o-mini", "examples": "pinecone"}
+    assert info["parts"]["sql"] == {
+        "query_store": "dynamodb",
+        "model": "gpt-4o-mini",
+        "training": "pinecone",
+        "document_terms": "rag",
+    }
     assert (info["parts"]["ingest"]["job_store"], info["parts"]["ingest"]["queue"]) == ("dynamodb", "sqs")
 
     first, again = upload(client, HANDBOOK), upload(client, HANDBOOK, "copy.md")

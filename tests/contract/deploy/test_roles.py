@@ -55,6 +55,7 @@ _TABLE_MODULES = {
     "services.sql.adapters.dynamodb_queries": QUERIES,
     "services.sql.adapters.dynamodb_query_items": QUERIES,
     "services.sql.adapters.dynamodb_schemas": QUERIES,
+    "services.sql.adapters.dynamodb_training": QUERIES,
 }
 # These lend tables to adapters and look at nothing in them.
 _OPENERS = frozenset({"services.ingest.adapters.dynamodb_stores", "services.sql.adapters.dynamodb_stores"})
