@@ -21,6 +21,7 @@ _SYNTAX_CALLS = {
     "grouping": (1, None),
     "nullif": (2, 2),
 }
+_CLOCKS = frozenset({"current_time", "current_timestamp", "localtime", "localtimestamp"})
 _FIELDS = frozenset(
     {
         "century", "day", "decade", "dow", "doy", "epoch", "hour", "isodow", "isoyear", "julian", "microseconds",
@@ -143,6 +144,8 @@ def _is_right_call(node: exp.Anonymous) -> bool:
         return is_query and not isinstance(node.parent, exp.Table | exp.Lateral)
     if name == "all":  # `= ALL (array)`, which sqlglot takes for a call
         return len(arguments) == 1 and isinstance(node.parent, _BEFORE_ANY) and node.arg_key == "expression"
+    if name in _CLOCKS:  # with how many digits of a second
+        return len(arguments) == 1 and isinstance(arguments[0], exp.Literal) and arguments[0].name.isdecimal()
     if name not in _SYNTAX_CALLS and name != "row":
         return True
     if isinstance(node.parent, exp.Table | exp.Lateral):

@@ -82,7 +82,7 @@ class Refusal:
 
     code: RefusalCode
     detail: str = ""
-    position: int = 0  # of its first character in the text, from 1; 0 where it is about the whole
+    position: int = 0  # of a character of it in the text, from 1; 0 where it is about the whole
 
     def __str__(self) -> str:
         message = _MESSAGES[self.code]

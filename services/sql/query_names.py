@@ -356,4 +356,6 @@ def _given_name(node: exp.Expr) -> str:
 
 def _renamed(names: tuple[str, ...], given: Sequence[str]) -> tuple[str, ...]:
     """`names` with the first ones replaced, as an alias with a column list does it."""
+    if len(given) > len(names):
+        raise UnreadableQuery
     return (*given, *names[len(given) :])
