@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from services.sql.adapters.dynamodb_queries import DynamoQueryStore
 from services.sql.adapters.dynamodb_tables import QUERIES
 from services.sql.adapters.postgres_queries import PostgresQueryStore, StorePool
+from services.sql.audit import AuditScope
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.models import QueryState
 from services.sql.ports import QueryStore
@@ -18,7 +20,7 @@ from services.storage.postgres import open_store
 from services.transport.aws_clients import make_aws_client
 from tests.aws_server import AwsAccount
 from tests.contract.sql.audit_log_contract import AuditLogContract
-from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add
+from tests.contract.sql.query_store_contract import ADA, HOUR, MakeStore, QueryStoreContract, add, draft
 from tests.dynamodb import items_of, made_table
 from tests.fakes.sql_queries import FakeQueryStore
 
@@ -57,6 +59,27 @@ class TestDynamoQueryStore(QueryStoreContract, AuditLogContract):
         states = [item["to_state"]["S"] for item in await items_of(queries_table.name) if "to_state" in item]
         assert states == ["PENDING", "APPROVED", "EXECUTING"]
         assert await store.count_by_state("acme") == {QueryState.EXECUTING: 1}
+
+    async def test_items_from_before_costs_and_texts_were_kept_are_read(self, queries_table: DynamoTable) -> None:
+        store = DynamoQueryStore(queries_table, run_lease=HOUR)
+        query = await add(store, replace(draft(), plan_cost=5.0))
+        newer = {"plan_cost", "sql", "owner_subject", "owner_key", "owner_state", "newest"}
+        client = make_aws_client("dynamodb")
+        for item in await items_of(queries_table.name):
+            gone = {"plan_cost"} if item["sk"]["S"] == "QUERY" else newer
+            older = {name: value for name, value in item.items() if name not in gone}
+            await client.run(lambda db, older=older: db.put_item(TableName=queries_table.name, Item=older))  # type: ignore[misc]
+        client.close()
+
+        stored = await store.get(ADA, query.id)
+        of_query = await store.audit(AuditScope("acme", "ada", query.id), after=None, limit=9)
+
+        assert stored == replace(query, plan_cost=None)
+        assert [(entry.owner, entry.to_state, entry.sql) for entry in of_query.entries] == [
+            (ADA, QueryState.PENDING, "")
+        ]
+        assert (await store.audit(AuditScope("acme", "ada"), after=None, limit=9)).entries == ()
+        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
 
     async def test_a_store_that_is_gone_is_unavailable_and_unreachable(
         self, aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch
