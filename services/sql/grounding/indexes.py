@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.sql.grounding.join_paths import JoinGraph, build_join_graph, with_keys_spelled_out
 from services.sql.grounding.lexicon import Lexicon, build_lexicon, read_names
+from services.sql.grounding.roles import graph_with_roles, mark_roles, with_roles
 from services.sql.models import Schema
 
 KEPT_SCHEMAS = 8
@@ -26,6 +27,11 @@ def build_index(schema: Schema) -> Index:
     """The index of one schema; a pure computation."""
     names = read_names(schema)
     graph = build_join_graph(schema, names)
+    found = with_roles(schema, names, graph)
+    if found is not None:
+        graph = graph_with_roles(found)
+        words = with_keys_spelled_out(found.names, graph)
+        return Index(mark_roles(build_lexicon(found.schema, words, graph.key_columns), found.roles), graph)
     return Index(build_lexicon(schema, with_keys_spelled_out(names, graph), graph.key_columns), graph)
 
 
