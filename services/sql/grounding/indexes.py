@@ -29,10 +29,9 @@ def build_index(schema: Schema) -> Index:
     graph = build_join_graph(schema, names)
     found = with_roles(schema, names, graph)
     if found is not None:
-        graph = graph_with_roles(found)
-        words = with_keys_spelled_out(found.names, graph)
-        return Index(mark_roles(build_lexicon(found.schema, words, graph.key_columns), found.roles), graph)
-    return Index(build_lexicon(schema, with_keys_spelled_out(names, graph), graph.key_columns), graph)
+        schema, names, graph = found.schema, found.names, graph_with_roles(found)
+    lexicon = build_lexicon(schema, with_keys_spelled_out(names, graph), graph.key_columns)
+    return Index(mark_roles(lexicon, found.roles) if found is not None else lexicon, graph)
 
 
 class Indexes:
