@@ -175,7 +175,7 @@ class VannaGenerator:
         parts.ends_at = time.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
-                model = await asyncio.shield(asyncio.wrap_future(self._model))
+                model = await self._loaded()
                 # A copy: who waits no longer goes on with the parts while the thread still reads them.
                 return await asyncio.get_running_loop().run_in_executor(
                     self._threads, model.write, question, replace(parts)
@@ -183,6 +183,13 @@ class VannaGenerator:
         except TimeoutError as error:
             logger.warning("model.failed", extra={"error_kind": "TimeoutError", "fault": ModelFault.SLOW.value})
             raise ModelFailed(ModelFault.SLOW) from error
+
+    async def _loaded(self) -> VannaModel:
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self._model))
+        except Exception as error:  # of whatever kind: packages that do not fit together, for one
+            logger.error("model.not_loaded", extra={"error_kind": type(error).__name__})
+            raise ModelFailed(ModelFault.NOT_LOADED) from error
 
     def _explain(self, reply: ModelReply, tables: Sequence[str], guidance: Guidance) -> str:
         """What the model says of its query, what documents it relies on, and which model it is."""

@@ -20,6 +20,7 @@ class ModelFault(StrEnum):
     FILTERED = "question filtered by the provider"
     REQUEST_REFUSED = "request refused"
     UNREADABLE = "reply unreadable"
+    NOT_LOADED = "packages not loaded"
 
     @property
     def told(self) -> str:
@@ -38,6 +39,7 @@ _TOLD = {
     ModelFault.FILTERED: "The language model's provider does not let this question through",
     ModelFault.REQUEST_REFUSED: "The language model's provider does not take the request",
     ModelFault.UNREADABLE: "The language model's reply cannot be read",
+    ModelFault.NOT_LOADED: "What speaks to the language model cannot be loaded",
 }
 
 # These stay until somebody changes the set-up: a word to the operator is worth more than another try.

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from services.sql.adapters.vanna_generator import PromptLimits
+from services.sql.adapters.vanna_generator import PromptLimits, VannaGenerator
+from services.sql.grounding.generator import GroundedGenerator
 from services.sql.models import SqlDraft
+from services.sql.query_guard import QueryGuard
 from services.transport.deadlines import enter_served_call, swap_served_call
 from tests.contract.sql.vanna_generators import BY, reply, vanna_generator
 from tests.dying_connections import way_to
@@ -26,6 +28,9 @@ from tests.openai_replies import (
 )
 from tests.openai_server import OpenAiServer
 from tests.unit.sql.large_schema import large_schema
+
+if TYPE_CHECKING:
+    from services.sql.adapters.vanna_model import VannaModel
 
 QUESTION = "How many customers do we have?"
 COUNT = "SELECT count(*) AS customer_count FROM customers"
@@ -83,6 +88,27 @@ async def test_what_only_the_operator_can_mend_is_told_to_the_operator(
     assert record.levelno == logging.ERROR
     assert {"fault": "key refused", "status": 401, "model": "gpt-4o-mini"}.items() <= vars(record).items()
     assert not any("sk-" in str(vars(one)) for one in caplog.records if one.name.startswith("services."))
+
+
+async def test_packages_that_cannot_be_loaded_cost_no_question_its_answer() -> None:
+    def load_model() -> "VannaModel":
+        raise ImportError("numpy.core.multiarray failed to import")
+
+    generator = VannaGenerator(
+        load_model,
+        model_name="gpt-4o-mini",
+        grounded=GroundedGenerator(),
+        guard=QueryGuard(max_rows=1_000),
+        limits=PromptLimits(),
+        max_concurrent_replies=1,
+    )
+
+    draft = await generator.generate(QUESTION, shop_schema())
+    generator.close()
+
+    assert isinstance(draft, SqlDraft)
+    assert "cannot be loaded, so this was written without it" in draft.explanation
+    assert generator.standing == "gpt-4o-mini (packages not loaded)"
 
 
 async def test_a_model_that_is_back_is_no_longer_told_as_away(openai_server: OpenAiServer) -> None:
