@@ -117,7 +117,6 @@ class TrainingVectors:
 
         Raises: KnowledgeUnavailable, QueryStoreUnavailable.
         """
-        self._compared_at[scope] = self._monotonic()
         # The index first: what it holds and the rows, read later, do not have, was deleted.
         held = await self._index.held(scope)
         items = {item.id: item for item in await self._store.approved(scope)}
@@ -137,6 +136,7 @@ class TrainingVectors:
         if stale:
             await self._index.remove(scope, stale)
             logger.info("training.vectors_removed", extra={"vectors": len(stale)})
+        self._compared_at[scope] = self._monotonic()
 
     async def _compare_until_settled(self, scope: TrainingScope) -> None:
         with self._apart():

@@ -33,9 +33,10 @@ WHERE tenant = %(tenant)s AND database = %(database)s
 AND (id, model) IN (SELECT * FROM unnest(%(ids)s::text[], %(models)s::text[]))
 """
 _HELD = "SELECT id, model FROM training_vectors WHERE tenant = %(tenant)s AND database = %(database)s"
-# Vectors have length 1, so the inner product is the cosine.
+# Vectors have length 1, so the inner product is the cosine. The question's is read once: in a sub-select, because a
+# plan that is kept for all questions would read it anew for each row.
 _NEAREST = """
-SELECT id, -(embedding::vector <#> %(vector)s::real[]::vector) AS similarity FROM training_vectors
+SELECT id, -(embedding::vector <#> (SELECT %(vector)s::text::vector)) AS similarity FROM training_vectors
 WHERE tenant = %(tenant)s AND database = %(database)s AND model = %(model)s AND kind = ANY(%(kinds)s)
 ORDER BY similarity DESC, id LIMIT %(limit)s
 """
@@ -83,7 +84,7 @@ class PgvectorTrainingIndex:
         self, scope: TrainingScope, vector: Vector, *, model: str, kinds: Sequence[TrainingKind], limit: int
     ) -> list[Nearness]:
         """See the port."""
-        values = {**_of(scope), "vector": _floats(vector), "model": model, "kinds": list(kinds), "limit": limit}
+        values = {**_of(scope), "vector": str(_floats(vector)), "model": model, "kinds": list(kinds), "limit": limit}
         async with self._cursor() as cursor:
             await cursor.execute(_NEAREST, values)
             return [Nearness(item_id, min(1.0, similarity)) for item_id, similarity in await cursor.fetchall()]
