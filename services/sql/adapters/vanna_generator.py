@@ -92,7 +92,7 @@ class VannaGenerator:
         spent = Spent()
         try:
             with span(f"chat {self._model_name}", self._told, kind="client"):
-                reply = await self._ask(question, schema, guidance, spent)
+                reply, told = await self._ask(question, schema, guidance, spent)
                 annotate(
                     {
                         "gen_ai.usage.input_tokens": spent.input_tokens,
@@ -108,7 +108,7 @@ class VannaGenerator:
         if reply is None or not reply.sql:
             return NoDraft(((reply.refusal if reply else "") or _NO_QUERY)[:_MAX_REASON_CHARACTERS])
         tables = self._guard.check(reply.sql, schema).tables
-        return SqlDraft(reply.sql, self._explain(reply, tables, guidance), reply.confidence, tables)
+        return SqlDraft(reply.sql, self._explain(reply, tables, told), reply.confidence, tables)
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
@@ -121,21 +121,32 @@ class VannaGenerator:
         if self._model.done() and not self._model.cancelled() and self._model.exception() is None:
             self._model.result().chat.close()
 
-    async def _ask(self, question: str, schema: Schema, guidance: Guidance, spent: Spent) -> ModelReply | None:
-        """The model's reply. A prompt that is too long is cut once, a reply that is none asked for once more."""
+    async def _ask(
+        self, question: str, schema: Schema, guidance: Guidance, spent: Spent
+    ) -> tuple[ModelReply | None, Guidance]:
+        """The model's reply, and what of the guidance it was told.
+
+        A prompt that is too long is cut once; a reply that is none is asked for once more.
+        """
         parts = PromptParts(await self._tables(question, schema, guidance), guidance, spent=spent)
         try:
             said = await self._reply(question, parts)
         except ModelFailed as error:
             if error.fault is not ModelFault.TOO_LONG:
                 raise
+            parts.guidance = replace(
+                guidance,
+                examples=guidance.examples[:2],
+                documentation=guidance.documentation[:1],
+                terms=guidance.terms[:1],
+            )
             parts.tables = await self._tables(question, schema, guidance, shrunk=True)
             said = await self._reply(question, parts)
         reply = read_reply(said)
         if reply is None and said:
             parts.unreadable = said
             reply = read_reply(await self._reply(question, parts))
-        return reply
+        return reply, parts.guidance
 
     async def _tables(self, question: str, schema: Schema, guidance: Guidance, *, shrunk: bool = False) -> ToldTables:
         told = await self._told_schema(schema, self._limits.max_schema_tokens)

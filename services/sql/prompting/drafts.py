@@ -38,6 +38,15 @@ _STATEMENT = re.compile(r"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
 
 
 @dataclass
+class Spent:
+    """Tokens, added up over the replies to one question."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass
 class PromptParts:
     """What one question's prompt is made of, and what the model spent on it."""
 
@@ -47,16 +56,7 @@ class PromptParts:
     """The former reply, where it was none of what was asked for."""
     ends_at: float = float("inf")
     """Time of the monotonic clock at which nobody waits for the reply any more."""
-    spent: Spent = field(default_factory=lambda: Spent())
-
-
-@dataclass
-class Spent:
-    """Tokens, added up over the replies to one question."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True)
