@@ -76,7 +76,7 @@ class SqlSettings(BaseSettings):
     )
     schema_max_age_seconds: float = Field(default=900, ge=0, description="Age at which values are read again.")
     tables: str = Field(
-        default="*.*",
+        default="*",
         description="Tables that can be asked: patterns for schema.table, separated by commas.",
         examples=["public.*,sales.orders"],
     )

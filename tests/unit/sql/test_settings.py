@@ -4,6 +4,7 @@ import pytest
 
 from services.sql.answering import AutoApprovePolicy
 from services.sql.settings import SqlSettings
+from services.sql.visibility import Visibility
 from services.sql.wiring import model_client
 from services.transport.errors import SettingsRefused
 from services.transport.settings import read_settings
@@ -156,3 +157,29 @@ def test_an_empty_address_of_the_model_means_its_usual_one(monkeypatch: pytest.M
 
     with model_client(SqlSettings()) as client:
         assert str(client.base_url) == "https://api.openai.com/v1/"
+
+
+def test_tables_and_hidden_columns_are_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SqlSettings().visibility == Visibility()
+    monkeypatch.setenv("SQL_TABLES", "")
+    monkeypatch.setenv("SQL_HIDDEN_COLUMNS", " ")
+    assert SqlSettings().visibility == Visibility()
+    monkeypatch.setenv("SQL_TABLES", "public.*, sales.orders")
+    monkeypatch.setenv("SQL_HIDDEN_COLUMNS", "*.password_hash")
+    assert SqlSettings().visibility == Visibility(("public.*", "sales.orders"), ("*.password_hash",))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "example"),
+    [("SQL_TABLES", "shop.public.orders", "public.*"), ("SQL_HIDDEN_COLUMNS", "users..ssn", "*.password_hash")],
+)
+def test_a_pattern_that_cannot_be_read_names_its_variable(
+    name: str, value: str, example: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsRefused) as caught:
+        read_settings(SqlSettings)
+
+    assert name in str(caught.value)
+    assert example in str(caught.value)
