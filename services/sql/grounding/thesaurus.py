@@ -6,24 +6,24 @@ from services.sql.grounding.words import stem
 
 # Each line is a group of near-synonyms. Only everyday nouns and verbs of data; no word of any one database.
 _GROUPS = """
-customer client buyer shopper
-employee staff worker
+customer client buyer shopper consumer patron clientele
+employee staff worker personnel workforce colleague
 user member account subscriber
 person people individual
 supplier vendor provider
 supplier supply
 player play
 company firm business organization organisation enterprise
-product item article good merchandise
+product item article good merchandise commodity ware
 kilometre kilometer km
 kilogram kilo kg
 litre liter
 category kind type class genre
 order purchase buy
-salary pay wage compensation earnings
+salary pay wage compensation earnings remuneration
 doctor physician
 patient case
-appointment visit
+appointment visit consultation
 movie film
 author writer write
 teacher instructor professor lecturer teach
@@ -54,7 +54,7 @@ date day
 quantity unit
 price cost charge fee fare rate
 payment transaction
-revenue sales income turnover proceeds earnings
+revenue sales income turnover proceeds earnings takings
 rating score star grade
 review feedback comment
 rank ranking
@@ -95,7 +95,7 @@ note remark comment
 language tongue
 currency money
 balance fund
-discount rebate reduction
+discount rebate reduction markdown
 profit margin gain
 tax duty vat
 building house property
@@ -121,6 +121,62 @@ download install
 percent percentage
 first given
 last family sur
+store shop outlet
+branch office outlet
+aircraft plane airplane jet
+baggage luggage suitcase
+booking reservation
+passenger traveller traveler
+guest visitor
+alarm alert warning
+venue stadium arena
+coach trainer
+referee umpire
+machine device equipment apparatus
+reading measurement
+loan credit
+fine penalty
+ticket issue
+feature function functionality
+invoice bill
+industry sector
+course training seminar
+leave absence
+plan tariff
+field plot parcel
+harvest yield
+worker labourer laborer
+promotion campaign
+attendance crowd audience spectator
+budget funding
+manufacturer maker producer
+brand make
+site location facility
+expense expenditure spending
+truck lorry
+bicycle bike
+apartment flat
+hotel accommodation lodging
+lawyer attorney solicitor
+advertisement ad advert commercial
+contract agreement
+complaint grievance
+shipment delivery consignment
+area region zone district
+street road
+defect fault error bug failure
+task assignment
+goal target objective
+skill ability competence
+donation gift contribution
+donor contributor
+candidate applicant
+crime offence offense
+accident crash collision
+holiday vacation
+folder directory
+file document
+debt liability
 """
 
 # Concepts of number words: what people ask for in sums of money when no column bears the very word.
