@@ -7,6 +7,7 @@ import re
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from services.sql.adapters.postgres_bounds import TooMuchReceived
 from services.sql.errors import DatabaseUnavailable, QueryFailed, SqlError, StatementTimeout
 
 MAX_TEXT_CHARACTERS = 300
@@ -28,6 +29,8 @@ _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 def failure_of(error: psycopg.Error) -> SqlError:
     """What the error of a run means; its text stays behind, because it may hold data."""
     sqlstate = error.sqlstate
+    if isinstance(error, TooMuchReceived):
+        return QueryFailed("the database's answer is larger than is taken; ask for less", sqlstate="54000")
     if sqlstate is None or isinstance(error, PoolTimeout):
         return DatabaseUnavailable()
     if sqlstate in {"57014", "55P03", "25P03"}:  # stopped by a time limit: statement, lock, idle
@@ -48,6 +51,8 @@ def planning_failure_of(error: psycopg.Error, sql: str) -> SqlError:
     """
     failure = failure_of(error)
     sqlstate, text = error.sqlstate or "", error.diag.message_primary or ""
+    if len(text) > len(sql) + MAX_TEXT_CHARACTERS:  # with a value that has been computed
+        return failure
     speaks_of_statement = (
         sqlstate.startswith(("42", "0A"))
         or (sqlstate.startswith("22") and all(quoted in sql for quoted in _QUOTED.findall(text)))

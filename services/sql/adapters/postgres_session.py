@@ -12,15 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.adapt import AdaptersMap
-from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from services.sql.adapters.postgres_bounds import BoundedConnection
 from services.sql.adapters.postgres_values import value_adapters
 from services.storage.idle_check import IdleCheck
 
-Connection = AsyncConnection[TupleRow]
+Connection = BoundedConnection
 Pool = AsyncConnectionPool[Connection]
 
 TIME_TO_CANCEL_SECONDS = 2.0
@@ -54,9 +53,11 @@ async def open_target_pool(url: str, *, max_connections: int, checkout_wait_seco
     async def prepare(connection: Connection) -> None:
         # Sent as a statement: connection poolers refuse unknown start-up options.
         await connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        connection.bound()
 
     pool: Pool = AsyncConnectionPool(
         url,
+        connection_class=BoundedConnection,
         min_size=0,
         max_size=max_connections,
         open=False,
@@ -108,6 +109,7 @@ async def read_only_transaction(pool: Pool, limits: RunLimits) -> AsyncIterator[
 
 async def _leave_nothing(connection: Connection) -> None:
     """Roll back and forget; a connection for which that fails is closed, and the pool replaces it."""
+    connection.allow(None)
     try:
         async with asyncio.timeout(TIME_TO_CANCEL_SECONDS):
             await connection.execute("ROLLBACK")

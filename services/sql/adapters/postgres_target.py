@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 _CURSOR = "diglot"
 _REACH_SECONDS = 2.0
+_BYTES_BESIDES_ROWS = 4_000_000  # plans, names, and the texts of errors
 
 _TYPES = "SELECT oid::int8, typname, typelem::int8, typcategory::text, typdelim::text FROM pg_type WHERE oid = ANY(%s)"
 
@@ -100,6 +101,7 @@ class PostgresTarget:
                 async with read_only_transaction(self._pool, limits) as connection:
                     if self._watch is not None:
                         await self._watch.look(connection)
+                    connection.allow(2 * limits.max_bytes + _BYTES_BESIDES_ROWS)
                     yield connection
         except TimeoutError as error:
             raise StatementTimeout from error
