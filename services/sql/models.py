@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -114,7 +115,16 @@ class Schema:
 
     def table(self, schema: str, name: str) -> Table | None:
         """The table of exactly this schema and name."""
-        return next((table for table in self.tables if table.schema == schema and table.name == name), None)
+        return self._by_name.get((schema, name))
+
+    @cached_property
+    def column_types(self) -> frozenset[str]:
+        """PostgreSQL's names of the types that columns have."""
+        return frozenset(column.type for table in self.tables for column in table.columns)
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], Table]:
+        return {(table.schema, table.name): table for table in self.tables}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ too large to judge is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -217,22 +217,16 @@ def _depth(words: Sequence[str]) -> int:
 
 
 def _check_parts(tree: exp.Query, schema: Schema) -> None:
-    known_types = {
-        column.type
-        for table in schema.tables
-        for column in table.columns
-        if _PLAIN_NAME.fullmatch(column.type) and not column.type.startswith(("reg", "pg_"))
-    }
     refusals: dict[tuple[RefusalCode, str], Refusal] = {}  # In order, each once.
     for node in tree.walk():
-        refusal = _judge_part(node, known_types)
+        refusal = _judge_part(node, schema.column_types)
         if refusal is not None and (refusal.code, refusal.detail) not in refusals:
             refusals[refusal.code, refusal.detail] = replace(refusal, position=_position_of(node))
     if refusals:
         raise _Refused(*refusals.values())
 
 
-def _judge_part(node: exp.Expr, known_types: set[str]) -> Refusal | None:
+def _judge_part(node: exp.Expr, known_types: Set[str]) -> Refusal | None:
     kind = type(node)
     parts = STRUCTURE.get(kind)
     if parts is None and kind not in OPERATORS:
@@ -264,9 +258,13 @@ def _judge_part(node: exp.Expr, known_types: set[str]) -> Refusal | None:
     return None
 
 
-def _is_known_type(node: exp.DataType, known_types: set[str]) -> bool:
+def _is_known_type(node: exp.DataType, known_types: Set[str]) -> bool:
     kind = node.args.get("kind")
-    return isinstance(kind, exp.Identifier) and kind.name in known_types and not node.expressions
+    if not isinstance(kind, exp.Identifier) or node.expressions:
+        return False
+    name = kind.name if kind.args.get("quoted") else _fold(kind.name)
+    # Those that look names up in the catalogs are no types for a cast, even where a column has them.
+    return name in known_types and bool(_PLAIN_NAME.fullmatch(name)) and not name.startswith(("reg", "pg_"))
 
 
 def _normalize_names(tree: exp.Expr) -> None:
