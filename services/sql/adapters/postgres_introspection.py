@@ -26,8 +26,13 @@ logger = logging.getLogger(__name__)
 
 MAX_TABLES = 2_000
 
+# Of a partitioned table its partitions are no tables of their own, unless they are all that the role may read of it.
 _VISIBLE = """
-    c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+    c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND NOT (c.relispartition AND EXISTS (
+        SELECT 1 FROM pg_partition_ancestors(c.oid) AS a(relid) JOIN pg_class p ON p.oid = a.relid
+        WHERE a.relid <> c.oid AND has_schema_privilege(p.relnamespace, 'USAGE')
+        AND has_any_column_privilege(a.relid, 'SELECT')))
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND has_schema_privilege(n.oid, 'USAGE')
     AND has_any_column_privilege(c.oid, 'SELECT')
@@ -36,16 +41,27 @@ _VISIBLE = """
 """  # What an extension brings along (deptype e) is not the user's data.
 _TABLES = f"""
 SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind IN ('v', 'm') AS is_view,
-       coalesce(obj_description(c.oid, 'pg_class'), '') AS comment, c.reltuples::int8
+       coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
+       CASE WHEN c.relkind = 'v' THEN -1 WHEN c.relkind <> 'p' OR c.reltuples >= 0 THEN c.reltuples
+       ELSE (SELECT CASE WHEN min(leaf.reltuples) >= 0 THEN sum(leaf.reltuples) ELSE -1 END
+             FROM pg_partition_tree(c.oid) t JOIN pg_class leaf ON leaf.oid = t.relid WHERE t.isleaf) END::int8
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {_VISIBLE}
 ORDER BY n.nspname, c.relname LIMIT {MAX_TABLES}
 """  # noqa: S608 - built from constants
+# A domain is described by the type that it stands for in the end.
 _COLUMNS = """
+WITH RECURSIVE domains AS (
+    SELECT oid AS domain, typbasetype AS base FROM pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT d.domain, t.typbasetype FROM domains d JOIN pg_type t ON t.oid = d.base WHERE t.typtype = 'd'
+), bases AS (
+    SELECT d.domain, d.base FROM domains d JOIN pg_type t ON t.oid = d.base WHERE t.typtype <> 'd'
+)
 SELECT a.attrelid::int8, a.attname::text, b.typname::text, b.typtype::text, b.typcategory::text,
        coalesce(col_description(a.attrelid, a.attnum), '') AS comment, NOT a.attnotnull AS nullable
-FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-     JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+FROM pg_attribute a LEFT JOIN bases ON bases.domain = a.atttypid
+     JOIN pg_type b ON b.oid = coalesce(bases.base, a.atttypid)
 WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
       AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 ORDER BY a.attrelid, a.attnum
@@ -97,10 +113,14 @@ class PostgresSchemaReader:
         """See `SchemaReader.read`."""
         tables, search_path = await self._structure()
         give_up = time.monotonic() + self._limits.sample_seconds
-        described = []
-        for table in tables:
-            described.append(await self._sampled(table) if time.monotonic() < give_up else table)
-        sampled = tuple(described)
+        described = {(table.schema, table.name): table for table in tables}
+        # The small ones first, so that the time is enough for many; views may be anything, so they come last.
+        for table in sorted(tables, key=_effort):
+            if time.monotonic() >= give_up:
+                logger.warning("schema.not_all_sampled", extra={"tables": len(tables)})
+                break
+            described[table.schema, table.name] = await self._sampled(table)
+        sampled = tuple(described.values())
         logger.info("schema.read", extra={"tables": len(sampled), "columns": sum(len(t.columns) for t in sampled)})
         return Schema(sampled, schema_fingerprint(sampled), datetime.now(UTC), search_path)
 
@@ -133,12 +153,20 @@ class PostgresSchemaReader:
         return table
 
 
+def _effort(table: Table) -> tuple[bool, bool, int]:
+    """What sampling the table may take: less comes first."""
+    rows = table.estimated_row_count
+    return table.kind is TableKind.VIEW, rows < 0, rows
+
+
 def _session(seconds: float) -> RunLimits:
     return RunLimits(seconds, min(seconds, 1.0), 16 * 1024, 0, 0, 0)  # Only the times and the memory count here.
 
 
 async def _read_structure(connection: Connection) -> tuple[list[Table], tuple[str, ...]]:
     rows = await (await connection.execute(_TABLES)).fetchall()
+    if len(rows) == MAX_TABLES:
+        logger.warning("schema.tables_left_out", extra={"most": MAX_TABLES})
     oids = [row[0] for row in rows]
     columns: dict[int, list[Column]] = {oid: [] for oid in oids}
     for oid, name, type_name, type_type, category, comment, nullable in await (
@@ -154,7 +182,7 @@ async def _read_structure(connection: Connection) -> tuple[list[Table], tuple[st
             tuple(columns[oid]),
             comment,
             TableKind.VIEW if is_view else TableKind.TABLE,
-            max(-1, estimate) if not is_view else -1,
+            max(-1, estimate),
         )
         for oid, schema, name, is_view, comment, estimate in rows
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from services.sql.models import Column, ColumnKind, Table, TableKind
 MAX_SAMPLE_VALUES = 20
 MAX_VALUES = 1_000
 MAX_VALUE_CHARACTERS = 100
+_WIDTH = MAX_VALUE_CHARACTERS + 1  # one character more than is kept tells a long value from one that just fits
 
 _WITH_VALUES = frozenset({ColumnKind.TEXT})
 _WITH_RANGE = frozenset(
@@ -21,8 +23,14 @@ _WITH_RANGE = frozenset(
 )
 _SAMPLED = _WITH_VALUES | _WITH_RANGE | {ColumnKind.BOOLEAN}
 
+# Names of what nobody wants to see: such a column can be asked for, but none of its values is looked at or kept.
+_SECRET = re.compile(
+    r"passw(?:or)?d|passphrase|secret|credential|(?:api|private|encryption)_?key|credit_?card|card_?number"
+    r"|(?:access|auth|bearer|csrf|id|refresh|reset|session)_?token|(?:^|_)(?:pwd|pin|ssn|cvv|cvc)(?:_|$)"
+)
+
 # A sample is taken once and every column looks at the same rows. Of a large table it is a prefix, which is cheap and
-# the same each time; of a smaller one it is all of it.
+# the same each time; of a smaller one it is all of it. Long texts are cut as they are read.
 _SAMPLE = "WITH sample AS MATERIALIZED (SELECT {columns} FROM {table} LIMIT {rows})"
 # Each line: column's place, what it tells, a text, how often it occurs, number of distinct texts in the sample.
 _ROW_COUNT = (
@@ -41,7 +49,11 @@ async def sample_columns(connection: Connection, table: Table, *, max_rows: int)
 
     Raises: psycopg.Error, which the caller maps.
     """
-    places = [place for place, column in enumerate(table.columns) if column.kind in _SAMPLED]
+    places = [
+        place
+        for place, column in enumerate(table.columns)
+        if column.kind in _SAMPLED and not _SECRET.search(column.name.lower())
+    ]
     if not places:
         return table
     cursor = await connection.execute(_sample_query(table, places, max_rows))
@@ -90,16 +102,22 @@ def _sample_query(table: Table, places: Sequence[int], max_rows: int) -> sql.Com
         facts = {
             "place": sql.Literal(place),
             "column": sql.Identifier(column.name),
-            # One character more than is kept tells a long value from one that just fits.
-            "width": sql.Literal(MAX_VALUE_CHARACTERS + 1),
+            "width": sql.Literal(_WIDTH),
             "most": sql.Literal(MAX_VALUES if column.kind in _WITH_VALUES else MAX_SAMPLE_VALUES),
         }
         parts.append(sql.SQL(_FREQUENT).format(**facts))
         if column.kind in _WITH_RANGE:
             parts += [sql.SQL(_LEAST).format(**facts), sql.SQL(_GREATEST).format(**facts)]
     sample = sql.SQL(_SAMPLE).format(
-        columns=sql.SQL(", ").join(sql.Identifier(table.columns[place].name) for place in places),
+        columns=sql.SQL(", ").join(_selected(table.columns[place]) for place in places),
         table=sql.Identifier(table.schema, table.name),
         rows=sql.Literal(max_rows),
     )
     return sample + sql.SQL(" ") + sql.SQL(" UNION ALL ").join(parts)
+
+
+def _selected(column: Column) -> sql.Composable:
+    name = sql.Identifier(column.name)
+    if column.kind not in _WITH_VALUES:
+        return name
+    return sql.SQL("left({name}::text, {width}) AS {name}").format(name=name, width=sql.Literal(_WIDTH))

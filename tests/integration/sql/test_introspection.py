@@ -3,6 +3,7 @@
 import time
 
 import psycopg
+import pytest
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
@@ -160,3 +161,89 @@ async def test_a_change_of_values_or_structure_changes_the_fingerprint(postgres_
 async def test_an_empty_database_is_an_empty_schema(postgres_server: EmbeddedPostgres) -> None:
     with own_database(postgres_server, "SELECT 1") as (url, _):
         assert (await read(url)).tables == ()
+
+
+ODD_RELATIONS = """
+CREATE DOMAIN amount AS numeric(9, 2);
+CREATE DOMAIN price AS amount CHECK (VALUE >= 0);
+CREATE DOMAIN label AS varchar(20);
+CREATE TABLE sales (year int, region text, total price, half price GENERATED ALWAYS AS (total / 2) STORED, note label)
+    PARTITION BY LIST (year);
+CREATE TABLE sales_2025 PARTITION OF sales FOR VALUES IN (2025) PARTITION BY LIST (region);
+CREATE TABLE sales_2025_north PARTITION OF sales_2025 FOR VALUES IN ('north');
+CREATE TABLE sales_2026 PARTITION OF sales FOR VALUES IN (2026);
+INSERT INTO sales (year, region, total, note)
+    SELECT 2025 + n % 2, 'north', n, 'n' || n % 4 FROM generate_series(1, 40) n;
+CREATE TABLE logs (day date, text text) PARTITION BY RANGE (day);
+CREATE TABLE logs_open PARTITION OF logs FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE TABLE animals (name text);
+CREATE TABLE dogs (breed text) INHERITS (animals);
+INSERT INTO animals VALUES ('cat');
+INSERT INTO dogs VALUES ('dog', 'pug');
+CREATE MATERIALIZED VIEW totals AS SELECT region, sum(total) AS total FROM sales GROUP BY region;
+CREATE MATERIALIZED VIEW unfilled AS SELECT region FROM sales WITH NO DATA;
+CREATE VIEW endless AS SELECT pg_sleep(60)::text AS slept;
+CREATE TABLE users
+    (login text, password_hash text, api_key text, pin text, spinning text, reset_token text, e_mail text);
+INSERT INTO users VALUES ('ada', 'h1', 'k1', '1234', 'wheel', 't1', 'ada@example.com');
+CREATE TABLE essays (title text, body text);
+INSERT INTO essays SELECT 'essay ' || n % 2, repeat(md5(n::text), 3000) FROM generate_series(1, 300) n;
+ANALYZE sales_2025_north, sales_2026, totals;
+"""
+
+
+async def test_relations_of_every_sort_are_described_once(postgres_server: EmbeddedPostgres) -> None:
+    grants = (
+        "GRANT SELECT ON sales, sales_2025, sales_2026, logs_open, animals, dogs, totals, unfilled, endless TO {role}",
+        "GRANT SELECT ON users, essays TO {role}",
+    )
+    with own_database(postgres_server, ODD_RELATIONS, *grants) as (url, _):
+        began = time.monotonic()
+        schema = await read(url, ReadLimits(10, 20, 0.5, 2_000))
+        seconds = time.monotonic() - began
+
+    tables = {table.name: table for table in schema.tables}
+    # Partitions stand behind their table, but where they are all that can be read of it.
+    assert sorted(tables) == [
+        "animals", "dogs", "endless", "essays", "logs_open", "sales", "totals", "unfilled", "users",
+    ]  # fmt: skip
+    assert tables["sales"].estimated_row_count == 40
+    assert [(column.name, column.type, column.kind) for column in tables["sales"].columns] == [
+        ("year", "int4", ColumnKind.INTEGER),
+        ("region", "text", ColumnKind.TEXT),
+        ("total", "numeric", ColumnKind.NUMBER),
+        ("half", "numeric", ColumnKind.NUMBER),
+        ("note", "varchar", ColumnKind.TEXT),
+    ]
+    assert tables["sales"].columns[4].values == ("n0", "n1", "n2", "n3")
+    assert (tables["sales"].columns[2].min_value, tables["sales"].columns[2].max_value) == ("1.00", "40.00")
+    assert tables["animals"].columns[0].values == ("cat", "dog")  # as a query reads it, with what inherits from it
+    assert (tables["totals"].kind, tables["totals"].estimated_row_count) == (TableKind.VIEW, 1)
+    assert tables["totals"].columns[0].values == ("north",)
+    assert tables["unfilled"].columns[0].values == tables["endless"].columns[0].values == ()
+    assert seconds < 10
+
+
+async def test_long_texts_and_secrets_are_not_kept(postgres_server: EmbeddedPostgres) -> None:
+    grant = "GRANT SELECT ON users, essays TO {role}"
+    with own_database(postgres_server, ODD_RELATIONS, grant) as (url, _):
+        schema = await read(url)
+
+    essays, users = schema.tables
+    assert (essays.columns[0].values, essays.columns[0].values_complete) == (("essay 0", "essay 1"), True)
+    assert (essays.columns[1].values, essays.columns[1].sample_values) == ((), ())
+    assert not essays.columns[1].values_complete
+    kept = {column.name: column.sample_values for column in users.columns if column.sample_values}
+    assert kept == {"login": ("ada",), "spinning": ("wheel",), "e_mail": ("ada@example.com",)}
+    assert len(users.columns) == 7  # they can be asked for all the same
+
+
+async def test_what_time_does_not_suffice_for_is_described_without_values(
+    postgres_server: EmbeddedPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    with own_database(postgres_server, SCRIPT, *GRANTS) as (url, _):
+        schema = await read(url, ReadLimits(10, 0, 3, 2_000))
+
+    assert len(schema.tables) == 7
+    assert not any(column.values for table in schema.tables for column in table.columns)
+    assert "schema.not_all_sampled" in caplog.messages
