@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import CompareColumns, Measure, Related
+from services.sql.grounding.logical_form import CompareColumns, CompareToMeasure, Measure, Related
 from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.reading_states import done_in
 from services.sql.grounding.thesaurus import QUANTITY_WORDS
+from services.sql.grounding.wording import Cue
 from services.sql.grounding.words import stem
 
 SIGNS = frozenset({">", "<", ">=", "<=", "<>", "="})
@@ -98,3 +99,43 @@ def own_limit(reading: Reading, index: int, after: int, operator: str) -> bool:
     reading.note(index, f"{reading.text_of(held[0].ref)} {operator} {reading.text_of(limit.ref)}")
     reading.note(after, "")
     return True
+
+
+_OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "=": "<>", "after": "until", "before": "since"}
+_GREATER = frozenset({"more", "higher", "larger", "greater", "bigger", "longer"})
+_SMALLER = frozenset({"fewer", "less", "lower", "smaller", "shorter"})
+
+
+def deny_comparison(reading: Reading, index: int) -> None:
+    """Turn "not higher than" into "at most"."""
+    item = reading.items[index]
+    before = reading.items[index - 1] if index else None
+    opposite = _OPPOSITE.get(item.cue.data) if item.cue is not None else None
+    if before is None or opposite is None or not before.is_cue("negation") or before.last + 1 != item.first:
+        return
+    if before.text == "not" and item.cue is not None and not before.used:
+        item.cue = Cue("compare", opposite, item.cue.hints)
+        before.used = True
+
+
+def mark_split_comparatives(reading: Reading) -> None:
+    """Take "more staff than 50" for "more than 50 staff"."""
+    for index, item in enumerate(reading.items[:-1]):
+        word = item.text.lower()
+        if item.kind != "word" or word not in _GREATER | _SMALLER or reading.items[index + 1].kind != "column":
+            continue
+        after = index + 2
+        if after < len(reading.items) and "than" in reading.words_between(index + 1, after):
+            item.kind, item.cue, item.content = "cue", Cue("compare", ">" if word in _GREATER else "<"), 0
+
+
+def with_average_of(reading: Reading, index: int, column: int, operator: str) -> None:
+    """For "more visitors than the average": the column against its own aggregate over all rows."""
+    cue = reading.items[column + 1].cue
+    entry = reading.column_of(column, wanted="numeric")
+    if entry is None or cue is None or operator not in SIGNS:
+        return
+    reading.conditions.append(CompareToMeasure(entry.ref, operator, Measure(cue.data, entry.table, entry.ref)))
+    reading.note(index, f"{reading.text_of(entry.ref)} {operator} the {reading.items[column + 1].text} of all")
+    reading.note(column, "")
+    reading.note(column + 1, "")

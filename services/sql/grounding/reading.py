@@ -21,6 +21,7 @@ from services.sql.grounding.logical_form import (
 )
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import asks_what_one_may_do, is_explaining
+from services.sql.grounding.reading_alternatives import join_alternatives
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_contrasts import read_choices_within_groups, read_contrasts
 from services.sql.grounding.reading_goods import read_goods
@@ -71,6 +72,7 @@ def read_question(
     read_values(reading)
     _settle_subject(reading)
     read_periods(reading)
+    join_alternatives(reading)
     read_groups(reading)
     read_contrasts(reading)
     read_outputs(reading)
@@ -185,6 +187,14 @@ def _read_low(reading: Reading) -> None:
 def _doubt_compounds(reading: Reading) -> None:
     """In "opening hours" and "phone number" an unlinked noun behind a linked word says that something else is meant."""
     for index, item in enumerate(reading.items):
+        if index and item.kind == "column" and item.quality < 0.85 and reading.items[index - 1].last + 1 == item.first:
+            entry = reading.column_of(index)
+            if (
+                entry is not None
+                and reading.items[index - 1].tables
+                and entry.table not in reading.items[index - 1].tables
+            ):
+                reading.doubt *= 0.55  # "return rate" is no price of anything
         if item.kind != "word" or not item.content or item.used or index == 0:
             continue
         before = reading.items[index - 1]
@@ -286,7 +296,14 @@ def _check_nothing_is_left(reading: Reading) -> None:
             raise Unreadable(f"It is not clear what “{item.text}” is taken over.")
         if item.is_cue("by") and not sums and not reading.order and index + 1 < len(reading.items):
             following = reading.items[index + 1]
-            if following.kind in {"table", "column"} and not reading.words_between(index, index + 1):
+            shown = any(one.kind == "column" and one.used for one in reading.items[:index])
+            last = index + 2 >= len(reading.items)
+            if (
+                last
+                and not shown
+                and following.kind in {"table", "column"}
+                and not reading.words_between(index, index + 1)
+            ):
                 raise Unreadable(f"It is not clear what to show by “{following.text}”.")
         if item.kind == "number" and not item.text.isalpha():
             raise Unreadable(f"It is not clear what {item.text} is.")

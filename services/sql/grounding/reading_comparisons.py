@@ -10,7 +10,17 @@ from services.sql.grounding.comparison_operands import (
     owner_of_count,
     reads_as_year,
 )
-from services.sql.grounding.comparison_peers import SIGNS, counts_times, earned, own_limit, times_related, with_role
+from services.sql.grounding.comparison_peers import (
+    SIGNS,
+    counts_times,
+    deny_comparison,
+    earned,
+    mark_split_comparatives,
+    own_limit,
+    times_related,
+    with_average_of,
+    with_role,
+)
 from services.sql.grounding.logical_form import (
     AnyOf,
     Compare,
@@ -34,10 +44,12 @@ POSTFIX = ("or ", "and above", "and over", "and up")
 def read_comparisons(reading: Reading) -> None:
     """Turn every comparison with a number or an aggregate into a condition; those with periods are left to dates."""
     found: list[int] = []
+    mark_split_comparatives(reading)
     for index, item in enumerate(reading.items):
         if item.used:
             continue
         if item.is_cue("compare"):
+            deny_comparison(reading, index)
             before = len(reading.conditions)
             _comparison(reading, index)
             if len(reading.conditions) == before + 1:
@@ -106,6 +118,8 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(after + 1, "")
     elif following.kind == "table" and with_role(reading, index, after, operator):
         return
+    elif following.kind == "column" and after + 1 < len(items) and items[after + 1].is_cue("aggregate"):
+        with_average_of(reading, index, after, DATE_TO_SIGN.get(operator, operator))
     elif following.is_cue("aggregate"):
         _with_aggregate(reading, index, after, DATE_TO_SIGN.get(operator, operator))
     elif following.kind == "column" and index > 0 and items[index - 1].kind == "column" and operator in SIGNS:

@@ -85,7 +85,9 @@ def read_periods(reading: Reading) -> None:
             negated = any(is_negated(reading, index) for index, _ in spans)
             if negated and reading.subject and reading.graph.path((reading.subject,), ref[0], to_one=True) is None:
                 negated = False  # what is denied is a related row, which is read with the tables
-            reading.conditions.append(InPeriod(ref, tuple(periods), negated))
+            condition = InPeriod(ref, tuple(periods), negated)
+            reading.conditions.append(condition)
+            reading.placed[condition] = spans[0][0]
             if negated:
                 for item in items:
                     if item.is_cue("negation"):

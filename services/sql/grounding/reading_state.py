@@ -36,6 +36,7 @@ class Reading:
     graph: JoinGraph
     subject: str = ""
     conditions: list[Condition] = field(default_factory=list)
+    placed: dict[Condition, int] = field(default_factory=dict)  # the item each condition was read from
     share: list[Condition] = field(default_factory=list)
     outputs: list[Operand] = field(default_factory=list)
     groups: list[ColumnOf] = field(default_factory=list)
@@ -228,6 +229,8 @@ class Reading:
         """Remember what an item was read as, and that it was used."""
         item = self.items[index]
         item.used = True
+        for condition in self.conditions:
+            self.placed.setdefault(condition, index)
         if text:
             self.notes.append(f"“{item.text}” → {text}")
 

@@ -30,6 +30,7 @@ closed completed finished ended cancelled canceled terminated paid delivered shi
 approved left retired deleted refunded settled solved fixed repaid discharged checkout
 """.split()
 )
+DEATH = frozenset(stem(word) for word in ("death", "died", "deceased"))
 _OPEN = frozenset({"open", "outstanding", "ongoing", "unfinished", "unresolved", "pending", "incomplete"})
 _USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
 _LEADING = frozenset(stem(word) for word in ("report", "supervise", "manage", "oversee", "lead", "head"))
@@ -147,10 +148,11 @@ def index_after(reading: Reading, index: int) -> int:
 def _open(reading: Reading, index: int) -> bool:
     """For "open tickets": their closing date is missing, where no value or yes-or-no column says "open"."""
     item = reading.items[index]
-    if item.text.lower() not in _OPEN or not _is_said_of_rows(reading, index):
+    lives = item.text.lower() in {"alive", "living"}
+    if not (lives or item.text.lower() in _OPEN) or not _is_said_of_rows(reading, index):
         return False
     for table in _rows_spoken_of(reading, index):
-        entry = _ending(reading, table, ENDINGS)
+        entry = _ending(reading, table, DEATH if lives else ENDINGS)
         if entry is not None:
             reading.conditions.append(IsNull(entry.ref))
             reading.note(index, f"{reading.text_of(entry.ref)} is missing")

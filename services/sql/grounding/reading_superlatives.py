@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, Compare
+from services.sql.grounding.logical_form import ColumnOf, Compare, Measure, Ordering
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_values import table_beside
 from services.sql.grounding.superlative_orders import (
@@ -90,6 +90,14 @@ def _read(reading: Reading, index: int) -> None:
     if by is not None and at == by and order_by_named(reading, by + 1, index, descending, limit, shows=False):
         reading.note(by, "")  # "the largest by floor area"
         return
+    if _times_said(reading, index, descending, limit):
+        return
+    if at is not None and set(reading.words_between(index, at)) & {"in", "during"}:
+        if {"single", "one"} & set(reading.words_between(index, at)) or not order_by_what_precedes(
+            reading, index, descending, limit
+        ):
+            raise Unreadable(f"It is not clear by what “{items[index].text}” is measured.")
+        return
     names_entity = at is not None and (items[at].kind == "table" or (by is not None and items[at].kind == "column"))
     if by is not None and names_entity and order_by_named(reading, by + 1, index, descending, limit, shows=True):
         reading.note(by, "")
@@ -114,6 +122,27 @@ def _read(reading: Reading, index: int) -> None:
     if index > 0 and order_by_what_precedes(reading, index, descending, limit):
         return
     raise Unreadable(f"It is not clear by what “{items[index].text}” is measured.")
+
+
+def _times_said(reading: Reading, index: int, descending: bool, limit: int | None) -> bool:
+    """For "visited museums the most times": the rows that the verb before names."""
+    last = reading.items[index].last + 1
+    if last >= len(reading.tokens) or reading.tokens[last].lower not in {"times", "often"} or not reading.subject:
+        return False
+    for before in range(index - 1, -1, -1):
+        table = reading.table_of(before) if reading.items[before].kind == "table" else None
+        if table is None or table == reading.subject:
+            continue
+        if reading.graph.path((table,), reading.subject, to_one=True) is not None:
+            reading.order.append(Ordering(Measure("count", table), descending))
+            reading.limit = limit if limit is not None else 1
+            for item in reading.items:
+                item.used = item.used or item.first == last
+            reading.notes.append(f"“{reading.items[index].text}” → by the number of {table.split('.', 1)[1]}")
+            for item in reading.items[before : index + 1]:
+                item.used = item.used or item.kind == "table"
+            return True
+    return False
 
 
 def _first_span(reading: Reading, index: int) -> bool:

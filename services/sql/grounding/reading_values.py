@@ -274,8 +274,9 @@ def _combine(reading: Reading, found: list[tuple[int, ValueLink | None, Conditio
                 pending[-1] = (index, AnyOf((last[1], condition)))
                 continue
         pending.append((index, condition))
-    for _, condition in pending:
+    for index, condition in pending:
         reading.conditions.append(_negated_far(reading, condition))
+        reading.placed[reading.conditions[-1]] = index
     for item in items:
         if item.is_cue("both"):
             item.used = True

@@ -241,6 +241,7 @@ _say(
     "smallest to largest|from youngest to oldest|from the youngest to the oldest|lowest first|smallest first|"
     "youngest first|cheapest first|earliest first|from earliest to latest|in increasing order|"
     "increasing order|in increasing order of|"
+    "from young to old|from old to new|from small to large|from small to big|"
     "from least to most|from cheapest to most expensive|chronologically|in chronological order|asc|"
     "alphabetic order|in lexicographic order|lexicographic order",
 )
@@ -249,7 +250,8 @@ _say(
     "desc",
     "descending|in descending order|in descending order of|descending order|descending order of|"
     "from highest to lowest|from high to low|from largest to smallest|highest to lowest|largest to smallest|"
-    "from oldest to youngest|from the oldest to the youngest|highest first|largest first|"
+    "from oldest to youngest|from old to young|from new to old|from large to small|from big to small|"
+    "from the oldest to the youngest|highest first|largest first|"
     "oldest first|most expensive first|newest first|most common first|most frequent first|most first|best first|"
     "latest first|most recent first|from latest to earliest|in decreasing order|decreasing order|"
     "in decreasing order of|from most to least|in reverse alphabetical order|reverse alphabetical order|"
