@@ -6,6 +6,7 @@ with its query waits for a separate approval whoever gives it, because generator
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -97,7 +98,9 @@ class Training:
             create_time=EPOCH,  # The store sets the times by its own clock.
             decided_by=teacher.subject if at_once else "",
         )
-        stored, is_new = await self._keep(scope, item)
+        # The last fifth is for those who decide, and for what is learned: nobody else can fill it up.
+        most = self._max_items if teacher.may_decide else -(-self._max_items * 4 // 5)
+        stored, is_new = await self._keep(scope, item, most)
         return await self._as_seen(stored), is_new
 
     async def learn_from(self, query: SqlQuery) -> None:
@@ -114,7 +117,7 @@ class Training:
             query_id=query.id,
             decided_by=query.owner.subject,
         )
-        await self._keep(scope, item)
+        await self._keep(scope, item, self._max_items)
 
     async def get(self, teacher: Teacher, item_id: str) -> Taught:
         """One item of the tenant. Raises TrainingNotFound, QueryStoreUnavailable."""
@@ -132,7 +135,11 @@ class Training:
         """The tenant's items, newest first. Raises QueryStoreUnavailable."""
         scope = self._scope(teacher.tenant)
         page = await self._store.page(scope, kind=kind, state=state, after=after, limit=limit)
-        return [await self._as_seen(item) for item in page.items], page
+        taught = []
+        for item in page.items:
+            taught.append(await self._as_seen(item))
+            await asyncio.sleep(0)  # a query that is checked for the first time takes milliseconds
+        return taught, page
 
     async def approve(self, teacher: Teacher, item_id: str) -> Taught:
         """Let an item be used; approving again changes nothing.
@@ -147,6 +154,7 @@ class Training:
         approved = await self._store.approve(scope, item_id, by=teacher.subject)
         if approved is None:
             raise TrainingNotFound
+        logger.info("training.approved", extra={"kind": approved.content.kind.value})
         await self._changed(scope)
         return Taught(approved)
 
@@ -162,6 +170,7 @@ class Training:
         scope = self._scope(teacher.tenant)
         if not await self._store.delete(scope, item_id):
             raise TrainingNotFound
+        logger.info("training.deleted", extra={"kind": item.content.kind.value, "state": item.state.value})
         # The row decides; its vector, if this process should die now, is swept by a later comparison.
         await self._changed(scope)
 
@@ -171,14 +180,17 @@ class Training:
             raise TrainingNotFound
         return found[0]
 
-    async def _keep(self, scope: TrainingScope, item: TrainingItem) -> tuple[TrainingItem, bool]:
-        added = await self._store.add(scope, item, most=self._max_items)
+    async def _keep(self, scope: TrainingScope, item: TrainingItem, most: int) -> tuple[TrainingItem, bool]:
+        added = await self._store.add(scope, item, most=most)
         if added is None:
-            raise TrainingFull(self._max_items)
+            raise TrainingFull(most)
         stored, is_new = added
         if item.state is TrainingState.APPROVED and stored.state is TrainingState.PENDING:
             # Somebody without a say gave the same before; now somebody with one has.
             stored = await self._store.approve(scope, item.id, by=item.decided_by) or stored
+        if is_new:
+            facts = {"kind": item.content.kind.value, "state": stored.state.value, "source": item.source.value}
+            logger.info("training.added", extra=facts)
         if stored.state is TrainingState.APPROVED:
             await self._changed(scope)
         return stored, is_new
@@ -188,7 +200,7 @@ class Training:
         match content.kind:
             case TrainingKind.DDL:
                 try:
-                    check_ddl(content.text)
+                    await asyncio.to_thread(check_ddl, content.text)
                 except DdlUnreadable as error:
                     raise TrainingInvalid(str(error), field="ddl") from None
             case TrainingKind.EXAMPLE:

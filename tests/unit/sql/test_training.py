@@ -97,6 +97,17 @@ async def test_a_tenant_may_have_so_much_and_no_more(training: Training) -> None
     await training.add(EVE, FACT)
 
 
+async def test_whoever_cannot_decide_leaves_room_for_those_who_can(store: FakeTrainingStore) -> None:
+    training = training_of(store, max_items=10)
+    for number in range(8):
+        await training.add(ADA, read_documentation(f"Noise {number}."))
+
+    with pytest.raises(TrainingFull, match="8 items"):
+        await training.add(ADA, FACT)
+
+    assert (await training.add(TIM, FACT))[1]
+
+
 @pytest.mark.parametrize(
     "sql", ["DELETE FROM customers", "SELECT * FROM pg_shadow", "SELECT 1; SELECT 2", "SELECT pg_sleep(9)", "no SQL"]
 )
