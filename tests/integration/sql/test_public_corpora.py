@@ -14,6 +14,7 @@ from services.sql.adapters.postgres_session import open_target_pool
 from services.sql.models import Column, Schema, Table
 from services.sql.query_guard import QueryGuard
 from tests.integration.sql.databases import own_database
+from tests.unit.sql.postgres_reading import reading_of, statements_of
 
 CORPORA = Path(__file__).resolve().parents[4] / "shared" / "eval"
 GUARD = QueryGuard(max_rows=1_000)
@@ -54,6 +55,8 @@ async def test_every_gold_query_passes_and_gives_the_same_rows(
             for gold in gold_queries(corpus, database):
                 verdict = GUARD.check(gold, schema)
                 assert verdict.allowed, (gold, [str(refusal) for refusal in verdict.refusals])
+                assert GUARD.check(verdict.sql, schema).sql == verdict.sql
+                assert list(map(reading_of, statements_of(verdict.sql))) == list(map(reading_of, statements_of(gold)))
                 expected = rows_of(connection, gold)
                 if len(expected) <= 1_000:
                     assert rows_of(connection, verdict.sql) == expected, (gold, verdict.sql)
