@@ -152,6 +152,8 @@ def test_images_are_pushed_under_the_names_that_the_stack_is_given(commands: lis
 
 async def test_the_role_that_the_guide_makes_can_read_and_do_nothing_else(postgres_server: EmbeddedPostgres) -> None:
     (script,) = [block for block in blocks("bash") if "create_reader.sql" in block]
+    # Roles are the server's, and the sample shop has one of the usual name there.
+    script = script.replace("-f ", "-v reader=guide_reader -f ")
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE guide_shop")
     try:
@@ -164,7 +166,7 @@ async def test_the_role_that_the_guide_makes_can_read_and_do_nothing_else(postgr
         follow = partial(subprocess.run, cwd=ROOT, env=environment, check=True, capture_output=True)
         await asyncio.to_thread(follow, ["bash", "-ec", script])
 
-        url = postgres_server.url("guide_shop", "diglot_reader", "change-me")
+        url = postgres_server.url("guide_shop", "guide_reader", "change-me")
         async with (
             open_target_pool(url, max_connections=1, checkout_wait_seconds=5) as pool,
             pool.connection() as connection,
@@ -177,7 +179,7 @@ async def test_the_role_that_the_guide_makes_can_read_and_do_nothing_else(postgr
     finally:
         with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as connection:
             connection.execute("DROP DATABASE guide_shop WITH (FORCE)")
-            connection.execute("DROP ROLE IF EXISTS diglot_reader")
+            connection.execute("DROP ROLE IF EXISTS guide_reader")
 
 
 def test_what_the_guide_says_questions_cost_is_what_the_reckoning_says() -> None:
