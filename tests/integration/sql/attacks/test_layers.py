@@ -8,6 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from services.sql.adapters.postgres_bounds import BoundedConnection
 from services.sql.adapters.postgres_session import Pool, RunLimits, open_target_pool, read_only_transaction
 from services.sql.adapters.postgres_target import PostgresTarget, explain, fetch
 from services.sql.errors import QueryFailed, QueryTooCostly, StatementTimeout
@@ -88,7 +89,7 @@ async def test_standing_inside_of_a_query_alone_keeps_everything_but_queries_out
     before = whole_digest(fortress.owner_url)
     got_rows = []
 
-    async with await psycopg.AsyncConnection.connect(fortress.owner_url, autocommit=True) as superuser:
+    async with await BoundedConnection.connect(fortress.owner_url, autocommit=True) as superuser:
         for attack in attacks():
             # What calls functions, or only costs, is a query.
             if attack.family in (*_WRITING, "several statements", "out of the transaction", "code and cursors"):
