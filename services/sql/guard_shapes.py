@@ -22,6 +22,7 @@ _SYNTAX_CALLS = {
     "nullif": (2, 2),
 }
 _CLOCKS = frozenset({"current_time", "current_timestamp", "localtime", "localtimestamp"})
+_NO_FUNCTIONS = frozenset({*_SYNTAX_CALLS, *_CLOCKS, "all", "array", "row"})  # no FILTER and no OVER can follow
 _FIELDS = frozenset(
     {
         "century", "day", "decade", "dow", "doy", "epoch", "hour", "isodow", "isoyear", "julian", "microseconds",
@@ -54,7 +55,7 @@ def has_postgres_shape(node: exp.Expr) -> bool:
         case exp.Window() | exp.Filter() | exp.WithinGroup() if node.arg_key != "windows":
             inner = node.this
             return isinstance(inner, exp.Filter | exp.WithinGroup) or (
-                isinstance(inner, exp.Anonymous) and inner.name.lower() not in _SYNTAX_CALLS
+                isinstance(inner, exp.Anonymous) and inner.name.lower() not in _NO_FUNCTIONS
             )
         case exp.Any() | exp.All():
             is_right = isinstance(node.parent, _BEFORE_ANY) and node.arg_key == "expression"
