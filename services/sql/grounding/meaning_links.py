@@ -33,6 +33,7 @@ LEAST_LIKENESS_OF_COLUMN = 0.65  # "passengers" are not "seats", "visitors" no "
 MEASURED_MODEL = "all-MiniLM-L6-v2"  # another model's cosines mean something else
 TEMPLATES = ("{}", "number of {}")  # the mean of both is steadier than either
 MOST_NAMES = 1_500
+FEW_NAMES = 300
 LONGEST_NAME = 2  # words; of longer names one word says too little
 MOST_WORDS = 4  # of one question
 SHORTEST_WORD = 4
@@ -132,11 +133,14 @@ class MeaningLinks:
         if not loose or len(loose) > MOST_WORDS or not names or self._is_away():
             return None
         vectors = await self._vectors_of(list(dict.fromkeys(token.lower for token in loose)))
+        if len(names) > FEW_NAMES:  # milliseconds of plain arithmetic for each word
+            nearest = await asyncio.to_thread(_nearest_of_each, vectors, names)
+        else:
+            nearest = _nearest_of_each(vectors, names)
         text = question
         replaced: list[tuple[str, str]] = []
         for token in reversed(loose):
-            vector = vectors.get(token.lower)
-            name = _nearest(vector, names) if vector is not None else None
+            name = nearest.get(token.lower)
             if name is not None:
                 text = text[: token.start] + name + text[token.end :]
                 replaced.append((token.text, name))
@@ -205,7 +209,8 @@ def names_of(lexicon: Lexicon) -> dict[str, tuple[set[str], bool]]:
     """
     found: dict[str, tuple[set[str], bool]] = {}
     for table in lexicon.tables.values():
-        found.setdefault(_said(table.stems, table.table.name), (set(), True))[0].update(table.stems)
+        if not table.is_bridge:  # nobody calls by one word what only links two others
+            found.setdefault(_said(table.stems, table.table.name), (set(), True))[0].update(table.stems)
     for entry in lexicon.columns.values():
         if not entry.is_key:
             found.setdefault(_said(entry.own, entry.column.name), (set(), False))[0].update(entry.own)
@@ -228,6 +233,10 @@ def _may_be_likened(word: str, place: int) -> bool:
         and stem(word.lower()) not in SYNONYMS
         and stem(word.lower()) not in MEASURES
     )
+
+
+def _nearest_of_each(vectors: dict[str, Vector], names: Sequence[_Name]) -> dict[str, str | None]:
+    return {word: _nearest(vector, names) for word, vector in vectors.items()}
 
 
 def _nearest(vector: Vector, names: Sequence[_Name]) -> str | None:

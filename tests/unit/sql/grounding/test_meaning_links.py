@@ -21,13 +21,13 @@ MEANINGS: dict[str, tuple[float, ...]] = {
     "products": (0, 1, 0, 0.2),
     "orders": (0, 0, 1, 0.2),
     "clientele": (1, 0, 0, 0.6),
-    "patrons": (1, 0, 0, 0.1),
+    "regulars": (1, 0, 0, 0.1),
     "thingies": (0.7, 0.75, 0, 0),
     "weather": (0.1, 0.1, 0.1, 1),
     "cost": (0, 1, 0, 0),
     "year": (0, 0, 1, 0),
 }
-QUESTION = "How many patrons are in Paris?"
+QUESTION = "How many regulars are in Paris?"
 
 
 class FakeEmbedder:
@@ -85,7 +85,7 @@ async def test_a_word_that_means_a_table_is_read_as_that_table(parts: Parts) -> 
     assert isinstance(outcome, SqlDraft)
     assert isinstance(plain, SqlDraft)
     assert outcome.sql == plain.sql
-    assert "“patrons” was taken to mean “customers”." in outcome.explanation
+    assert "“regulars” was taken to mean “customers”." in outcome.explanation
     assert outcome.confidence < plain.confidence
 
 
@@ -96,7 +96,7 @@ async def test_only_unlinked_words_are_embedded_and_each_once(parts: Parts) -> N
     await parts.ask(QUESTION)
     await parts.ask(QUESTION)
 
-    assert parts.embedder.asked == [["patrons", "number of patrons"]]
+    assert parts.embedder.asked == [["regulars", "number of regulars"]]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ async def test_only_unlinked_words_are_embedded_and_each_once(parts: Parts) -> N
         "How many thingies are there?",  # between two tables
         "How was the weather in Paris?",  # near nothing
         "How many employees are in Paris?",  # the thesaurus knows it, and none of its synonyms is here
-        "How many Patrons are in Paris?",  # a proper name
+        "How many Regulars are in Paris?",  # a proper name
         "How many orders per fiscal decade?",  # a span of time
     ],
 )
