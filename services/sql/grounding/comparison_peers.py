@@ -122,11 +122,29 @@ def mark_split_comparatives(reading: Reading) -> None:
     """Take "more staff than 50" for "more than 50 staff"."""
     for index, item in enumerate(reading.items[:-1]):
         word = item.text.lower()
-        if item.kind != "word" or word not in _GREATER | _SMALLER or reading.items[index + 1].kind != "column":
+        if item.kind != "word" or word not in _GREATER | _SMALLER:
+            continue
+        if reading.items[index + 1].kind not in {"column", "table"}:
             continue
         after = index + 2
         if after < len(reading.items) and "than" in reading.words_between(index + 1, after):
             item.kind, item.cue, item.content = "cue", Cue("compare", ">" if word in _GREATER else "<"), 0
+
+
+def with_count_of(reading: Reading, index: int, table_at: int, operator: str) -> bool:
+    """For "more orders than 3": how many rows of the table each row of the subject has."""
+    items, number = reading.items, table_at + 1
+    value = items[number].number if number < len(items) else None
+    table = reading.table_of(table_at)
+    if value is None or table is None or "than" not in reading.words_between(table_at, number):
+        return False
+    if not reading.subject or table == reading.subject:
+        return False
+    reading.conditions.append(Related(reading.subject, Measure("count", table), operator, value))
+    reading.note(index, f"number of {table.split('.', 1)[1]} {operator} {items[number].text}")
+    reading.note(table_at, "")
+    reading.note(number, "")
+    return True
 
 
 def with_average_of(reading: Reading, index: int, column: int, operator: str) -> None:

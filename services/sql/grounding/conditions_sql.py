@@ -93,6 +93,8 @@ class ConditionWriter:
             first = [] if period.year is None else [f"{column} >= {period.year}"]
             last = [] if period.last_year is None else [f"{column} <= {period.last_year}"]
             return " AND ".join([*first, *last])
+        if not period.begin and not period.end:
+            raise CannotCompile(f"“{period.text}” has neither a beginning nor an end.")
         begin = [f"{column} >= {period.begin}"] if period.begin else []
         end = [f"{column} < {period.end}"] if period.end else []
         return " AND ".join([*begin, *end])

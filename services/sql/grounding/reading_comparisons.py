@@ -19,6 +19,7 @@ from services.sql.grounding.comparison_peers import (
     own_limit,
     times_related,
     with_average_of,
+    with_count_of,
     with_role,
 )
 from services.sql.grounding.logical_form import (
@@ -116,7 +117,9 @@ def _comparison(reading: Reading, index: int) -> None:
             reading.note(index, f"{reading.text_of(entry.ref)} {sign} {items[after + 1].text}")
             reading.note(after, "")
             reading.note(after + 1, "")
-    elif following.kind == "table" and with_role(reading, index, after, operator):
+    elif following.kind == "table" and (
+        with_role(reading, index, after, operator) or with_count_of(reading, index, after, operator)
+    ):
         return
     elif following.kind == "column" and after + 1 < len(items) and items[after + 1].is_cue("aggregate"):
         with_average_of(reading, index, after, DATE_TO_SIGN.get(operator, operator))
@@ -330,6 +333,8 @@ def _plain_number(reading: Reading, index: int) -> None:
         reading.note(at, f"{reading.text_of(entry.ref)} = {item.text}")
         reading.note(index, "")
         return
+    if _names_row(reading, index):
+        return
     counted = counted_after(reading, index)
     if counted is not None and any(items[one].is_cue("relative") for one in range(index)):
         owner = owner_of_count(reading, index, counted)
@@ -337,6 +342,24 @@ def _plain_number(reading: Reading, index: int) -> None:
             reading.conditions.append(Related(owner, Measure("count", counted), "=", item.number))
             reading.note(index, f"number of {counted.split('.', 1)[1]} = {item.text}")
             reading.note(index + 1, "")
+
+
+def _names_row(reading: Reading, index: int) -> bool:
+    """For "order 10", "customer 5": the row with this key."""
+    before = reading.items[index - 1] if index else None
+    number = reading.items[index].number
+    if before is None or before.kind != "table" or before.last + 1 != reading.items[index].first or number is None:
+        return False
+    if reading.tokens[before.last].lower.endswith("s") or not reading.items[index].text.isdigit():
+        return False
+    table = reading.table_of(index - 1)
+    key = reading.graph.keys.get(table or "", ())
+    entry = reading.lexicon.columns[(table, key[0])] if table is not None and len(key) == 1 else None
+    if entry is None or entry.column.kind.value != "integer":
+        return False
+    reading.conditions.append(Compare(entry.ref, "=", number))
+    reading.note(index, f"{reading.text_of(entry.ref)} = {reading.items[index].text}")
+    return True
 
 
 def _is_number_column(reading: Reading, index: int) -> bool:

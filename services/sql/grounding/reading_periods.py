@@ -121,6 +121,8 @@ def _opening(reading: Reading, index: int) -> str:
             and (reading.are_adjacent(before, index) or before == index - 1)
         ):
             item.used = True
+            if item.text in {"over", "under", "above", "below"}:
+                return ""  # "over the last year" is within it
             return item.cue.data or item.cue.kind
         if item.kind != "number" and not item.is_cue("and", "or"):
             break

@@ -34,7 +34,7 @@ def _average_count(reading: Reading, index: int) -> None:
     items = reading.items
     at = index + 1
     if items[index].text == "on average":  # "how many orders does each customer have on average"
-        at = next((one for one in range(index) if items[one].is_cue("count")), index)
+        at = next((one for one in range(len(items)) if items[one].is_cue("count")), index)
     if at + 2 >= len(items) or not items[at].is_cue("count") or items[at + 1].kind != "table":
         return
     counted = reading.table_of(at + 1)

@@ -139,6 +139,8 @@ class Reading:
                 score -= 0.25
             if entry.is_key and says_key and self.graph.keys.get(entry.table) == (entry.column.name,):
                 score += 0.05
+            if self.lexicon.tables[entry.table].named():
+                score += 0.005  # of two prices alike that of the product, not of one sale
             if best is None or (score, -position) > best:
                 best, chosen = (score, -position), entry
         return chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.linking import PARTICLES
 from services.sql.grounding.logical_form import Exists, IsNull
-from services.sql.grounding.reading_state import TRADE_TABLES, TRADE_VERBS, Reading
+from services.sql.grounding.reading_state import STRONG, TRADE_TABLES, TRADE_VERBS, Reading
 from services.sql.grounding.reading_values import is_negated
 from services.sql.grounding.words import are_derived, stem
 from services.sql.models import ColumnKind
@@ -221,7 +221,8 @@ def _denied_verb(reading: Reading, index: int) -> None:
     if not reading.subject:
         return
     first, last = items[index].last + 1, min(items[index].last + 1 + REACH, len(reading.tokens))
-    if any(item.kind in {"table", "value", "number", "quoted", "period"} and first <= item.first for item in items):
+    named = [item for item in items if first <= item.first and (item.kind != "table" or item.quality >= STRONG)]
+    if any(item.kind in {"table", "value", "number", "quoted", "period"} for item in named):
         return  # what is denied is named, or restricted: read with the tables and values
     verb = next(
         (token for token in reading.tokens[first:last] if token.kind == "word" and token.lower not in _LIGHT), None

@@ -14,16 +14,31 @@ from services.sql.grounding.superlative_orders import (
 from services.sql.grounding.wording import ORDINALS, Cue
 from services.sql.grounding.words import stem
 
+PLAIN_EXTREMES = frozenset({"highest", "lowest", "largest", "smallest", "greatest", "biggest"})
 COUNTED_ON = frozenset(stem(word) for word in "minute second hour day week month round lap mile kilometre".split())
 
 
 def read_superlatives(reading: Reading) -> None:
     """Turn each superlative into an order with a limit, an extreme value, or a condition on another table."""
+    _pair_extremes(reading)
     for index, item in enumerate(reading.items):
         if _is_outer_aggregate(reading, index) and item.cue is not None:  # "the maximum average price"
             item.cue = Cue("superlative", "desc" if item.cue.data == "max" else "asc")
         if item.is_cue("superlative") and not item.used and not _is_idle(reading, index):
             _read(reading, index)
+
+
+def _pair_extremes(reading: Reading) -> None:
+    """Take "the lowest and highest price" for two figures rather than for choices of rows."""
+    items = reading.items
+    for index in range(len(items) - 2):
+        pair = (items[index], items[index + 2])
+        joined = items[index + 1].is_cue("and") and all(one.is_cue("superlative", "aggregate") for one in pair)
+        if not joined or not all(one.text in PLAIN_EXTREMES or one.is_cue("aggregate") for one in pair):
+            continue
+        for one in pair:
+            if one.cue is not None and one.is_cue("superlative"):
+                one.cue = Cue("aggregate", "max" if one.cue.data == "desc" else "min")
 
 
 def _is_outer_aggregate(reading: Reading, index: int) -> bool:

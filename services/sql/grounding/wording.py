@@ -298,7 +298,7 @@ _say("zero", "", "out of|zero")
 _say(
     "definition",
     "",
-    "what does|mean|means|meaning of|what is meant|define|definition of|how do we define|how is|how are|how do i|"
+    "what does|means|meaning of|what is meant|define|definition of|how do we define|how is|how are|how do i|"
     "how can i|how should|how to|how do you|how do we|how does|explain|describe|why|why is|why are|why did|"
     "why do|what is our policy|tell me about|summarize|summarise|what are the rules|what steps|am i|can i|"
     "should i|do i|am i allowed",
