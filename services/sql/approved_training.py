@@ -14,7 +14,7 @@ from services.sql.query_guard import QueryGuard
 from services.sql.training_ddl import DeclaredKey, declared_keys
 from services.sql.training_models import TrainingCensus, TrainingItem, TrainingKind, TrainingScope, TrainingState
 
-_REMEMBERED_SCOPES = 64
+_REMEMBERED_SCOPES = 16
 _REMEMBERED_VERDICTS = 4_000
 
 

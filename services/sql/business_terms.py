@@ -46,13 +46,15 @@ class BusinessTerms:
         documents: DocumentSearch,
         unlinked_words: UnlinkedWords,
         *,
-        trusted_seconds: float = 15,
+        trusted_seconds: float = 3,
+        pause_seconds: float = 10,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """What was found, that there is no document, and that the documents are away, is believed so long."""
+        """What was found, and that there is no document, is believed so long; who is away is left alone longer."""
         self._documents = documents
         self._unlinked_words = unlinked_words
         self._trusted_seconds = trusted_seconds
+        self._pause_seconds = pause_seconds
         self._monotonic = monotonic
         self._found: OrderedDict[tuple[str, str], tuple[float, list[Passage]]] = OrderedDict()
         self._without: dict[str, float] = {}
@@ -83,7 +85,7 @@ class BusinessTerms:
                 return []
             found = await self._documents.passages(wanted, limit=_PASSAGES)
         except KnowledgeUnavailable:
-            self._away_until = now + self._trusted_seconds
+            self._away_until = now + self._pause_seconds
             raise
         self._found[tenant, wanted] = (now + self._trusted_seconds, found)
         if len(self._found) > _REMEMBERED:

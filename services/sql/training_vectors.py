@@ -98,19 +98,20 @@ class TrainingVectors:
         if running is not None and not running.done():
             self._waiting.add(scope)  # what changed now may not be seen by the comparison under way
             return
-        self._running[scope] = asyncio.create_task(self._compare_until_settled(scope))
+        task = self._running[scope] = asyncio.create_task(self._compare_until_settled(scope))
+        task.add_done_callback(lambda done: self._running.get(scope) is done and self._running.pop(scope))
 
     async def settled(self, *, wait_seconds: float | None = None) -> None:
         """Wait until no comparison is under way, or as long as said; a longer one goes on."""
-        running = [task for task in self._running.values() if not task.done()]
-        if running:
-            await asyncio.wait(running, timeout=wait_seconds)
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=wait_seconds)
 
     async def aclose(self) -> None:
         """Break off what is under way; the next process goes on with it."""
-        for task in self._running.values():
+        running = list(self._running.values())
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def compare(self, scope: TrainingScope) -> None:
         """Embed what has no vector of the model of now, and remove vectors that stand for nothing.
@@ -147,6 +148,9 @@ class TrainingVectors:
                 except SqlError as error:
                     # Found by words meanwhile; the next comparison tries again.
                     logger.warning("training.vectors_behind", extra={"error_kind": type(error).__name__})
+                    return
+                except Exception:  # nobody waits for it who could be told
+                    logger.exception("training.vectors_failed")
                     return
                 if scope not in self._waiting:
                     return
