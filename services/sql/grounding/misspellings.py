@@ -18,6 +18,7 @@ CERTAINTY = 0.9  # what a corrected word takes from the confidence
 SHORTEST = 5  # letters; shorter words are too often one slip from another
 LONG = 7  # letters from which a wrong letter is more likely than another word
 MOST_CORRECTED = 3
+MOST_UNLINKED = 8  # of a text with more, the schema knows too little for slips to be the reason
 MOST_VALUES = 50  # of a column whose values are corrected too: categories, not people's names
 MOST_SPELLINGS = 20_000
 KEPT_SCHEMAS = 8
@@ -105,11 +106,14 @@ class SpellingCorrection:
 
 def _correct(question: str, lexicon: Lexicon, spellings: dict[str, str]) -> Corrected | None:
     tokens, mentions = link_question(question, lexicon)
+    unlinked = [item for item in mentions if item.kind == "word" and item.content]
+    if len(unlinked) > MOST_UNLINKED:
+        return None
     text = question
     words: list[tuple[str, str]] = []
-    for item in reversed(mentions):
+    for item in reversed(unlinked):
         token = tokens[item.first]
-        if item.kind != "word" or not item.content or not _may_be_a_slip(token.text):
+        if not _may_be_a_slip(token.text):
             continue
         # A capitalised word with a wrong letter is rather another name.
         long = LONG if token.text.islower() or item.first == 0 else math.inf
