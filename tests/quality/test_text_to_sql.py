@@ -9,12 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from deploy.local.databases import SHOP_DATABASE
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.models import NoDraft, SqlDraft
 from services.sql.query_guard import QueryGuard
-from tests.quality.evaluation_data import DEVELOPMENT
+from tests.quality.evaluation_data import DEVELOPMENT, read_lines
 from tests.quality.reporting import report
 from tests.quality.row_comparison import same_rows
 from tests.quality.sql_databases import load_database, read_schema
@@ -25,9 +24,21 @@ FOLDER = DEVELOPMENT / "text_to_sql"
 GUARD = QueryGuard(max_rows=100_000)
 
 
-def development_questions() -> list[dict[str, Any]]:
+# Three sets of databases: on the first two the rules were made, the third stays unread so that it tells how a database
+# fares that nobody had in mind.
+SETS = {
+    "first": ("shop", "clinic", "farm", "library"),
+    "second": ("saas", "payroll", "retail", "league", "logistics", "school", "museum"),
+    "unread": ("airline", "bank", "sensors"),
+}
+LEAST = {"first": (0.95, 0.97, 0), "second": (0.90, 0.95, 1), "unread": (0.78, 0.86, 1)}
+
+
+def development_questions(databases: tuple[str, ...]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads((FOLDER / "questions.json").read_text(encoding="utf-8"))
-    return rows
+    for path in sorted(FOLDER.glob("*.jsonl")):
+        rows += read_lines(path)
+    return [row for row in rows if row["db"] in databases]
 
 
 def rows_of(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -35,13 +46,15 @@ def rows_of(url: str, statement: str) -> list[tuple[object, ...]]:
         return connection.execute(statement.encode()).fetchall()
 
 
+@pytest.mark.parametrize("databases", SETS)
 async def test_own_questions_are_answered_rightly_or_refused(
-    postgres_server: EmbeddedPostgres, shop_owner_url: str
+    postgres_server: EmbeddedPostgres, shop_owner_url: str, databases: str
 ) -> None:
-    questions = development_questions()
-    urls = {SHOP_DATABASE: shop_owner_url, "shop": shop_owner_url}
-    for script in sorted(FOLDER.glob("*.sql")):
-        urls[script.stem] = load_database(postgres_server, script.stem, script)
+    questions = development_questions(SETS[databases])
+    least_right, least_precision, most_misled = LEAST[databases]
+    urls = {"shop": shop_owner_url} if "shop" in SETS[databases] else {}
+    for name in sorted({row["db"] for row in questions} - {"shop"}):
+        urls[name] = load_database(postgres_server, name, FOLDER / f"{name}.sql")
     schemas = {name: await read_schema(url) for name, url in urls.items()}
     generator = GroundedGenerator()
     right: list[str] = []
@@ -59,8 +72,15 @@ async def test_own_questions_are_answered_rightly_or_refused(
             assert verdict.allowed, (row["question"], verdict.refusals)
             expected, found = rows_of(urls[row["db"]], row["sql"]), rows_of(urls[row["db"]], verdict.sql)
             (right if same_rows(expected, found, ordered=row["ordered"]) else wrong).append(row["question"])
-    report("sql own questions", {"right": len(right), "wrong": wrong, "no draft": silent, "misled": misled})
+    listed = databases != "unread"
+    figures: dict[str, object] = {
+        "right": len(right),
+        "wrong": wrong if listed else len(wrong),
+        "no draft": silent if listed else len(silent),
+        "misled": misled if listed else len(misled),
+    }
+    report(f"sql own questions, {databases}", figures)
     answerable = len(right) + len(wrong) + len(silent)
-    assert len(right) / answerable >= 0.95
-    assert len(right) / (len(right) + len(wrong)) >= 0.97
-    assert not misled
+    assert len(right) / answerable >= least_right
+    assert len(right) / (len(right) + len(wrong)) >= least_precision
+    assert len(misled) <= most_misled
