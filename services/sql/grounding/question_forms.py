@@ -60,6 +60,12 @@ def asks_what_one_may_do(tokens: Sequence[Token]) -> bool:
     return opens and any(words[at : at + len(form)] == form for form in _OBLIGATIONS for at in range(len(words)))
 
 
+def asks_for_likeness(tokens: Sequence[Token]) -> bool:
+    """Whether rows are to be like others: "in the same city as a store"."""
+    words = [token.lower for token in tokens]
+    return "same" in words and "as" in words[words.index("same") :]
+
+
 def is_explaining(tokens: Sequence[Token]) -> bool:
     """Whether a question wants something explained, by how it begins and ends, whatever it is about."""
     words = [token.lower for token in tokens if token.kind == "word"]

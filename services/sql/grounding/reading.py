@@ -20,7 +20,7 @@ from services.sql.grounding.logical_form import (
     Related,
 )
 from services.sql.grounding.mentions import Mention
-from services.sql.grounding.question_forms import asks_what_one_may_do, is_explaining
+from services.sql.grounding.question_forms import asks_for_likeness, asks_what_one_may_do, is_explaining
 from services.sql.grounding.reading_alternatives import join_alternatives
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_contrasts import read_choices_within_groups, read_contrasts
@@ -94,6 +94,8 @@ def _refuse_what_cannot_be_said(reading: Reading) -> None:
     for item in reading.items:
         if item.is_cue("definition") and item.first == 0 and is_explaining(reading.tokens):
             raise Unreadable("It asks for an explanation, not for data.")
+    if asks_for_likeness(reading.tokens):
+        raise Unreadable("It compares rows with other rows in a way this reader cannot tell.")
     if asks_what_one_may_do(reading.tokens):
         raise Unreadable("It asks what one may or must do, not for data.")
     _refuse_unknown_kind(reading)
@@ -297,6 +299,9 @@ def _check_nothing_is_left(reading: Reading) -> None:
         if item.is_cue("by") and not sums and not reading.order and index + 1 < len(reading.items):
             following = reading.items[index + 1]
             shown = any(one.kind == "column" and one.used for one in reading.items[:index])
+            figure = reading.items[index - 1] if index else None
+            if figure is not None and figure.kind == "column" and reading.column_of(index - 1, wanted="numeric"):
+                shown = False  # a figure "by category" is to be computed, and how is not said
             last = index + 2 >= len(reading.items)
             if (
                 last

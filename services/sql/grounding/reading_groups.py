@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.sql.grounding.lexicon import label_of
 from services.sql.grounding.logical_form import ColumnOf, Measure, Ordering
 from services.sql.grounding.reading_measures import is_money_word, measured_tables, money_measure
-from services.sql.grounding.reading_state import Reading
+from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import stem
 
 TIME_UNITS = {
@@ -29,6 +29,9 @@ ADDITIVE = frozenset(
 amount total quantity hours cost revenue sales income tax payment value units volume expense expenditure refund
 spend turnover
 """.split()
+)
+RATED = frozenset(
+    stem(word) for word in "hour minute second day kilometre km mile unit litre kg seat sqm metre".split()
 )
 ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annual", "annually"})
 
@@ -178,6 +181,8 @@ def _add_key(reading: Reading, index: int) -> bool:
     entry = reading.column_of(index)
     if entry is None:
         return False
+    if entry.is_numeric and set(entry.own) & RATED and reading.word_before(index) == "per" and has_aggregate(reading):
+        raise Unreadable(f"It asks for a rate per {item.text}, not for one row of each.")
     if entry.is_key and (target := _referenced(reading, entry.ref)) is not None and not _says_key(reading, index):
         group_by_table(reading, target)
     else:

@@ -39,7 +39,7 @@ separate against share arrange possible exact represent consist refer correspond
 total together wish want need know contain include come consider across available certain specific back around
 associate relate participate take make do does become enter order sort rank group breakdown split compare done put
 generate bring contribute create new money figure set keep kept say said ask question answer help think mean people
-drive travel cover perform carry handle offer
+drive travel cover perform carry handle offer part
 person individual someone anyone everybody versus vs comparison
 """.split()
 )
