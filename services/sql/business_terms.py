@@ -29,6 +29,7 @@ MAX_NAME_CHARACTERS = 120
 _PASSAGES = 8
 _MAX_SENTENCES = 60  # of one passage
 _REMEMBERED = 128
+_TRUSTED_TO_HAVE_SECONDS = 60.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 # A line that goes on: the next begins in lower case, as in text that was set in lines.
 _WRAPPED = re.compile(r"(?<=[^\s.!?:;|])[ \t]*\r?\n[ \t]*(?=[a-z(])")
@@ -57,7 +58,7 @@ class BusinessTerms:
         self._pause_seconds = pause_seconds
         self._monotonic = monotonic
         self._found: OrderedDict[tuple[str, str], tuple[float, list[Passage]]] = OrderedDict()
-        self._without: dict[str, float] = {}
+        self._has_any: OrderedDict[str, tuple[float, bool]] = OrderedDict()
         self._away_until = 0.0
 
     async def terms(self, tenant: str, question: str, schema: Schema) -> tuple[Term, ...]:
@@ -72,25 +73,32 @@ class BusinessTerms:
 
     async def _passages(self, tenant: str, wanted: str) -> list[Passage]:
         now = self._monotonic()
-        if now < max(self._away_until, self._without.get(tenant, 0.0)):
+        if now < self._away_until:
             return []
         until, found = self._found.get((tenant, wanted), (0.0, []))
         if now < until:
             return found
         try:
-            if not await self._documents.has_any():
-                if len(self._without) >= _REMEMBERED:
-                    self._without.clear()
-                self._without[tenant] = now + self._trusted_seconds
-                return []
-            found = await self._documents.passages(wanted, limit=_PASSAGES)
+            has_any = await self._tenant_has_any(tenant, now)
+            found = await self._documents.passages(wanted, limit=_PASSAGES) if has_any else []
         except KnowledgeUnavailable:
             self._away_until = now + self._pause_seconds
             raise
-        self._found[tenant, wanted] = (now + self._trusted_seconds, found)
-        if len(self._found) > _REMEMBERED:
-            self._found.popitem(last=False)
+        if has_any:
+            self._found[tenant, wanted] = (now + self._trusted_seconds, found)
+            if len(self._found) > _REMEMBERED:
+                self._found.popitem(last=False)
         return found
+
+    async def _tenant_has_any(self, tenant: str, now: float) -> bool:
+        until, has_any = self._has_any.get(tenant, (0.0, False))
+        if now >= until:
+            has_any = await self._documents.has_any()
+            # Who has documents will have some for a while; who has none may upload the first one now.
+            self._has_any[tenant] = (now + (_TRUSTED_TO_HAVE_SECONDS if has_any else self._trusted_seconds), has_any)
+            if len(self._has_any) > _REMEMBERED:
+                self._has_any.popitem(last=False)
+        return has_any
 
 
 def definitions_in(passages: Sequence[Passage], tokens: Sequence[Token], unknown: set[str]) -> tuple[Term, ...]:

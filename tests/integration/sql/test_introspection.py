@@ -247,3 +247,29 @@ async def test_what_time_does_not_suffice_for_is_described_without_values(
     assert len(schema.tables) == 7
     assert not any(column.values for table in schema.tables for column in table.columns)
     assert "schema.not_all_sampled" in caplog.messages
+
+
+async def test_a_right_that_is_taken_away_is_noticed_as_a_change_of_structure(
+    postgres_server: EmbeddedPostgres,
+) -> None:
+    script = "CREATE TABLE things (kind text, price int); CREATE TABLE others (x int)"
+    grant = "GRANT SELECT ON things, others TO {role}"
+    with own_database(postgres_server, script, grant) as (url, owner_url):
+        async with (
+            open_target_pool(url, max_connections=1, checkout_wait_seconds=3) as pool,
+            await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as owner,
+        ):
+            reader = PostgresSchemaReader(pool, LIMITS)
+            role = psycopg.conninfo.conninfo_to_dict(url)["user"]
+            digests = [await reader.structure_digest()]
+            await owner.execute(f"REVOKE SELECT ON things FROM {role}")
+            await owner.execute(f"GRANT SELECT (kind) ON things TO {role}")
+            digests.append(await reader.structure_digest())
+            await owner.execute(f"REVOKE SELECT ON others FROM {role}")
+            digests.append(await reader.structure_digest())
+            schema = await reader.read()
+
+    assert len(set(digests)) == 3
+    assert [(table.name, [column.name for column in table.columns]) for table in schema.tables] == [
+        ("things", ["kind"])
+    ]

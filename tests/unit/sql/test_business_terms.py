@@ -92,6 +92,16 @@ async def test_no_search_is_made_where_there_is_no_document() -> None:
     assert parts.documents.counts == 3
 
 
+async def test_a_tenant_with_documents_is_not_asked_each_time_whether_it_has_any() -> None:
+    parts = Parts(Passage("VIP means segment = Premium.", "glossary.md"))
+
+    for _ in range(3):
+        assert len(await parts.terms()) == 1
+        parts.now += 10
+
+    assert (parts.documents.counts, len(parts.documents.asked)) == (1, 3)
+
+
 async def test_the_search_is_for_the_unknown_words_and_those_around_them() -> None:
     parts = Parts(Passage("VIP means segment = Premium.", "glossary.md"))
 
