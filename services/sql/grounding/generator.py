@@ -73,6 +73,7 @@ class GroundedGenerator:
         return tuple(tokens[place].text for item in loose for place in range(item.first, item.last + 1))
 
     async def _read(self, question: str, schema: Schema, guidance: Guidance, index: Index) -> SqlDraft | NoDraft:
+        await self._spelling.prepare(index.lexicon)
         outcome = self._read_alone(question, guidance, index)
         if self._meanings is None:
             return outcome.draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -94,14 +95,24 @@ class SpellingCorrection:
     def __init__(self) -> None:
         self._known: OrderedDict[int, tuple[Lexicon, dict[str, str]]] = OrderedDict()
 
+    async def prepare(self, lexicon: Lexicon) -> None:
+        """Collect the spellings of a schema in a thread, so that no question waits for it on the event loop."""
+        known = self._known.get(id(lexicon))
+        if known is None or known[0] is not lexicon:
+            self._keep(lexicon, await asyncio.to_thread(known_spellings, lexicon))
+
     def correct(self, question: str, lexicon: Lexicon) -> Corrected | None:
         """The question with each unlinked word that is a slip of exactly one known word; None when there is none."""
         known = self._known.get(id(lexicon))
         if known is None or known[0] is not lexicon:
-            known = self._known[id(lexicon)] = (lexicon, known_spellings(lexicon))
-            while len(self._known) > KEPT_SCHEMAS:
-                self._known.popitem(last=False)
+            known = self._keep(lexicon, known_spellings(lexicon))
         return _correct(question, lexicon, known[1])
+
+    def _keep(self, lexicon: Lexicon, spellings: dict[str, str]) -> tuple[Lexicon, dict[str, str]]:
+        kept = self._known[id(lexicon)] = (lexicon, spellings)
+        while len(self._known) > KEPT_SCHEMAS:
+            self._known.popitem(last=False)
+        return kept
 
 
 def _correct(question: str, lexicon: Lexicon, spellings: dict[str, str]) -> Corrected | None:
