@@ -143,9 +143,13 @@ class SqlDraft:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the database would run a statement. `cost` is the planner's estimate; a sequential page read costs 1."""
+    """How the database would run a statement. `cost` is the planner's estimate; a sequential page read costs 1.
+
+    `gathered_bytes` is what it expects to keep in memory without a limit; see `plan_memory.py`.
+    """
 
     cost: float
+    gathered_bytes: float = 0.0
 
 
 @dataclass(frozen=True)

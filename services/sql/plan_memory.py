@@ -11,13 +11,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Node = Mapping[str, Any]  # one node of EXPLAIN (FORMAT JSON, VERBOSE)
+Node = Mapping[str, Any]  # one node of EXPLAIN (FORMAT JSON), VERBOSE where `names_gathering` says so
 
 MAX_GATHERED_BYTES = 256_000_000
 
-_GATHERING = re.compile(r"\b(string_agg|array_agg|jsonb?_agg|jsonb?_object_agg|range_agg)\(")
+_GATHERING = re.compile(r"\b(string_agg|array_agg|jsonb?_agg|jsonb?_object_agg|range_agg)\s*\(", re.IGNORECASE)
 _HASHED = re.compile(r"\(hashed SubPlan (\d+)\)")
 _BYTES_OF_A_VALUE = 32  # what one more value takes besides itself
+
+
+def names_gathering(sql: str) -> bool:
+    """Whether a text names what gathers, so that the plan must be VERBOSE to show where."""
+    return _GATHERING.search(sql) is not None
 
 
 def gathered_bytes(plan: Node) -> float:

@@ -29,6 +29,7 @@ from services.sql.adapters.postgres_session import (
 from services.sql.adapters.postgres_values import register_array_of
 from services.sql.errors import DatabaseRefused, DatabaseUnavailable, QueryFailed, QueryTooCostly, StatementTimeout
 from services.sql.models import Plan, ResultColumn, ResultTable, SqlValue
+from services.sql.plan_memory import MAX_GATHERED_BYTES, gathered_bytes, names_gathering
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +70,14 @@ class PostgresTarget:
     async def run(self, sql: str) -> ResultTable:
         """See `TargetDatabase.run`. With every place taken it waits, and then gives up as if nobody answered."""
         async with self._connected() as connection:
-            cost = (await explain(connection, sql)).cost
-            if cost > self._limits.max_plan_cost:
-                logger.info("query.too_costly", extra={"cost": cost, "ceiling": self._limits.max_plan_cost})
+            plan = await explain(connection, sql)
+            if plan.cost > self._limits.max_plan_cost or plan.gathered_bytes > MAX_GATHERED_BYTES:
+                facts = {
+                    "cost": plan.cost,
+                    "ceiling": self._limits.max_plan_cost,
+                    "gathered_bytes": plan.gathered_bytes,
+                }
+                logger.info("query.too_costly", extra=facts)
                 raise QueryTooCostly
             return await fetch(connection, sql, self._limits)
 
@@ -118,10 +124,12 @@ class PostgresTarget:
 async def explain(connection: Connection, sql: str) -> Plan:
     """How the query would be run. Raises QueryFailed where the text is no query, psycopg.Error for all else."""
     # A binary result makes psycopg use the extended protocol, which takes one statement and no more.
-    cursor = await connection.execute(b"EXPLAIN (FORMAT JSON) " + sql.encode(), binary=True)
+    # Of itself VERBOSE would also tell what constants come to, however large.
+    form = b"EXPLAIN (FORMAT JSON, VERBOSE) " if names_gathering(sql) else b"EXPLAIN (FORMAT JSON) "
+    cursor = await connection.execute(form + sql.encode(), binary=True)
     match await cursor.fetchone():
-        case ([{"Plan": {"Total Cost": cost}}],):
-            return Plan(float(cost))
+        case ([{"Plan": {"Total Cost": cost} as plan}],):
+            return Plan(float(cost), gathered_bytes(plan))
         case _:  # PostgreSQL explains some statements, like REFRESH, but plans nothing for them.
             raise QueryFailed(CLASS_MESSAGES["42"], sqlstate="42601")
 

@@ -9,7 +9,7 @@ import pytest
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
 from services.sql.adapters.postgres_session import Pool, RunLimits, open_target_pool
 from services.sql.adapters.postgres_target import PostgresTarget
-from services.sql.errors import QueryFailed, SqlError
+from services.sql.errors import QueryFailed, QueryTooCostly, SqlError
 from services.sql.plan_memory import MAX_GATHERED_BYTES, gathered_bytes
 from services.sql.query_guard import QueryGuard
 
@@ -98,6 +98,14 @@ async def test_no_query_that_passes_the_guard_makes_the_backend_large(pool: Pool
         state = await state_after(target, verdict.sql)
         assert state[:2] in {"", "22", "53", "54"}, (bomb, state)
         assert await peak_megabytes(target) < MAX_BACKEND_MEGABYTES, bomb
+
+
+async def test_what_the_plan_would_gather_without_measure_is_not_run(pool: Pool) -> None:
+    target = PostgresTarget(pool, LIMITS, max_concurrent_runs=1, wait_seconds=5)
+
+    with pytest.raises(QueryTooCostly):
+        await target.run(f"SELECT string_agg(a.name, ',') FROM {CROSSED}")
+    assert len((await target.run("SELECT city, array_agg(name) FROM customers GROUP BY city")).rows) > 1
 
 
 def gathered_by(query: str, url: str) -> float:

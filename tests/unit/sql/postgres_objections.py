@@ -80,11 +80,9 @@ def _in_kind(kind: str, node: Any, tables: set[tuple[str, str]], ctes: frozenset
         case "ColumnRef":
             if node["fields"][-1].get("String", {}).get("sval") in _SYSTEM_COLUMNS:
                 yield f"the system column {node['fields'][-1]}"
-        case "TypeName":
+        case "typeName" | "TypeName":
             name = node["names"][-1]["String"]["sval"]
             if name.startswith(("reg", "pg_", "_", "oid", "xml")) or name == "char":
                 yield f"the type {name}"
-        case "TransactionStmt" | "RawStmt" | "SelectStmt":
-            pass
         case _:
             pass

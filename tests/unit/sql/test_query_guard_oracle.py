@@ -20,7 +20,7 @@ GUARD = QueryGuard(max_rows=1_000)
 SCHEMA = shop_schema()
 ROUNDS = 20
 STATEMENTS = 5_100  # 102,000 in all
-RIGHT_SHARE = 0.2  # of statements that are right as written; the others are attacks, or spoilt
+RIGHT_SHARE = 0.15  # of statements that are right as written; the others are attacks, or spoilt
 
 
 def texts(seed: int) -> list[str]:
