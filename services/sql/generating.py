@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from services.sql.errors import QueryFailed
-from services.sql.guidance import Guidance, Objection
+from services.sql.guidance import Objection
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.models import (
     EPOCH,
@@ -157,14 +157,6 @@ class Generating:
         told = with_declared_keys(schema, guidance.keys)
         whole, *rest = await self._generator.assess([question, *parts], told, guidance)
         return _bounded(whole), [_bounded(assessment) for assessment in rest]
-
-
-class NoBriefing:
-    """Briefing where nothing is known but the schema."""
-
-    async def brief(self, tenant: str, question: str, schema: Schema) -> Guidance:
-        """Nothing."""
-        return Guidance()
 
 
 def _bounded(assessment: Assessment) -> Assessment:
