@@ -87,6 +87,8 @@ def _relative(words: list[str]) -> tuple[Period, int] | None:
         return Period(begin, f"{begin} + {_interval(1, unit)}", f"this {unit}"), skip + 2
     if len(rest) >= 2 and rest[0] in PAST and rest[1] in UNITS:
         unit = rest[1]
+        if skip and rest[0] in {"last", "past"}:  # "in the last year" ends today, "last year" ended in December
+            return Period(f"CURRENT_DATE - {_interval(1, unit)}", "", f"the last {unit}"), skip + 2
         end = f"DATE_TRUNC('{unit}', CURRENT_DATE)"
         return Period(f"{end} - {_interval(1, unit)}", end, f"last {unit}"), skip + 2
     if len(rest) >= 3 and rest[0] in PAST and (unit := _unit(rest[2])):

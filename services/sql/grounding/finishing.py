@@ -15,6 +15,7 @@ from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, MONEY_WORDS, PR
 
 def finish_outputs(reading: Reading) -> None:
     """Complete what is shown: groups beside their measures, names of the rows asked for, links to other tables."""
+    reading.outputs = list(dict.fromkeys(reading.outputs))
     measures: list[Operand] = [output for output in reading.outputs if not isinstance(output, ColumnOf)]
     plain = [output for output in reading.outputs if isinstance(output, ColumnOf)]
     ordered = [order.operand for order in reading.order if isinstance(order.operand, Measure)]

@@ -9,7 +9,6 @@ from services.sql.grounding.lexicon import (
     COMMENT_QUALITY,
     DATE_KINDS,
     GENERIC_STEMS,
-    GIVEN_NAMES,
     ColumnEntry,
     Lexicon,
     TableEntry,
@@ -195,8 +194,9 @@ def _name_of_span(
                 quality = _column_quality(hits, entry, table.stems)
                 if quality and _is_said_of_rows(tokens, span, hits, entry):
                     continue
-                if len(span) == 1 and "name" in hits[0] and set(entry.own) & GIVEN_NAMES and entry.own[-1] == "name":
-                    quality = max(quality, 0.9)  # a person's name begins with the given one
+                named = len(span) == 1 and "name" in hits[0] and quality and entry.own[-1] == "name"
+                if named and entry in table.named()[:1]:
+                    quality = max(quality, 0.9)  # "full_name", and of a given and a family name the first
                 if quality >= 0.3 and not (inverted and quality < 0.85):
                     columns[entry.ref] = quality
     if not tables and not columns and len(span) == 1:
@@ -333,4 +333,6 @@ def _with_loose_words(tokens: Sequence[Token], mentions: list[Mention], taken: s
 
 def _is_request(tokens: Sequence[Token], at: int) -> bool:
     """Whether the verb there is said to whoever answers: it opens the question or a further request."""
+    if tokens[at].is_capitalised:
+        return True
     return at == 0 or tokens[at - 1].kind != "word" or tokens[at - 1].lower in BEFORE_REQUESTS

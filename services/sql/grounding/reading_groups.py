@@ -71,10 +71,20 @@ def read_groups(reading: Reading) -> None:
             continue
         if item.is_cue("group"):
             _group_at(reading, index, certain=item.text not in {"each", "every", "of each", "of every"})
+        elif item.is_cue("by") and _names_doers(reading, index):
+            item.used = True
         elif item.is_cue("by") and has_aggregate(reading):
             _group_at(reading, index, certain=True)
     _adverbs(reading)
     _asked_time(reading)
+
+
+def _names_doers(reading: Reading, index: int) -> bool:
+    """For "tips received by drivers": who did it, not one row for each of them."""
+    after = index + 1
+    if after >= len(reading.items) or reading.items[after].kind != "table" or reading.words_between(index, after):
+        return False
+    return reading.word_before(index).endswith("ed") and reading.items[after].text.lower().endswith("s")
 
 
 def _asked_time(reading: Reading) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.logical_form import (
     ColumnOf,
     Measure,
@@ -10,6 +11,7 @@ from services.sql.grounding.reading_measures import is_money_word, money_measure
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import stem
 
+REQUESTS = frozenset({"return", "show", "include", "including", "display", "list", "give", "provide", "report"})
 BOUNDARIES = ("relative", "negation", "compare", "between", "like", "order", "superlative", "null")
 
 
@@ -27,6 +29,8 @@ def read_outputs(reading: Reading) -> None:
             and not (item.text in {"which", "that", "who", "has", "have", "where", "when"} and index == 0)
         ):
             boundary = True
+        if index and REQUESTS & set(reading.words_between(index - 1, index)):
+            boundary = False  # "Return the id and the email"
         if item.is_cue("group", "by") or (item.is_cue("and", "pair") and item.text != ",") or item.text == ",":
             boundary = boundary and not (item.is_cue("group") or item.is_cue("pair") or item.text == ",")
         if item.used:
@@ -316,6 +320,7 @@ def _column(reading: Reading, index: int) -> None:
     entry = reading.column_of(index)
     if entry is None or item.quality < 0.45:
         return
+    entry = _name_of_what_is_asked(reading, index, entry)
     if any(isinstance(one, Measure) and one.function == "count" and one.ref == entry.ref for one in reading.outputs):
         item.used = True  # "how many kinds of genres" names it twice
         return
@@ -348,6 +353,20 @@ def _column(reading: Reading, index: int) -> None:
     parts = reading.lexicon.tables[entry.table].named()
     if entry in parts and len(parts) == 2 and reading.tokens[item.first].stem == "name" and item.content == 1:
         reading.outputs[-1:] = [ColumnOf(part.ref) for part in parts]
+
+
+def _name_of_what_is_asked(reading: Reading, index: int, entry: ColumnEntry) -> ColumnEntry:
+    """For a bare "name": that of the rows grouped by or asked about, rather than of a table nobody spoke of."""
+    item = reading.items[index]
+    if item.first != item.last or reading.tokens[item.first].stem != "name" or not entry.is_name:
+        return entry
+    if entry.table in reading.mentioned_tables():
+        return entry
+    for table in [*(group.table for group in reading.groups), reading.subject]:
+        names = reading.lexicon.tables[table].named() if table else ()
+        if names:
+            return names[0]
+    return entry
 
 
 def _orders_before(reading: Reading, index: int) -> bool:

@@ -115,6 +115,7 @@ class Reading:
         near = self._neighbouring_tables(index)
         mentioned = self.mentioned_tables()
         trades = any(token.stem in TRADE_VERBS for token in self.tokens)
+        belongs = self.word_before(index) in {"their", "its", "his", "her"}
         says_key = {"id", "ids", "number", "code", "identifier"} & {
             token.lower for token in self.tokens[item.first : item.last + 1]
         }
@@ -124,7 +125,7 @@ class Reading:
                 continue
             score = quality + near.get(entry.table, 0.0) * (0.4 + 0.6 * quality)
             if entry.table == self.subject:
-                score += 0.3 * quality
+                score += (0.6 if belongs else 0.3) * quality
             if trades and TRADE_TABLES & set(self.lexicon.tables[entry.table].stems):
                 score += 0.25 * quality
             if entry.table in mentioned:

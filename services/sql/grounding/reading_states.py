@@ -41,6 +41,11 @@ def mark_verbs(reading: Reading) -> None:
     """Tell verbs from nouns: in "how many goals did each player score" no score is to be shown."""
     led = any(one.is_self and one.name in reading.mentioned_tables() for one in reading.lexicon.roles.values())
     for index, item in enumerate(reading.items[:-1]):
+        following = reading.items[index + 1]
+        doubled = following.kind == "column" and following.text.lower() in {"amount", "value", "total"}
+        follows = doubled and item.kind == "column" and item.last + 1 == following.first
+        if follows and reading.column_of(index, wanted="numeric") is not None:
+            following.kind, following.used = "verb", True  # the "tip amount" is the tip
         if item.text.lower() == "worth" and reading.items[index + 1].is_cue("compare", "between"):
             item.kind, item.used = "verb", True  # "worth at least 6 credits"
     for item in reading.items:

@@ -53,6 +53,11 @@ def read_texts(reading: Reading) -> None:
                 reading.conditions.append(IsNull(entry.ref, is_negated(reading, index)))
                 reading.note(index - 1, f"{reading.text_of(entry.ref)} is null")
                 reading.note(index, "")
+        elif item.kind == "column" and _is_had(reading, index):
+            entry = reading.column_of(index)
+            if entry is not None and entry.column.nullable and entry.column.kind is not ColumnKind.BOOLEAN:
+                reading.conditions.append(IsNull(entry.ref, negated=True))
+                reading.note(index, f"{reading.text_of(entry.ref)} is there")
         elif item.is_cue("negation") and item.text in {"no", "without", "lack", "lacks", "lacking", "not"}:
             _absent(reading, index)
 
@@ -108,3 +113,20 @@ def _in_clause(reading: Reading, index: int) -> bool:
     return any(item.is_cue("relative") for item in reading.items[:index]) or any(
         token.lower in {"with", "where", "whose"} for token in reading.tokens[: reading.items[index].first]
     )
+
+
+def _is_had(reading: Reading, index: int) -> bool:
+    """For "rides used a promo code", "members with an email": the column is filled."""
+    item = reading.items[index]
+    following = reading.items[index + 1] if index + 1 < len(reading.items) else None
+    if item.quality < 0.9 or index == 0 or reading.word_before(index) not in {"a", "an", "any"}:
+        return False
+    if reading.word_before(index, 2) not in {"used", "use", "uses", "with", "have", "has", "had", "left", "gave"}:
+        return False
+    if any(one.is_cue("negation") for one in reading.items[max(0, index - 3) : index]):
+        return False
+    bounded = following is not None and (
+        following.kind in {"number", "quoted", "value", "period", "word", "verb"}
+        or following.is_cue("compare", "between", "like", "null", "relative", "aggregate", "superlative")
+    )
+    return not bounded

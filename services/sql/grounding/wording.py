@@ -253,6 +253,7 @@ _say(
     "from oldest to youngest|from old to young|from new to old|from large to small|from big to small|"
     "from the oldest to the youngest|highest first|largest first|"
     "oldest first|most expensive first|newest first|most common first|most frequent first|most first|best first|"
+    "most recent month first|most recent year first|latest month first|latest year first|most recent day first|"
     "latest first|most recent first|from latest to earliest|in decreasing order|decreasing order|"
     "in decreasing order of|from most to least|in reverse alphabetical order|reverse alphabetical order|"
     "from most expensive to cheapest|desc|reverse chronological order|in reverse chronological order",

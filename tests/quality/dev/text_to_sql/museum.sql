@@ -15,6 +15,6 @@ INSERT INTO exhibition_artwork SELECT DISTINCT 1 + n * n % 7 % 5, 1 + n * 7 % 57
 INSERT INTO visitor SELECT n, (ARRAY['Ines', 'Jon', 'Kari', 'Leo', 'Mia', 'Nils', 'Olga'])[1 + n % 7] || ' ' || (ARRAY['Vik', 'Dahl', 'Costa', 'Bell'])[1 + n % 4], 17 + n * 13 % 60, n % 4, (ARRAY['Oslo', 'Porto', 'York', 'Bergen'])[1 + n * n % 7 % 4] FROM generate_series(1, 45) n;
 INSERT INTO visit SELECT n, 1 + n * n % 41, 1 + n * n % 17 % 6, date '2022-01-15' + n * 7, 8 + n * 29 % 140, 1 + n % 5 FROM generate_series(1, 150) n;
 INSERT INTO visit SELECT 150 + n, 9, 4, date '2024-12-01' + n, 20 + n, 1 FROM generate_series(1, 14) n;
-UPDATE artwork SET Artist_ID = 8 WHERE Artwork_ID < 25 AND Artwork_ID % 3 = 0;
+UPDATE artwork SET Artist_ID = 8 WHERE Artwork_ID < 40 AND Artwork_ID % 2 = 0;
 INSERT INTO museum VALUES (8, 'Fjord Gallery', 'Oslo', 1999, 21, 88000);
 ANALYZE;
