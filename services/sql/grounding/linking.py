@@ -34,7 +34,10 @@ MOST_TOKENS = 120  # of a longer text only the beginning is linked
 LONGEST_NAME = 5  # words of one name
 INSIDE_NAMES = frozenset({"of", "the", "a", "an", "s", "'", "in"})
 HEAD_QUALITY = 0.82
-SILENT_HEADS = frozenset({"date", "id", "time", "year", "number", "amount", "name"})  # "hired" names hire_date
+SILENT_HEADS = frozenset(
+    {"date", "id", "time", "year", "number", "amount", "name", "km", "kg", "cm", "mm", "sqm"}
+)  # "hired" names hire_date
+ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annually"})
 PARTICLES = frozenset({"in", "up", "out", "off", "on"})
 DATE_HEADS = frozenset({"date", "time", "year", "day", "timestamp"})
 SWALLOWED = {"total": "sum", "sum": "sum", "averag": "avg", "maximum": "max", "minimum": "min"}
@@ -213,6 +216,8 @@ def _name_of_span(
     if not tables and not columns:
         return None
     best = max([*tables.values(), *columns.values()])
+    if best < 0.95 and any(tokens[index].lower in ADVERBS for index in span):
+        return None  # "monthly number of" is a number by month
     kind = "table" if max(tables.values(), default=0) >= max(columns.values(), default=0) else "column"
     text = " ".join(tokens[index].text for index in range(span[0], span[-1] + 1))
     mention = Mention(kind, text, span[0], span[-1], tables, columns, content=len(span), quality=best)

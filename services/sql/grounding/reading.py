@@ -155,6 +155,14 @@ def _read_low(reading: Reading) -> None:
                 reading.conditions.append(Compare(held.ref, ">", 0.0))
                 reading.note(index, f"{reading.text_of(held.ref)} > 0")
                 continue
+        signed = {"negative": "<", "positive": ">"}.get(item.text.lower(), "")
+        if signed and item.kind == "word" and index + 1 < len(reading.items) and reading.are_adjacent(index, index + 1):
+            held = reading.column_of(index + 1, wanted="numeric")
+            if held is not None:
+                reading.conditions.append(Compare(held.ref, signed, 0.0))
+                reading.note(index, f"{reading.text_of(held.ref)} {signed} 0")
+                reading.note(index + 1, "")
+                continue
         if not item.is_cue("low", "zero") or index + 1 >= len(reading.items):
             continue
         entry = reading.column_of(index + 1, wanted="numeric")

@@ -6,6 +6,9 @@ from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.logical_form import ColumnOf, Measure
 from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, MONEY_WORDS, PRICE_WORDS, QUANTITY_WORDS
+from services.sql.grounding.words import stem
+
+PERCENT_WORDS = frozenset(stem(word) for word in ("interest", "percent", "discount", "tax"))
 
 
 def is_money_word(reading: Reading, index: int) -> bool:
@@ -95,7 +98,11 @@ def _rank(table: str, near: dict[str, int]) -> int:
 
 def usual_measure(reading: Reading, table: str) -> ColumnEntry | None:
     """The one number of a table people mean when they name none: its amount, total or price; None when unsure."""
-    numeric = [entry for entry in reading.lexicon.tables[table].columns if entry.is_numeric and not entry.is_year]
+    numeric = [
+        entry
+        for entry in reading.lexicon.tables[table].columns
+        if entry.is_numeric and not entry.is_year and not set(entry.own) & PERCENT_WORDS
+    ]
     for words in (MONEY_COLUMN_WORDS, PRICE_WORDS):
         found = [entry for entry in numeric if set(entry.own) & words]
         if found:

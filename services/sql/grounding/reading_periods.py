@@ -162,6 +162,8 @@ def _date_near(reading: Reading, index: int) -> tuple[str, str] | None:
     items = reading.items
     for other in (index - 1, index - 2, index + 1, index - 3):
         if 0 <= other < len(items) and items[other].columns and items[other].kind in {"column", "word", "verb"}:
+            if items[other].kind == "column" and items[other].quality < 0.45:
+                continue  # "per day" names no date
             entry = reading.column_of(other, wanted="date")
             if entry is not None:
                 if items[other].kind == "column" and (other != index + 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.linking import PARTICLES
-from services.sql.grounding.logical_form import Exists, IsNull
+from services.sql.grounding.logical_form import Compare, Exists, IsNull
 from services.sql.grounding.reading_state import STRONG, TRADE_TABLES, TRADE_VERBS, Reading
 from services.sql.grounding.reading_values import is_negated
 from services.sql.grounding.words import are_derived, stem
@@ -168,6 +168,8 @@ def _open(reading: Reading, index: int) -> bool:
 def _undone(reading: Reading, index: int) -> bool:
     """For "unpaid invoices": the date of payment is missing."""
     word = reading.items[index].text.lower()
+    if _unset(reading, index, word):
+        return True
     if not word.startswith("un") or len(word) < 6:
         return False
     wanted = frozenset(reading.lexicon.hits(stem(word[2:]))) | {stem(word[2:])}
@@ -177,6 +179,20 @@ def _undone(reading: Reading, index: int) -> bool:
             reading.conditions.append(IsNull(entry.ref))
             reading.note(index, f"{reading.text_of(entry.ref)} is missing")
             return True
+    return False
+
+
+def _unset(reading: Reading, index: int, word: str) -> bool:
+    """For "inactive machines": the yes-or-no column of the word without its prefix says no."""
+    if not word.startswith(("in", "un", "non")) or len(word) < 6 or reading.items[index].kind != "word":
+        return False
+    base = stem(word.removeprefix("non").removeprefix("in").removeprefix("un").lstrip("-"))
+    for table in _rows_spoken_of(reading, index):
+        for entry in reading.lexicon.tables[table].columns:
+            if entry.column.kind is ColumnKind.BOOLEAN and base in entry.own:
+                reading.conditions.append(Compare(entry.ref, "=", False))
+                reading.note(index, f"{reading.text_of(entry.ref)} is false")
+                return True
     return False
 
 
@@ -236,6 +252,9 @@ def _denied_verb(reading: Reading, index: int) -> None:
         return
     at = next((one for one, item in enumerate(items) if item.first <= reading.tokens.index(verb) <= item.last), None)
     entry = reading.column_of(at, wanted="date") if at is not None and items[at].columns else None
+    if entry is None and at is not None and items[at].columns and items[index].text == "not":
+        held = reading.column_of(at)  # "technicians who are not certified": no certification
+        entry = held if held is not None and held.column.nullable and held.is_text else None
     if entry is not None and entry.table == reading.subject:
         if not entry.column.nullable:
             return

@@ -53,6 +53,12 @@ def read_texts(reading: Reading) -> None:
                 reading.conditions.append(IsNull(entry.ref, is_negated(reading, index)))
                 reading.note(index - 1, f"{reading.text_of(entry.ref)} is null")
                 reading.note(index, "")
+        elif item.is_cue("null") and index + 1 < len(items) and items[index + 1].kind == "column":
+            entry = reading.column_of(index + 1)
+            if entry is not None and entry.column.nullable and not reading.words_between(index, index + 1):
+                reading.conditions.append(IsNull(entry.ref, is_negated(reading, index)))
+                reading.note(index, f"{reading.text_of(entry.ref)} is missing")
+                reading.note(index + 1, "")
         elif item.kind == "column" and _is_had(reading, index):
             entry = reading.column_of(index)
             if entry is not None and entry.column.nullable and entry.column.kind is not ColumnKind.BOOLEAN:

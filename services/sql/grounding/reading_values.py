@@ -81,6 +81,9 @@ def _value_wins(reading: Reading, index: int) -> bool:
         flags = [ref for ref in item.columns if ref[0] == beside]
         if not any(reading.lexicon.columns[ref].column.kind is ColumnKind.BOOLEAN for ref in flags):
             return True  # "active subscriptions" where a subscription's status may be active
+    is_state = reading.word_before(index) in {"is", "are", "was", "were", "been", "be"}
+    if is_state and any(link.entry.table == reading.subject for link in item.values):
+        return not any(ref[0] == reading.subject for ref in item.columns)  # "flights were cancelled": their own status
     if item.quality >= 0.95 and not any(link.value == item.text for link in item.values):
         return False
     token = reading.tokens[item.first]

@@ -30,6 +30,13 @@ def settle_roles(tokens: Sequence[Token], mentions: list[Mention], lexicon: Lexi
     said = {name: _places(tokens, role, lexicon) for name, role in lexicon.roles.items()}
     for name, places in said.items():  # "head" is the head, and not the manager, where both are known
         said[name] = [place for place in places if _is_best(tokens[place], lexicon.roles[name], lexicon)]
+    spoken = {table for item in mentions for table in item.tables}
+    for name, role in lexicon.roles.items():
+        if role.source not in spoken:  # "passengers from Oslo" says nothing of flights
+            said[name] = [place for place in said[name] if tokens[place].lower not in {"to", "from"}]
+    for item in mentions:
+        if item.owner in said and _distance(said[item.owner], item) > 0:
+            item.owner = lexicon.roles[item.owner].target
     for before, item in pairwise(mentions):
         follows = before.last + 1 == item.first and bool(before.values) and bool(item.values)
         item.after_of = item.after_of or (follows and before.after_of)

@@ -133,6 +133,7 @@ def _extreme(reading: Reading, ref: tuple[str, str], descending: bool, limit: in
         for one in reading.items[:index]
     )
     beside = beside and not asks_which
+    beside = beside or (index > 0 and reading.items[index - 1].is_cue("and") and for_each)
     if limit is None and (not _asks_for_rows(reading, index) or (for_each and beside) or possessive):
         function = "max" if descending else "min"
         reading.outputs.append(Measure(function, ref[0], ref))

@@ -146,7 +146,7 @@ for _more, _less, _hints in (
     (
         "more expensive than|costlier than|pricier than",
         "cheaper than|less expensive than",
-        "price cost amount fee rate",
+        "price cost amount fee fare rate",
     ),
     ("better than", "worse than", "rating score"),
     ("richer than", "poorer than", "income salary"),
@@ -158,13 +158,13 @@ _say(
     "compare",
     ">",
     "costing more than|priced above|priced over|that cost more than|cost more than|costs more than",
-    "price cost amount fee rate",
+    "price cost amount fee fare rate",
 )
 _say(
     "compare",
     "<",
     "costing less than|priced below|priced under|that cost less than|cost less than|costs less than",
-    "price cost amount fee rate",
+    "price cost amount fee fare rate",
 )
 _say("compare", ">", "aged over|aged above", "age")
 _say("compare", "<", "aged under|aged below", "age")
@@ -184,7 +184,7 @@ for _high, _low, _hints in (
     ("heaviest", "lightest", "weight"),
     ("tallest", "", "height"),
     ("fastest", "slowest", "speed time"),
-    ("most expensive|priciest|costliest|dearest", "cheapest|least expensive", "price cost amount fee rate"),
+    ("most expensive|priciest|costliest|dearest", "cheapest|least expensive", "price cost amount fee fare rate"),
     (
         "best|best rated|highest rated|top rated|highest ranked",
         "worst|worst rated|lowest rated|poorest",
