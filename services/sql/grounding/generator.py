@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import ParamSpec, TypeVar
 
 from services.sql.grounding.assessing import assess_question
 from services.sql.grounding.defined_terms import read_with_terms
 from services.sql.grounding.example_reuse import reuse_example
-from services.sql.grounding.indexes import Index, Indexes
+from services.sql.grounding.indexes import SMALL_SCHEMA_COLUMNS, Index, Indexes
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.meaning_links import CERTAINTY as OF_A_LIKENESS
 from services.sql.grounding.meaning_links import MeaningLinks
@@ -17,6 +19,9 @@ from services.sql.grounding.misspellings import SpellingCorrection
 from services.sql.grounding.single_reading import LEAST_CONFIDENCE, Outcome, read_once
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 class GroundedGenerator:
@@ -38,7 +43,7 @@ class GroundedGenerator:
     async def generate(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
         """One SELECT, or why there is none."""
         index = await self._indexes.prepare(schema)
-        approved = _reuse(question, schema, guidance, index)
+        approved = await _aside(index, _reuse, question, schema, guidance, index)
         if approved is not None:
             return approved
         return _not_refused(await self._read(question, schema, guidance, index), guidance)
@@ -50,13 +55,13 @@ class GroundedGenerator:
         index = await self._indexes.prepare(schema)
         found = []
         for question in questions:
-            approved = _reuse(question, schema, guidance, index)
+            approved = await _aside(index, _reuse, question, schema, guidance, index)
             if approved is not None:
                 reason = "A query for this question was approved before."
                 found.append(Assessment(approved.confidence, reason, approved.tables))
             else:
                 draft = await self._read(question, schema, guidance, index)
-                found.append(assess_question(question, draft, index.lexicon))
+                found.append(await _aside(index, assess_question, question, draft, index.lexicon))
         return found
 
     def draft(self, question: str, schema: Schema, guidance: Guidance = NO_GUIDANCE) -> SqlDraft | NoDraft:
@@ -68,13 +73,13 @@ class GroundedGenerator:
     async def unlinked_words(self, question: str, schema: Schema) -> tuple[str, ...]:
         """Words of the question, as written, that nothing in the schema or its values stands for."""
         index = await self._indexes.prepare(schema)
-        tokens, mentions = link_question(question, index.lexicon)
+        tokens, mentions = await _aside(index, link_question, question, index.lexicon)
         loose = [item for item in mentions if item.kind == "word" and item.content]
         return tuple(tokens[place].text for item in loose for place in range(item.first, item.last + 1))
 
     async def _read(self, question: str, schema: Schema, guidance: Guidance, index: Index) -> SqlDraft | NoDraft:
         await self._spelling.prepare(index.lexicon)
-        outcome = self._read_alone(question, guidance, index)
+        outcome = await _aside(index, self._read_alone, question, guidance, index)
         if self._meanings is None:
             return outcome.draft
         self._meanings.prepare(schema.fingerprint, index.lexicon)
@@ -83,7 +88,8 @@ class GroundedGenerator:
         likened = await self._meanings.liken(question, schema.fingerprint, index.lexicon)
         if likened is None:
             return outcome.draft
-        again = _weakened(self._read_alone(likened.question, guidance, index), OF_A_LIKENESS, likened.told())
+        read = await _aside(index, self._read_alone, likened.question, guidance, index)
+        again = _weakened(read, OF_A_LIKENESS, likened.told())
         return again if again is not None else outcome.draft
 
     def _read_alone(self, question: str, guidance: Guidance, index: Index) -> Outcome:
@@ -103,6 +109,15 @@ class GroundedGenerator:
         if draft is None or (isinstance(plain.draft, SqlDraft) and plain.draft.confidence >= draft.confidence):
             return plain
         return Outcome(draft, again.unmatched, again.unlinked)
+
+
+async def _aside(
+    index: Index, compute: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
+) -> Result:
+    """What is computed with the index of a large schema takes up to a second: in a thread, while others are served."""
+    if len(index.lexicon.columns) <= SMALL_SCHEMA_COLUMNS:
+        return compute(*arguments, **named)
+    return await asyncio.to_thread(compute, *arguments, **named)
 
 
 def _reuse(question: str, schema: Schema, guidance: Guidance, index: Index) -> SqlDraft | None:

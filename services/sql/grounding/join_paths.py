@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from services.sql.grounding.lexicon import NameWords
 from services.sql.models import Column, ColumnKind, Schema, Table, TableKind
 
 SIBLINGS = 0.9  # what a step from a parent down to other children costs beside its length
-
+NO_WAY = 99  # steps
 
 _KEPT_WAYS = 50_000
+_KEPT_TARGETS = 64
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class JoinGraph:
     _ways: dict[tuple[tuple[str, ...], str, bool], tuple[Edge, ...] | None] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )  # those looked for already: a question asks for the same ones again and again
+    _steps: dict[str, dict[str, int]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def references(self) -> dict[tuple[str, str], str]:
         """Each single column that points to a table, and that table."""
@@ -61,11 +64,13 @@ class JoinGraph:
         if starts and {(starts[0], target), (target, starts[0])} & self.apart:
             return None
         wanted = (tuple(starts), target, to_one)
-        if wanted not in self._ways:
+        found = self._ways.get(wanted, ())  # never the way to another table
+        if found == ():
+            found = self._cheapest(*wanted)
             if len(self._ways) >= _KEPT_WAYS:
                 self._ways.clear()
-            self._ways[wanted] = self._cheapest(*wanted)
-        return self._ways[wanted]
+            self._ways[wanted] = found
+        return found
 
     def _cheapest(self, starts: tuple[str, ...], target: str, to_one: bool) -> tuple[Edge, ...] | None:
         """Steps cost one; down again after going up costs more: two rows of one parent have little in common."""
@@ -88,16 +93,49 @@ class JoinGraph:
                     continue
                 price = cost + 1.0 + (SIBLINGS if here[1] and not edge.to_one else 0.0)
                 there = (edge.target, edge.to_one)
-                if price < best.get(there, 99.0):
+                if price < best.get(there, math.inf):
                     best[there], came[there] = price, (edge, here)
                     heapq.heappush(heap, (price, count, there))
                     count += 1
         return None
 
     def distance(self, one: str, other: str) -> int:
-        """Number of steps between two tables; 99 when there is no way."""
-        way = self.path((one,), other)
-        return 99 if way is None else len(way)
+        """Number of steps of the path from one table to another; NO_WAY when there is none."""
+        if one == other:
+            return 0
+        if {(one, other), (other, one)} & self.apart:
+            return NO_WAY
+        steps = self._steps.get(other)
+        if steps is None:
+            steps = self._steps_to(other)
+            if len(self._steps) >= _KEPT_TARGETS:
+                self._steps.clear()
+            self._steps[other] = steps
+        return steps.get(one, NO_WAY)
+
+    def _steps_to(self, target: str) -> dict[str, int]:
+        """Steps of the cheapest way from each table: a question compares all tables by how near they are to one."""
+        found: dict[tuple[str, bool], int] = {}
+        heap: list[tuple[float, int, tuple[str, bool]]] = [(0.0, 0, (target, up)) for up in (False, True)]
+        while heap:
+            cost, steps, here = heapq.heappop(heap)
+            if here in found:
+                continue
+            found[here] = steps
+            for edge in self._edges_to.get(here[0], ()):
+                if edge.to_one == here[1]:
+                    for up in (False, True):
+                        price = cost + 1.0 + (SIBLINGS if up and not edge.to_one else 0.0)
+                        heapq.heappush(heap, (price, steps + 1, (edge.source, up)))
+        return {table: steps for (table, up), steps in found.items() if not up}
+
+    @cached_property
+    def _edges_to(self) -> dict[str, list[Edge]]:
+        by_target: dict[str, list[Edge]] = defaultdict(list)
+        for edges in self.edges.values():
+            for edge in edges:
+                by_target[edge.target].append(edge)
+        return by_target
 
     def reaches_all(self, root: str, targets: Iterable[str]) -> int | None:
         """Steps of the to-one ways from the root to all targets together; None when some cannot be reached so."""

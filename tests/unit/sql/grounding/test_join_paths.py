@@ -1,9 +1,10 @@
 """Keys declared and keys recognised, and the ways they open."""
 
-from services.sql.grounding.join_paths import JoinGraph, build_join_graph
+from services.sql.grounding.join_paths import NO_WAY, JoinGraph, build_join_graph
 from services.sql.grounding.lexicon import read_names
 from services.sql.models import Schema
 from tests.unit.sql.grounding.schemas import INTEGER, NUMBER, TEXT, column, shop, sql_for, table
+from tests.unit.sql.large_schema import large_schema
 
 
 def graph_of(schema: Schema) -> JoinGraph:
@@ -73,3 +74,15 @@ def test_run_together_names_with_a_common_prefix_are_read() -> None:
 
     assert sql_for("Show the customer names", broker) == "SELECT xxcustomer.xxcustname FROM public.xxcustomer"
     assert graph_of(broker).distance("public.xxtrade", "public.xxcustomer") == 1
+
+
+def test_a_distance_is_the_length_of_the_way() -> None:
+    graph = graph_of(large_schema())
+    tables = [name for name in graph.keys if graph.edges.get(name)][:40]
+
+    lengths = {(one, other): graph.path((one,), other) for one in tables for other in tables}
+
+    assert {pair: graph.distance(*pair) for pair in lengths} == {
+        pair: NO_WAY if way is None else len(way) for pair, way in lengths.items()
+    }
+    assert len(set(map(len, filter(None, lengths.values())))) > 2
