@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import CompareColumns, CompareToMeasure, Measure, Related
-from services.sql.grounding.reading_state import Reading
+from services.sql.grounding.logical_form import CompareColumns, CompareToMeasure, CompareToRow, Measure, OneOf, Related
+from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_states import done_in
 from services.sql.grounding.thesaurus import QUANTITY_WORDS
 from services.sql.grounding.wording import Cue
@@ -67,6 +67,52 @@ def with_role(reading: Reading, index: int, after: int, operator: str) -> bool:
     reading.conditions.append(CompareColumns(entry.ref, operator, (role.name, entry.column.name)))
     reading.note(index, f"{reading.text_of(entry.ref)} {operator} that of {role.name.split('.', 1)[1]}")
     reading.note(index - 1, "")
+    reading.note(after, "")
+    return True
+
+
+_SIZES = ("size", "area", "capacity", "population", "seats", "rooms")
+_AFTER = {"after": ">", "later than": ">", "newer than": ">", "more recent than": ">"}
+_BEFORE = {"before": "<", "earlier than": "<", "prior to": "<"}
+_BIRTHS = ("birth", "born", "dob")
+_FLIPPED = {">": "<", "<": ">"}
+
+
+def with_named_row(reading: Reading, index: int, after: int) -> bool:
+    """For "older than Ann", "hired after Ann": the column against that of the row which has the name.
+
+    Raises Unreadable: by what they are compared is not said.
+    """
+    item, named = reading.items[index], reading.items[after]
+    subject, cue = reading.subject, item.cue
+    in_time = (_AFTER | _BEFORE).get(item.text, "")
+    if cue is None or not subject or not (in_time or (item.text.endswith("than") and cue.data in {">", "<"})):
+        return False
+    if reading.words_between(index, after) and reading.words_between(index, after) != ["the"]:
+        return False
+    names = {entry.ref for entry in reading.lexicon.tables[subject].named()}
+    link = next((one for one in named.values if one.entry.ref in names), None)
+    if link is None or named.kind != "value":
+        return False
+    operator = in_time or cue.data
+    wanted = "date" if in_time else "numeric"
+    before = reading.items[index - 1] if index else None
+    entry = (
+        reading.column_of(index - 1, wanted=wanted, table=subject) if before is not None and before.columns else None
+    )
+    if entry is None and before is not None and before.kind in {"table", "cue"}:
+        entry = reading.find_attribute(subject, cue.hints or (() if in_time else _SIZES), "numeric")
+        if entry is None and "age" in cue.hints:
+            entry = reading.find_attribute(subject, _BIRTHS, "date")
+            operator = _FLIPPED[operator]
+    if entry is None and before is not None and reading.tokens[before.last].stem in EARNING and not in_time:
+        entry = reading.find_attribute(subject, PAY, "numeric")
+    if entry is None:
+        raise Unreadable(f"It is not clear by what “{item.text} {named.text}” compares.")
+    reading.conditions.append(CompareToRow(entry.ref, operator, OneOf(link.entry.ref, (link.value,))))
+    reading.note(index, f"{reading.text_of(entry.ref)} {operator} that of '{link.value}'")
+    if index:
+        reading.note(index - 1, "")
     reading.note(after, "")
     return True
 

@@ -259,6 +259,10 @@ def output_name(operand: Operand) -> str:
         return f"{operand.table.split('.', 1)[1]}_count"
     if operand.times is not None:
         return {"sum": "total"}.get(operand.function, operand.function) + "_amount"
+    if operand.minus is not None and operand.unit:
+        return {"sum": "total", "avg": "average"}.get(operand.function, operand.function) + (
+            "_duration" if operand.unit == "interval" else f"_{operand.unit}s"
+        )
     if operand.minus is not None:
         return {"sum": "total"}.get(operand.function, operand.function) + "_difference"
     words = {"sum": "total", "avg": "average", "count": "count", "max": "highest", "min": "lowest"}

@@ -11,7 +11,9 @@ from services.sql.grounding.logical_form import (
     AnyOf,
     Compare,
     CompareColumns,
+    CompareSpan,
     CompareToMeasure,
+    CompareToRow,
     Condition,
     Exists,
     InPeriod,
@@ -58,7 +60,12 @@ class ConditionWriter:
             return self._related(condition, scope)
         if isinstance(condition, CompareColumns):
             return f"{scope.column(condition.left)} {condition.operator} {scope.column(condition.right)}"
+        if isinstance(condition, CompareSpan):
+            span = scope.span(condition.end, condition.begin, condition.unit)
+            return f"{span} {condition.operator} {number_literal(condition.number)}"
         column = scope.column(condition.ref)
+        if isinstance(condition, CompareToRow):
+            return f"{column} {condition.operator} {self._named_row(condition)}"
         if isinstance(condition, Compare):
             return f"{column} {condition.operator} {self._literal(condition.ref, condition.value)}"
         if isinstance(condition, OneOf):
@@ -103,6 +110,14 @@ class ConditionWriter:
         measure = condition.measure
         inner = self._source.scope(measure.table)
         return f"(SELECT {inner.measure(measure)} FROM {inner.from_clause()})"  # noqa: S608 - names and literals are quoted
+
+    def _named_row(self, condition: CompareToRow) -> str:
+        """One value even where several rows have the name: that which every one of them is exceeded by."""
+        inner = self._source.scope(condition.ref[0])
+        function = "MAX" if condition.operator in {">", ">="} else "MIN"
+        named = self._write(condition.row, inner)
+        column = inner.column(condition.ref)
+        return f"(SELECT {function}({column}) FROM {inner.from_clause()} WHERE {named})"  # noqa: S608 - names and literals are quoted
 
     def _exists(
         self, inner: Sequence[Condition], table: str, scope: Scope, *, negated: bool, owner: str | None = None

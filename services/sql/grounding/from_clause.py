@@ -8,6 +8,9 @@ from services.sql.grounding.join_paths import Edge, JoinGraph
 from services.sql.grounding.lexicon import DATE_KINDS, Lexicon
 from services.sql.grounding.logical_form import ColumnOf, Measure, Ref
 from services.sql.grounding.quoting import identifier
+from services.sql.models import ColumnKind
+
+SECONDS_OF = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800, "year": 31_557_600}
 
 
 class CannotCompile(Exception):
@@ -113,9 +116,23 @@ class Scope:
         if measure.ref is None:
             return "1"
         text = self.column(measure.ref)
+        if measure.minus is not None and measure.unit:
+            return self.span(measure.ref, measure.minus, measure.unit)
         if measure.minus is not None:
             return f"{text} - {self.column(measure.minus)}"
         return f"{text} * {self.column(measure.times)}" if measure.times is not None else text
+
+    def span(self, end: Ref, begin: Ref, unit: str) -> str:
+        """The time from one date to another, in the unit; days between days are whole."""
+        later, earlier = self.column(end), self.column(begin)
+        if unit == "interval":
+            return f"{later} - {earlier}"
+        kinds = {self._source.lexicon.columns[ref].column.kind for ref in (end, begin)}
+        if kinds == {ColumnKind.DATE}:
+            seconds = SECONDS_OF[unit]
+            scale = "" if unit == "day" else f" * {86_400 // seconds}" if seconds < 86_400 else f" / {seconds / 86_400}"
+            return f"({later} - {earlier}){scale}"
+        return f"EXTRACT(EPOCH FROM ({later} - {earlier})) / {SECONDS_OF[unit]}"
 
     def measure(self, measure: Measure, *, repeated: bool = False, key: Sequence[str] = ()) -> str:
         """An aggregate; `repeated` says that rows of its table may occur more than once, told apart by the key."""

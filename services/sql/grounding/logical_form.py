@@ -31,7 +31,8 @@ class Measure:
     """An aggregate over the rows of `table`: count of rows (`ref` None) or a function of a column.
 
     The column may lie in a table that each row of `table` points to: the price of what was sold. `times` multiplies
-    it row by row before the aggregate (unit price × quantity), `minus` is taken from it (sales - cost).
+    it row by row before the aggregate (unit price × quantity), `minus` is taken from it (sales - cost). Between two
+    dates `unit` says in what the difference is given: minute, hour, day, week, year, or interval for the span itself.
     """
 
     function: str  # count, sum, avg, max, min, median, stddev, variance
@@ -40,6 +41,7 @@ class Measure:
     distinct: bool = False
     times: Ref | None = None
     minus: Ref | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,26 @@ class CompareColumns:
 
 
 @dataclass(frozen=True)
+class CompareSpan:
+    """The time from `begin` to `end` against a number of units; `begin` may lie in a table that `end`'s points to."""
+
+    end: Ref
+    begin: Ref
+    operator: str
+    number: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class CompareToRow:
+    """Column against the same column of the row that is named."""
+
+    ref: Ref
+    operator: str
+    row: OneOf
+
+
+@dataclass(frozen=True)
 class Related:
     """Rows of `owner` whose related rows, aggregated by `measure` under `inner`, compare so to the number."""
 
@@ -169,7 +191,20 @@ class AnyOf:
     conditions: tuple[Condition, ...]
 
 
-Condition = Compare | OneOf | Matches | InPeriod | IsNull | CompareToMeasure | CompareColumns | Related | Exists | AnyOf
+Condition = (
+    Compare
+    | OneOf
+    | Matches
+    | InPeriod
+    | IsNull
+    | CompareToMeasure
+    | CompareToRow
+    | CompareColumns
+    | CompareSpan
+    | Related
+    | Exists
+    | AnyOf
+)
 
 
 @dataclass(frozen=True)
@@ -208,6 +243,9 @@ def tables_of(condition: Condition) -> Iterator[str]:
     if isinstance(condition, CompareColumns):
         yield condition.left[0]
         yield condition.right[0]
+    elif isinstance(condition, CompareSpan):
+        yield condition.end[0]
+        yield condition.begin[0]
     elif isinstance(condition, (Related, Exists)):
         yield condition.owner
     elif isinstance(condition, AnyOf):

@@ -25,14 +25,16 @@ from services.sql.grounding.reading_alternatives import join_alternatives
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_contrasts import read_choices_within_groups, read_contrasts
 from services.sql.grounding.reading_goods import read_goods
-from services.sql.grounding.reading_groups import has_aggregate, read_groups, read_order
+from services.sql.grounding.reading_groups import has_aggregate, read_groups
 from services.sql.grounding.reading_links import link_loose_tables
 from services.sql.grounding.reading_measures import is_money_word, money_measure
+from services.sql.grounding.reading_orders import read_order
 from services.sql.grounding.reading_outputs import read_outputs
 from services.sql.grounding.reading_periods import read_periods
 from services.sql.grounding.reading_ratios import read_differences, read_growth, read_ratios
 from services.sql.grounding.reading_shares import read_share
 from services.sql.grounding.reading_sides import choose_side, mark_sides
+from services.sql.grounding.reading_spans import read_spans
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_states import mark_verbs, read_states
 from services.sql.grounding.reading_subject import find_subject
@@ -57,6 +59,7 @@ def read_question(
     reading = Reading(tokens, mentions, lexicon, graph)
     _refuse_what_cannot_be_said(reading)
     find_subject(reading)
+    read_spans(reading)
     mark_verbs(reading)
     mark_sides(reading)
     read_goods(reading)

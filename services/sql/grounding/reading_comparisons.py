@@ -20,6 +20,7 @@ from services.sql.grounding.comparison_peers import (
     times_related,
     with_average_of,
     with_count_of,
+    with_named_row,
     with_role,
 )
 from services.sql.grounding.logical_form import (
@@ -98,6 +99,8 @@ def _comparison(reading: Reading, index: int) -> None:
     following = items[after]
     is_own = following.kind == "column" and reading.word_before(after) in {"their", "its", "the"} and operator in SIGNS
     if is_own and own_limit(reading, index, after, operator):
+        return
+    if following.values and with_named_row(reading, index, after):
         return
     if following.period is not None and (following.kind == "period" or reads_as_year(reading, index, after)):
         return  # dates are read later

@@ -1,10 +1,10 @@
-"""Grouping and ordering: "per customer", "by month", "for each country", "sorted by age in descending order"."""
+"""Grouping: "per customer", "by month", "for each country"."""
 
 from __future__ import annotations
 
 from services.sql.grounding.lexicon import label_of
-from services.sql.grounding.logical_form import ColumnOf, Measure, Ordering
-from services.sql.grounding.reading_measures import is_money_word, measured_tables, money_measure
+from services.sql.grounding.logical_form import ColumnOf, Measure
+from services.sql.grounding.reading_measures import is_money_word, measured_tables
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import stem
 
@@ -236,94 +236,3 @@ def group_by_table(reading: Reading, table: str) -> None:
     if not key or names:
         shown = names or reading.lexicon.tables[table].columns[:1]
         reading.groups.extend(ColumnOf(entry.ref) for entry in shown if ColumnOf(entry.ref) not in reading.groups)
-
-
-def read_order(reading: Reading) -> None:
-    """Find what the rows are sorted by; a direction without a key sorts by what is shown first."""
-    items = reading.items
-    direction = next((item.cue.data for item in items if item.is_cue("direction") and item.cue is not None), "")
-    for index, item in enumerate(items):
-        if item.used or not item.is_cue("order", "direction"):
-            continue
-        if (
-            item.is_cue("direction")
-            and not item.text.endswith(" of")
-            and "of" not in reading.words_between(index, min(index + 1, len(items) - 1))
-        ):
-            continue
-        start = index
-        if item.first == 0 and (by := next((one for one in range(index, len(items)) if items[one].is_cue("by")), None)):
-            start = by  # "Sort the titles by price"
-        if _sort_key(reading, start, descending=direction == "desc"):
-            items[start].used = True
-            item.used = True
-    for item in items:
-        if item.is_cue("direction"):
-            item.used = bool(reading.order) or item.used
-
-
-def _sort_key(reading: Reading, index: int, *, descending: bool) -> bool:
-    items = reading.items
-    at: int | None = index + 1
-    found = False
-    while at is not None and at < len(items):
-        item = items[at]
-        if item.is_cue("direction", "distinct", "superlative", "pair", "by"):
-            at += 1
-            continue
-        if item.is_cue("count", "aggregate") and item.cue is not None:
-            after = reading.next_index(at, skip=("distinct",))
-            measure = _measure_after(reading, at, after)
-            if measure is None:
-                break
-            reading.order.append(Ordering(measure, descending))
-            item.used = True
-            if after is not None:
-                items[after].used = True
-            found = True
-        elif (
-            is_money_word(reading, at)
-            and item.quality < 0.8
-            and (money := money_measure(reading, at, "sum")) is not None
-        ):
-            reading.order.append(Ordering(money, descending))
-            item.used = found = True
-        elif item.columns and (entry := reading.column_of(at)) is not None:
-            own = items[at + 1].cue if at + 1 < len(items) and items[at + 1].is_cue("direction") else None
-            reading.order.append(Ordering(ColumnOf(entry.ref), own.data == "desc" if own is not None else descending))
-            reading.note(at, f"sorted by {reading.text_of(entry.ref)}")
-            found = True
-        elif (
-            item.kind == "table"
-            and (table := reading.table_of(at)) is not None
-            and (names := reading.lexicon.tables[table].named())
-        ):
-            reading.order.append(Ordering(ColumnOf(names[0].ref), descending))
-            item.used = found = True
-        else:
-            break
-        following = at + 1
-        if following < len(items) and items[following].is_cue("direction"):
-            following += 1
-        if following < len(items) and items[following].is_cue("and"):
-            at = following + 1
-            continue
-        break
-    return found
-
-
-def _measure_after(reading: Reading, at: int, after: int | None) -> Measure | None:
-    cue = reading.items[at].cue
-    if after is None or cue is None:
-        return None
-    item = reading.items[after]
-    if cue.kind == "count":
-        table = reading.table_of(after)
-        if item.kind == "table" and table is not None:
-            return Measure("count", table)
-        entry = reading.column_of(after)
-        return Measure("count", entry.table, entry.ref, distinct=True) if entry is not None else None
-    entry = reading.column_of(after, wanted="numeric")
-    if entry is not None:
-        return Measure(cue.data, entry.table, entry.ref)
-    return money_measure(reading, after, cue.data) if is_money_word(reading, after) else None

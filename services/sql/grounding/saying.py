@@ -9,6 +9,8 @@ from services.sql.grounding.logical_form import (
     ColumnOf,
     Compare,
     CompareColumns,
+    CompareSpan,
+    CompareToRow,
     Condition,
     Exists,
     InPeriod,
@@ -56,6 +58,9 @@ def say_operand(operand: Operand) -> str:
         return f"the number of different {name}" if operand.distinct else f"the number of {name}"
     if operand.times is not None:
         name += f" × {_column(operand.times)}"
+    if operand.minus is not None and operand.unit:
+        said = "time" if operand.unit == "interval" else f"time in {operand.unit}s"
+        return f"the {VERBS[operand.function]} {said} from {_column(operand.minus)} to {name}"
     if operand.minus is not None:
         name += f" - {_column(operand.minus)}"
     beyond = f" over {_table(operand.table)}" if operand.ref[0] != operand.table else ""
@@ -68,6 +73,9 @@ def say_condition(condition: Condition) -> str:
         return " or ".join(say_condition(one) for one in condition.conditions)
     if isinstance(condition, CompareColumns):
         return f"{_column(condition.left)} is {SIGNS[condition.operator]} {_column(condition.right)}"
+    if isinstance(condition, CompareSpan):
+        said = f"{SIGNS[condition.operator]} {number_literal(condition.number)} {condition.unit}s"
+        return f"the time from {_column(condition.begin)} to {_column(condition.end)} is {said}"
     if isinstance(condition, Related):
         inner = say_conditions(condition.inner)
         which = f" where {inner}" if inner else ""
@@ -78,6 +86,8 @@ def say_condition(condition: Condition) -> str:
         which = f" where {inner}" if inner else ""
         return f"there is {'no' if condition.negated else 'some'} {_table(condition.table)}{which}"
     name = _column(condition.ref)
+    if isinstance(condition, CompareToRow):
+        return f"{name} is {SIGNS[condition.operator]} that of '{condition.row.values[0]}'"
     if isinstance(condition, Compare):
         value = condition.value
         said = number_literal(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
