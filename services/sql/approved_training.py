@@ -15,6 +15,7 @@ from services.sql.training_ddl import DeclaredKey, declared_keys
 from services.sql.training_models import TrainingCensus, TrainingItem, TrainingKind, TrainingScope, TrainingState
 
 _REMEMBERED_SCOPES = 16
+_REMEMBERED_CHARACTERS = 10_000_000  # of the items of all scopes
 _REMEMBERED_VERDICTS = 4_000
 
 
@@ -24,6 +25,11 @@ class _Remembered:
     asked_at: float
     items: tuple[TrainingItem, ...] | None = None
     by_kind: dict[TrainingKind, tuple[TrainingItem, ...]] = field(default_factory=dict)
+
+    @property
+    def characters(self) -> int:
+        """Length of the items' texts together."""
+        return sum(len(item.content.text) + len(item.content.sql) for item in self.items or ())
 
 
 class ApprovedTraining:
@@ -57,6 +63,7 @@ class ApprovedTraining:
         remembered = await self._remembered(scope)
         if remembered.items is None:
             remembered.items = tuple(await self._store.approved(scope))
+            self._make_room(remembered)
         if kind not in remembered.by_kind:
             remembered.by_kind[kind] = tuple(item for item in remembered.items if item.content.kind is kind)
         return remembered.by_kind[kind]
@@ -97,6 +104,13 @@ class ApprovedTraining:
     def forget(self, scope: TrainingScope) -> None:
         """Ask again at the next question: something was decided in this process."""
         self._scopes.pop(scope, None)
+
+    def _make_room(self, now_read: _Remembered) -> None:
+        left = _REMEMBERED_CHARACTERS
+        for remembered in reversed(self._scopes.values()):
+            left -= remembered.characters
+            if left < 0 and remembered is not now_read:
+                remembered.items, remembered.by_kind = None, {}
 
     async def _remembered(self, scope: TrainingScope) -> _Remembered:
         known = self._scopes.get(scope)

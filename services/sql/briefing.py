@@ -22,8 +22,9 @@ Result = TypeVar("Result")
 
 MAX_EXAMPLES = 5
 MAX_DOCUMENTATION = 4
-MAX_DOCUMENTATION_CHARACTERS = 6_000
+MAX_TOLD_CHARACTERS = 6_000  # of documentation together
 _CANDIDATES = 10  # examples looked at, of which the guard may refuse some
+_AT_ONCE = 100  # texts compared by their words on the event loop
 _LEAST_SIMILARITY = 0.3  # below, a text has nothing to do with the question
 _TOLD = (TrainingKind.DOCUMENTATION, TrainingKind.DDL)
 
@@ -89,8 +90,13 @@ class TrainingBriefing:
         self, scope: TrainingScope, question: str, kinds: Sequence[TrainingKind], measure: Callable[[str, str], float]
     ) -> list[Nearness]:
         items = [item for kind in kinds for item in await self._approved.of_kind(scope, kind)]
-        near = [Nearness(item.id, measure(question, item.content.text)) for item in items]
-        return sorted(_near_enough(near), key=lambda each: -each.similarity)
+
+        def near() -> list[Nearness]:
+            measured = [Nearness(item.id, measure(question, item.content.text)) for item in items]
+            return sorted(_near_enough(measured), key=lambda each: -each.similarity)
+
+        # The first time many long texts take half a second.
+        return await asyncio.to_thread(near) if len(items) > _AT_ONCE else near()
 
     def _examples(
         self, near: Sequence[Nearness], rows: dict[str, TrainingItem], schema: Schema
@@ -130,7 +136,7 @@ def _decided(item: TrainingItem | None) -> float:
 
 def _documentation(items: Sequence[TrainingItem]) -> tuple[str, ...]:
     """The texts, as far as they may be long together."""
-    left = MAX_DOCUMENTATION_CHARACTERS
+    left = MAX_TOLD_CHARACTERS
     told: list[str] = []
     for item in items:
         text = item.content.text[:left]

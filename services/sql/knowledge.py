@@ -80,7 +80,7 @@ class SchemaKnowledge:
         if self._next_sync is None:
             self._next_sync = asyncio.create_task(self._sync_in_turn())
             self._syncs.add(self._next_sync)
-            self._next_sync.add_done_callback(self._syncs.discard)
+            self._next_sync.add_done_callback(self._forget_sync)
         # Shielded: others wait for it too.
         return await asyncio.shield(self._next_sync)
 
@@ -90,6 +90,11 @@ class SchemaKnowledge:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget_sync(self, done: asyncio.Task[Synced]) -> None:
+        self._syncs.discard(done)
+        if not done.cancelled():
+            done.exception()  # looked at also where nobody waits any more
 
     async def _sync_in_turn(self) -> Synced:
         async with self._reading:
@@ -140,4 +145,6 @@ class SchemaKnowledge:
                     await self._read()
         except SqlError as error:
             # What is known stays in use; who runs a query meanwhile learns of the trouble from the run.
-            logger.warning("schema.check_failed", extra={"error": type(error).__name__})
+            logger.warning("schema.check_failed", extra={"error_kind": type(error).__name__})
+        except Exception:  # nobody waits for it who could be told
+            logger.exception("schema.check_failed")

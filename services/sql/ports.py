@@ -39,7 +39,7 @@ from services.sql.training_models import (
 
 
 class SqlGenerator(Protocol):
-    """Turns questions into SQL. It sees the schema and nothing else: it has no way to run what it writes."""
+    """Turns questions into SQL. It sees schema and guidance and nothing else: it has no way to run what it writes."""
 
     @property
     def name(self) -> str:

@@ -222,7 +222,7 @@ class Training:
         if self._vectors is not None:
             self._vectors.compare_behind(scope)
             # A moment, so that the next question finds it, also where a process does nothing between calls.
-            await self._vectors.settled(wait_seconds=_SETTLING_SECONDS)
+            await self._vectors.settled(scope, wait_seconds=_SETTLING_SECONDS)
 
     def _scope(self, tenant: str) -> TrainingScope:
         return TrainingScope(tenant, self._database)

@@ -101,10 +101,11 @@ class TrainingVectors:
         task = self._running[scope] = asyncio.create_task(self._compare_until_settled(scope))
         task.add_done_callback(lambda done: self._running.get(scope) is done and self._running.pop(scope))
 
-    async def settled(self, *, wait_seconds: float | None = None) -> None:
-        """Wait until no comparison is under way, or as long as said; a longer one goes on."""
-        if self._running:
-            await asyncio.wait(list(self._running.values()), timeout=wait_seconds)
+    async def settled(self, scope: TrainingScope | None = None, *, wait_seconds: float | None = None) -> None:
+        """Wait until no comparison, of this scope or of any, is under way, or as long as said; a longer one goes on."""
+        running = [task for whose, task in self._running.items() if scope in (None, whose)]
+        if running:
+            await asyncio.wait(running, timeout=wait_seconds)
 
     async def aclose(self) -> None:
         """Break off what is under way; the next process goes on with it."""

@@ -12,10 +12,14 @@ _MAX_CHARACTERS = 4_000
 _WORD = re.compile(r"[^\W_]+")
 
 
-@lru_cache(maxsize=4_000)
 def content_stems(text: str) -> frozenset[str]:
     """Stems of the words that carry meaning; all of them where none does. Names fall into their words."""
-    words = _WORD.findall(text[:_MAX_CHARACTERS].lower())
+    return _content_stems(text[:_MAX_CHARACTERS])
+
+
+@lru_cache(maxsize=4_000)
+def _content_stems(text: str) -> frozenset[str]:
+    words = _WORD.findall(text.lower())
     telling = {stem(word) for word in words if word not in FUNCTION_WORDS}
     return frozenset(telling - LIGHT_WORDS or telling or {stem(word) for word in words})
 

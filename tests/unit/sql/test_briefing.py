@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.sql.approved_training import ApprovedTraining
-from services.sql.briefing import MAX_DOCUMENTATION_CHARACTERS, MAX_EXAMPLES, TrainingBriefing
+from services.sql.briefing import MAX_EXAMPLES, MAX_TOLD_CHARACTERS, TrainingBriefing
 from services.sql.business_terms import BusinessTerms
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import EPOCH, ForeignKey, Schema
@@ -160,7 +160,7 @@ async def test_no_more_is_told_than_a_prompt_can_take() -> None:
     guidance = await parts.brief()
 
     assert len(guidance.examples) == MAX_EXAMPLES
-    assert sum(map(len, guidance.documentation)) <= MAX_DOCUMENTATION_CHARACTERS
+    assert sum(map(len, guidance.documentation)) <= MAX_TOLD_CHARACTERS
 
 
 @pytest.mark.parametrize("by_words", [False, True])
