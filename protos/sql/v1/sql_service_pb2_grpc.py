@@ -192,6 +192,7 @@ class SqlServiceServicer:
         FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when it takes longer than the time allowed.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,6 +239,7 @@ class SqlServiceServicer:
         FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -251,8 +253,7 @@ class SqlServiceServicer:
         DDL that is none.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
         RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
-        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-        reached.
+        UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,8 +284,7 @@ class SqlServiceServicer:
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
         NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
         PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
-        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-        reached.
+        UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

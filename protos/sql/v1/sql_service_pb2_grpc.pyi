@@ -83,6 +83,7 @@ class SqlServiceStub:
     FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when it takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
     """
     ListQueries: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.ListQueriesRequest, _sql_service_pb2.ListQueriesResponse]
     """Lists the caller's queries, newest first.
@@ -113,6 +114,7 @@ class SqlServiceStub:
     FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
     """
     AddTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.AddTrainingRequest, _sql_service_pb2.AddTrainingResponse]
     """Teaches the service: DDL, words about the data, or a question with its query. Adding again what is there changes
@@ -122,8 +124,7 @@ class SqlServiceStub:
     DDL that is none.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
     RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
-    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-    reached.
+    UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     GetTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.GetTrainingRequest, _sql_training_pb2.TrainingItem]
     """Reads one item of the tenant's training.
@@ -142,8 +143,7 @@ class SqlServiceStub:
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
     NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
     PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
-    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-    reached.
+    UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     DeleteTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.DeleteTrainingRequest, _sql_service_pb2.DeleteTrainingResponse]
     """Forgets an item for good. Whoever gave it may do so while it is PENDING; everything else takes the role.
@@ -220,6 +220,7 @@ class SqlServiceAsyncStub(SqlServiceStub):
     FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when it takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
     """
     ListQueries: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.ListQueriesRequest, _sql_service_pb2.ListQueriesResponse]  # type: ignore[assignment]
     """Lists the caller's queries, newest first.
@@ -250,6 +251,7 @@ class SqlServiceAsyncStub(SqlServiceStub):
     FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
     """
     AddTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.AddTrainingRequest, _sql_service_pb2.AddTrainingResponse]  # type: ignore[assignment]
     """Teaches the service: DDL, words about the data, or a question with its query. Adding again what is there changes
@@ -259,8 +261,7 @@ class SqlServiceAsyncStub(SqlServiceStub):
     DDL that is none.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
     RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
-    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-    reached.
+    UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     GetTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.GetTrainingRequest, _sql_training_pb2.TrainingItem]  # type: ignore[assignment]
     """Reads one item of the tenant's training.
@@ -279,8 +280,7 @@ class SqlServiceAsyncStub(SqlServiceStub):
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
     NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
     PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
-    UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-    reached.
+    UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     DeleteTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.DeleteTrainingRequest, _sql_service_pb2.DeleteTrainingResponse]  # type: ignore[assignment]
     """Forgets an item for good. Whoever gave it may do so while it is PENDING; everything else takes the role.
@@ -384,6 +384,7 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when it takes longer than the time allowed.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
         """
 
     @_abc_1.abstractmethod
@@ -438,6 +439,7 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION / QUERY_FAILED or QUERY_TOO_COSTLY as for RunQuery.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when the run takes longer than the time allowed.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
         """
 
     @_abc_1.abstractmethod
@@ -453,8 +455,7 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         DDL that is none.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
         RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
-        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-        reached.
+        UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
 
     @_abc_1.abstractmethod
@@ -491,8 +492,7 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
         NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
         PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
-        UNAVAILABLE / DATABASE_UNAVAILABLE, DATABASE_REFUSED or QUERY_STORE_UNAVAILABLE when a part this needs cannot be
-        reached.
+        UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
 
     @_abc_1.abstractmethod
