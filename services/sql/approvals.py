@@ -170,9 +170,12 @@ class Approvals:
         return finished, result
 
     async def _result_of(self, query: SqlQuery) -> ResultTable:
+        schema = self._knowledge.known
         try:
             return await self._target.run(query.sql)
         except SqlError as error:
+            if isinstance(error, QueryFailed) and error.may_tell_of_change and schema is not None:
+                self._knowledge.compare_behind(schema)
             await self._note_failure(query, _RUN_FAILURES.get(type(error), OUTCOME_UNKNOWN))
             raise
         except BaseException:

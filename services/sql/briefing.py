@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from services.sql.approved_training import ApprovedTraining
 from services.sql.business_terms import BusinessTerms
+from services.sql.documented_terms import documented_terms
 from services.sql.errors import KnowledgeUnavailable, SqlError
 from services.sql.guidance import NO_GUIDANCE, Guidance, SimilarExample, Term
 from services.sql.models import Schema
@@ -51,11 +52,13 @@ class TrainingBriefing:
     async def brief(self, tenant: str, question: str, schema: Schema) -> Guidance:
         """See the port."""
         scope = TrainingScope(tenant, self._database)
-        training, terms = await asyncio.gather(
+        training, approved, terms = await asyncio.gather(
             self._in_time("training", self._training(scope, question, schema), NO_GUIDANCE),
+            self._in_time("documentation", documented_terms(self._approved, scope, question), ()),
             self._in_time("documents", self._defined(tenant, question, schema), ()),
         )
-        return replace(training, terms=terms)
+        # What somebody who may decide has approved goes before what stands in any document.
+        return replace(training, terms=(*approved, *terms))
 
     async def _defined(self, tenant: str, question: str, schema: Schema) -> tuple[Term, ...]:
         return await self._terms.terms(tenant, question, schema) if self._terms is not None else ()

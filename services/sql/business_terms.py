@@ -107,11 +107,11 @@ def definitions_in(passages: Sequence[Passage], tokens: Sequence[Token], unknown
     stems = {token.stem for token in tokens if token.lower in unknown}
     found: dict[str, Term] = {}
     for passage in passages:
-        for sentence in _sentences(passage.text):
+        for sentence in sentences_of(passage.text):
             term = Term(sentence, _plain(passage.document)[:MAX_NAME_CHARACTERS], _place(passage))
             for definition in read_definitions([term]):
                 defined = [token.stem for token in split_question(definition.term)]
-                if stems & set(defined) and _stands_in(defined, asked):
+                if stems & set(defined) and stands_in(defined, asked):
                     found.setdefault(sentence.lower(), term)
     return tuple(found.values())[:MAX_TERMS]
 
@@ -128,13 +128,15 @@ def _phrases(tokens: Sequence[Token], unknown: set[str]) -> Iterator[str]:
         run = []
 
 
-def _sentences(text: str) -> list[str]:
+def sentences_of(text: str, *, most: int = _MAX_SENTENCES) -> list[str]:
+    """The first sentences and lines of a text, each plain, in one line and not too long to be a definition."""
     pieces = _SENTENCE.split(_WRAPPED.sub(" ", text))
-    plain = (_plain(piece) for piece in pieces[:_MAX_SENTENCES])
+    plain = (_plain(piece) for piece in pieces[:most])
     return [piece for piece in plain if 0 < len(piece) <= MAX_TERM_CHARACTERS]
 
 
-def _stands_in(words: Sequence[str], text: Sequence[str]) -> bool:
+def stands_in(words: Sequence[str], text: Sequence[str]) -> bool:
+    """Whether the words occur in the text one behind the other; none do not."""
     length = len(words)
     return length > 0 and any(list(text[at : at + length]) == list(words) for at in range(len(text) - length + 1))
 

@@ -148,6 +148,11 @@ class QueryFailed(SqlError):
         super().__init__(message)
         self.metadata: Mapping[str, str] = {"sqlstate": sqlstate}
 
+    @property
+    def may_tell_of_change(self) -> bool:
+        """Whether a table, column, schema or function is not there or may not be read: it was when it was looked at."""
+        return self.metadata["sqlstate"] in {"42P01", "42703", "3F000", "42883", "42704", "42501"}
+
 
 class QueryTooCostly(SqlError):
     """The planner expects more work than one question may cause."""

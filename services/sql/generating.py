@@ -33,6 +33,11 @@ logger = logging.getLogger(__name__)
 MAX_REASON_CHARACTERS = 500
 MAX_ASSESSMENT_REASON_CHARACTERS = 300
 REPAIR_ROUNDS = 2
+_READINGS_OF_SCHEMA = 2  # tries of one question, of which the second is of a schema that was read again
+
+
+class _SchemaChanged(Exception):
+    """What was drafted from is no longer so; what the database is like now has been read."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,18 @@ class Generating:
     async def draft(self, owner: Owner, question: str, *, objections: tuple[Objection, ...] = ()) -> Drafted | NoDraft:
         """A query that has passed guard and planner and is not stored yet, another one than those objected to.
 
+        Where the database lacks what its schema told of, the schema is read again and the question tried once more.
+
         Raises: DatabaseUnavailable, QueryStoreUnavailable.
         """
+        for _ in range(_READINGS_OF_SCHEMA):
+            try:
+                return await self._draft(owner, question, objections)
+            except _SchemaChanged:
+                logger.info("schema.changed_meanwhile")
+        return NoDraft("The database is being changed at the moment. Ask again when that is done.")
+
+    async def _draft(self, owner: Owner, question: str, objections: tuple[Objection, ...]) -> Drafted | NoDraft:
         schema = await self._knowledge.current()
         guidance = replace(await self._briefing.brief(owner.tenant, question, schema), objections=objections)
         told = with_declared_keys(schema, guidance.keys)  # the guard knows the real one alone
@@ -134,6 +149,8 @@ class Generating:
         except QueryFailed as error:
             facts = {"generator": self._generator.name, **error.metadata}
             logger.warning("draft.not_planned", extra=facts)
+            if error.may_tell_of_change and await self._knowledge.differs_from(schema):
+                raise _SchemaChanged from error
             return Objection(draft.sql, str(error))
         return SqlQuery(
             id=secrets.token_hex(16),

@@ -18,9 +18,10 @@ class SimilarExample:
 
 @dataclass(frozen=True)
 class Term:
-    """What an uploaded document says of a word of the question.
+    """What an uploaded document, or documentation that was approved, says of a word of the question.
 
-    `text` is the passage, `document` the file's name, `place` where in it ("page 3, Definitions"), possibly empty.
+    `text` is the passage, `document` the file's name or what stands for one, `place` where in it ("page 3,
+    Definitions"), possibly empty.
     """
 
     text: str

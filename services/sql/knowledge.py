@@ -52,10 +52,12 @@ class SchemaKnowledge:
         self._schema: Schema | None = None
         self._checked_at = 0.0
         self._read_at = 0.0
+        self._compared_at = 0.0
         self._reading = asyncio.Lock()
         self._behind: asyncio.Task[None] | None = None
         self._next_sync: asyncio.Task[Synced] | None = None  # that has not begun
         self._syncs: set[asyncio.Task[Synced]] = set()
+        self._comparisons: set[asyncio.Task[None]] = set()
 
     @property
     def known(self) -> Schema | None:
@@ -84,9 +86,35 @@ class SchemaKnowledge:
         # Shielded: others wait for it too.
         return await asyncio.shield(self._next_sync)
 
+    async def differs_from(self, schema: Schema) -> bool:
+        """Whether the database is another than this schema tells; if so, what it is like has been read again.
+
+        Asked when the database says that something the schema tells of is gone. Many who ask at a time cause one
+        comparison and one reading. Raises DatabaseUnavailable, QueryStoreUnavailable.
+        """
+        asked_at = self._monotonic()
+        async with self._reading:
+            if self._schema is schema and self._compared_at <= asked_at:
+                self._compared_at = self._monotonic()
+                if structure_digest(schema.tables) != await self._reader.structure_digest():
+                    await self._read()
+        return self._schema is not schema
+
+    def compare_behind(self, schema: Schema) -> None:
+        """The same without waiting for it; what is read is there for the next question."""
+        task = asyncio.create_task(self._differs_quietly(schema))
+        self._comparisons.add(task)
+        task.add_done_callback(self._comparisons.discard)
+
+    async def _differs_quietly(self, schema: Schema) -> None:
+        try:
+            await self.differs_from(schema)
+        except SqlError as error:
+            logger.warning("schema.check_failed", extra={"error": type(error).__name__})
+
     async def aclose(self) -> None:
         """Stop readings that are under way."""
-        tasks = [*self._syncs, *([self._behind] if self._behind is not None else [])]
+        tasks = [*self._syncs, *self._comparisons, *([self._behind] if self._behind is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,7 +8,7 @@ import pytest
 from services.sql.approved_training import ApprovedTraining
 from services.sql.briefing import MAX_EXAMPLES, MAX_TOLD_CHARACTERS, TrainingBriefing
 from services.sql.business_terms import BusinessTerms
-from services.sql.guidance import NO_GUIDANCE, Guidance
+from services.sql.guidance import NO_GUIDANCE, Guidance, Term
 from services.sql.models import EPOCH, ForeignKey, Schema
 from services.sql.query_guard import QueryGuard
 from services.sql.training_ddl import DeclaredKey
@@ -237,3 +237,40 @@ async def test_what_is_decided_here_is_seen_at_the_next_question() -> None:
     parts.approved.forget(SHOP)
 
     assert len((await parts.brief()).examples) == 1
+
+
+@pytest.mark.parametrize("by_words", [True, False])
+async def test_approved_documentation_that_defines_a_word_of_the_question_is_a_term(by_words: bool) -> None:
+    parts = Parts(by_words=by_words)
+    text = "Notes of the sales team.\nGold customer: a customer whose segment is Premium.\nSilver: anything else."
+    await parts.teach(TrainingKind.DOCUMENTATION, text)
+    await parts.teach(TrainingKind.DOCUMENTATION, "Gold customer: anybody at all", approved=False)
+
+    guidance = await parts.briefing.brief("acme", "How many gold customers do we have?", shop_schema())
+    other = await parts.briefing.brief("other", "How many gold customers do we have?", shop_schema())
+
+    assert guidance.terms == (
+        Term("Gold customer: a customer whose segment is Premium.", "the documentation you approved"),
+    )
+    assert other.terms == ()
+
+
+async def test_a_definition_that_was_deleted_elsewhere_is_no_term_any_more() -> None:
+    parts = Parts()
+    item = await parts.teach(TrainingKind.DOCUMENTATION, "Patron: a customer whose segment is Premium")
+    before = await parts.briefing.brief("acme", "How many patrons are there?", shop_schema())
+
+    await parts.store.delete(SHOP, item.id)
+    after = await parts.briefing.brief("acme", "How many patrons are there?", shop_schema())
+
+    assert [len(before.terms), len(after.terms)] == [1, 0]
+
+
+async def test_what_is_approved_goes_before_what_documents_say() -> None:
+    parts = Parts(unknown=("patrons",))
+    parts.documents.found = [Passage("A patron is a customer whose segment is Basic.", "glossary.md")]
+    await parts.teach(TrainingKind.DOCUMENTATION, "Patron: a customer whose segment is Premium")
+
+    guidance = await parts.briefing.brief("acme", "How many patrons are there?", shop_schema())
+
+    assert [term.document for term in guidance.terms] == ["the documentation you approved", "glossary.md"]

@@ -1,10 +1,12 @@
 """From a question to a pending query, or to the reason why there is none."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from services.sql.errors import DatabaseUnavailable, QueryFailed, QueryStoreUnavailable, StatementTimeout
+from services.sql.fingerprints import schema_fingerprint
 from services.sql.guidance import Objection
 from services.sql.models import Assessment, NoDraft, QueryState, SqlDraft, SqlQuery, sql_hash
 from tests.unit.sql.service_parts import ADA, BO, HOUR, START, Parts
@@ -125,3 +127,50 @@ async def test_assessments_are_bounded_and_sorted() -> None:
 
     assert whole == Assessment(1.0, "x" * 300, ("public.customers", "public.orders"))
     assert rest == [whole, whole]
+
+
+async def test_a_table_that_went_away_has_the_schema_read_again_and_the_question_tried_once_more() -> None:
+    parts = Parts()
+    await parts.knowledge.current()
+    tables = tuple(table for table in parts.reader.schema.tables if table.name != "orders")
+    parts.reader.schema = replace(parts.reader.schema, tables=tables, fingerprint=schema_fingerprint(tables))
+    parts.target.plan_errors = [QueryFailed('relation "orders" does not exist', sqlstate="42P01")]
+
+    query = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(query, SqlQuery)
+    assert parts.generator.guided[-1].objections == ()
+    assert parts.reader.reads == 2
+    known = parts.knowledge.known
+    assert known is not None
+    assert known.table("public", "orders") is None
+
+
+async def test_a_name_that_was_never_there_is_an_objection_and_no_reading() -> None:
+    parts = Parts()
+    parts.target.plan_errors = [QueryFailed("function median does not exist", sqlstate="42883")]
+
+    query = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(query, SqlQuery)
+    assert len(parts.generator.guided[-1].objections) == 1
+    assert parts.reader.reads == 1
+
+
+async def test_a_database_that_changes_all_the_time_is_no_answer() -> None:
+    parts = Parts()
+    await parts.knowledge.current()
+    parts.target.plan_errors = [QueryFailed("no such column", sqlstate="42703")] * 2
+    read = parts.reader.structure_digest
+
+    async def changing() -> str:
+        tables = (*parts.reader.schema.tables, replace(parts.reader.schema.tables[0], name=f"t{parts.reader.reads}"))
+        parts.reader.schema = replace(parts.reader.schema, tables=tables)
+        return await read()
+
+    parts.reader.structure_digest = changing  # type: ignore[method-assign]
+
+    outcome = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(outcome, NoDraft)
+    assert "being changed" in outcome.reason

@@ -244,3 +244,24 @@ def test_digests_see_structure_and_values_and_nothing_else() -> None:
     assert schema_fingerprint([with_estimate]) == schema_fingerprint([replace(with_estimate, estimated_row_count=-1)])
     assert structure_digest(schema.tables) == structure_digest(schema.tables[::-1])
     assert len(schema_fingerprint([])) == 64
+
+
+async def test_many_who_miss_a_table_cause_one_comparison_and_one_reading() -> None:
+    parts = known()
+    schema = await parts.knowledge.current()
+    parts.reader.schema = with_new_table(parts.reader.schema)
+    digests, reads = parts.reader.digests, parts.reader.reads
+
+    answers = await asyncio.gather(*(parts.knowledge.differs_from(schema) for _ in range(5)))
+
+    assert answers == [True] * 5
+    assert (parts.reader.digests - digests, parts.reader.reads - reads) == (1, 1)
+
+
+async def test_a_schema_that_is_still_so_is_not_read_again() -> None:
+    parts = known()
+    schema = await parts.knowledge.current()
+    reads = parts.reader.reads
+
+    assert await parts.knowledge.differs_from(schema) is False
+    assert parts.reader.reads == reads
