@@ -13,7 +13,16 @@ from services.sql.grounding.conditions_sql import ConditionWriter
 from services.sql.grounding.from_clause import CannotCompile, Source
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import Lexicon
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm, Measure, Operand, PartOfAll, Ratio
+from services.sql.grounding.logical_form import (
+    ColumnOf,
+    LogicalForm,
+    Measure,
+    OfEach,
+    Operand,
+    PartOfAll,
+    Ratio,
+    Windowed,
+)
 from services.sql.grounding.quoting import identifier, number_literal
 
 
@@ -176,7 +185,7 @@ class _Compiler:
         for one in self._operands():
             if isinstance(one, Ratio):
                 found += [one.upper, one.lower]
-            elif isinstance(one, PartOfAll):
+            elif isinstance(one, (PartOfAll, Windowed)):
                 found.append(one.measure)
         return found
 
@@ -204,6 +213,12 @@ class _Compiler:
                 return f"100.0 * ({sides[0]} - {sides[1]})::numeric / NULLIF({sides[1]}, 0)"
             scale = "100.0 * " if operand.is_percentage else ""
             return f"{scale}{upper}::numeric / NULLIF({sides[1]}, 0)"
+        if isinstance(operand, OfEach):
+            self._scope.join(operand.owner)
+            value = self._conditions.of_each(operand, self._scope)
+            return f"COALESCE({value}, 0)" if operand.measure.function == "sum" else value
+        if isinstance(operand, Windowed):
+            return self._windowed(operand)
         if isinstance(operand, PartOfAll):
             part = self._operand(operand.measure)
             total = f"SUM({part}) OVER ()"
@@ -215,6 +230,17 @@ class _Compiler:
         return self._scope.measure(
             operand, repeated=self._is_repeated(operand), key=self._graph.keys.get(operand.table, ())
         )
+
+    def _windowed(self, operand: Windowed) -> str:
+        figure = self._operand(operand.measure)
+        parts = ", ".join(self._operand(one) for one in operand.within)
+        over = f"({f'PARTITION BY {parts} ' if parts else ''}ORDER BY {self._operand(operand.along)})"
+        if operand.kind == "running":
+            return f"SUM({figure}) OVER {over}"
+        before = f"LAG({figure}) OVER {over}"
+        if operand.kind == "change":
+            return f"{figure} - {before}"
+        return f"100.0 * ({figure} - {before}) / NULLIF({before}, 0)"
 
     def _output(self, operand: Operand) -> str:
         text = self._operand(operand)
@@ -255,6 +281,10 @@ def output_name(operand: Operand) -> str:
         return "percentage" if operand.is_percentage else operand.combine
     if isinstance(operand, PartOfAll):
         return "percentage"
+    if isinstance(operand, Windowed):
+        return {"running": "running_total", "growth": "growth_percent"}.get(operand.kind, operand.kind)
+    if isinstance(operand, OfEach):
+        return output_name(operand.measure)
     if operand.ref is None:
         return f"{operand.table.split('.', 1)[1]}_count"
     if operand.times is not None:

@@ -19,7 +19,9 @@ from services.sql.grounding.logical_form import (
     InPeriod,
     IsNull,
     Matches,
+    OfEach,
     OneOf,
+    OnWeekdays,
     Ref,
     Related,
     tables_of,
@@ -73,6 +75,8 @@ class ConditionWriter:
         if isinstance(condition, Matches):
             negation = "NOT " if condition.negated else ""
             return f"{column} {negation}ILIKE {pattern_literal(condition.text, condition.how)}"
+        if isinstance(condition, OnWeekdays):
+            return f"EXTRACT(ISODOW FROM {column}) IN ({', '.join(map(str, condition.days))})"
         if isinstance(condition, IsNull):
             return f"{column} IS {'NOT ' if condition.negated else ''}NULL"
         if isinstance(condition, InPeriod):
@@ -135,6 +139,10 @@ class ConditionWriter:
         return f"{negation}EXISTS (SELECT 1 FROM {sub.from_clause()} WHERE {where})"  # noqa: S608 - names and literals are quoted
 
     def _related(self, condition: Related, scope: Scope) -> str:
+        return f"{self.of_each(condition, scope)} {condition.operator} {number_literal(condition.number)}"
+
+    def of_each(self, condition: Related | OfEach, scope: Scope) -> str:
+        """The measure over the rows that belong to the row at hand, as a subquery. Raises CannotCompile."""
         measure = condition.measure
         way = self._way(scope, measure.table, condition.owner)
         sub = self._source.scope(way[0].target, scope)
@@ -152,8 +160,7 @@ class ConditionWriter:
         key = self._source.graph.keys.get(measure.table, ())
         value = sub.measure(measure, repeated=repeated and bool(key), key=key)
         where = " AND ".join(conditions)
-        subquery = f"(SELECT {value} FROM {sub.from_clause()} WHERE {where})"  # noqa: S608 - names and literals are quoted
-        return f"{subquery} {condition.operator} {number_literal(condition.number)}"
+        return f"(SELECT {value} FROM {sub.from_clause()} WHERE {where})"  # noqa: S608 - names and literals are quoted
 
     def _way(self, scope: Scope, table: str, owner: str | None) -> tuple[Edge, ...]:
         starts = [owner] if owner is not None else list(scope.aliases)

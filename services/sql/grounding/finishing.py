@@ -7,6 +7,7 @@ from services.sql.grounding.logical_form import (
     ColumnOf,
     Measure,
     Operand,
+    Ratio,
 )
 from services.sql.grounding.reading_groups import group_by_table
 from services.sql.grounding.reading_state import Reading, Unreadable
@@ -18,7 +19,7 @@ def finish_outputs(reading: Reading) -> None:
     reading.outputs = list(dict.fromkeys(reading.outputs))
     measures: list[Operand] = [output for output in reading.outputs if not isinstance(output, ColumnOf)]
     plain = [output for output in reading.outputs if isinstance(output, ColumnOf)]
-    ordered = [order.operand for order in reading.order if isinstance(order.operand, Measure)]
+    ordered = [order.operand for order in reading.order if isinstance(order.operand, (Measure, Ratio))]
     if not plain and not reading.groups and reading.subject and (ordered or not reading.outputs):
         reading.outputs = []
         _refuse_unknown_head(reading)
@@ -106,6 +107,8 @@ def _group_by_shown(reading: Reading, plain: list[ColumnOf]) -> None:
 
 def _is_hidden_key(reading: Reading, group: ColumnOf) -> bool:
     """A key by which rows are told apart but which nobody asked to see, since the rows have names."""
+    if group.part == "isodow":
+        return True
     key = reading.graph.keys.get(group.table, ())
     if group.ref[1] not in key or group.part:
         return False

@@ -107,6 +107,10 @@ class Scope:
         entry = self._source.lexicon.columns[operand.ref]
         if entry.column.kind not in DATE_KINDS:
             return text
+        if operand.part == "weekday":
+            return f"TRIM(TO_CHAR({text}, 'Day'))"
+        if operand.part in {"hour", "isodow"}:
+            return f"EXTRACT({operand.part.upper()} FROM {text})::int"
         if operand.part == "year":
             return f"EXTRACT(YEAR FROM {text})::int"
         return f"DATE_TRUNC('{operand.part}', {text})::date"

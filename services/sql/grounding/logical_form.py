@@ -15,7 +15,7 @@ Ref = tuple[str, str]  # full name of the table, name of the column
 
 @dataclass(frozen=True)
 class ColumnOf:
-    """A column itself, or a part of a date: `part` is "" or day, week, month, quarter, year."""
+    """A column itself, or a part of a date: `part` is "" or day, week, month, quarter, year, weekday, isodow, hour."""
 
     ref: Ref
     part: str = ""
@@ -76,7 +76,39 @@ class PartOfAll:
         return self.measure.table
 
 
-Operand = ColumnOf | Measure | Ratio | PartOfAll
+@dataclass(frozen=True)
+class Windowed:
+    """A measure set against those of earlier times: running (added up), change, or growth (the change in percent).
+
+    It runs along the group `along`, within each of the other groups for itself.
+    """
+
+    measure: Measure
+    kind: str
+    along: ColumnOf
+    within: tuple[ColumnOf, ...] = ()
+
+    @property
+    def table(self) -> str:
+        """The table of the measure."""
+        return self.measure.table
+
+
+@dataclass(frozen=True)
+class OfEach:
+    """A measure over the rows that belong to each row of `owner` and meet `inner`; 0 where there are none."""
+
+    owner: str
+    measure: Measure
+    inner: tuple[Condition, ...] = ()
+
+    @property
+    def table(self) -> str:
+        """The table of whose rows each has the measure."""
+        return self.owner
+
+
+Operand = ColumnOf | Measure | Ratio | PartOfAll | Windowed | OfEach
 
 
 @dataclass(frozen=True)
@@ -115,6 +147,14 @@ class InPeriod:
     ref: Ref
     periods: tuple[Period, ...]
     negated: bool = False
+
+
+@dataclass(frozen=True)
+class OnWeekdays:
+    """Date column falls on one of these days of the week, Monday being 1."""
+
+    ref: Ref
+    days: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -196,6 +236,7 @@ Condition = (
     | OneOf
     | Matches
     | InPeriod
+    | OnWeekdays
     | IsNull
     | CompareToMeasure
     | CompareToRow

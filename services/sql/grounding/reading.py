@@ -6,18 +6,16 @@ from collections.abc import Sequence
 
 from services.sql.grounding.finishing import finish_outputs, pass_over_paying, show_groups_chosen_within
 from services.sql.grounding.join_paths import JoinGraph
+from services.sql.grounding.leftovers import check_nothing_is_left, refuse_contradictions
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.logical_form import (
     ColumnOf,
     Compare,
     CompareColumns,
-    CompareToMeasure,
     LogicalForm,
     Measure,
-    OneOf,
     Operand,
     Ordering,
-    Related,
 )
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.question_forms import asks_for_likeness, asks_what_one_may_do, is_explaining
@@ -28,6 +26,7 @@ from services.sql.grounding.reading_goods import read_goods
 from services.sql.grounding.reading_groups import has_aggregate, read_groups
 from services.sql.grounding.reading_links import link_loose_tables
 from services.sql.grounding.reading_measures import is_money_word, money_measure
+from services.sql.grounding.reading_occasions import read_occasions, read_weekdays
 from services.sql.grounding.reading_orders import read_order
 from services.sql.grounding.reading_outputs import read_outputs
 from services.sql.grounding.reading_periods import read_periods
@@ -41,6 +40,8 @@ from services.sql.grounding.reading_subject import find_subject
 from services.sql.grounding.reading_superlatives import read_superlatives
 from services.sql.grounding.reading_texts import read_texts
 from services.sql.grounding.reading_values import read_values
+from services.sql.grounding.reading_windows import group_by_window, mark_windows, read_windows
+from services.sql.grounding.reading_zeros import keep_zeros, mark_zeros
 from services.sql.grounding.words import IRREGULAR, Token
 
 DIRECTIONS = (
@@ -58,8 +59,11 @@ def read_question(
     """The logical form and the state it was read in. Raises Unreadable."""
     reading = Reading(tokens, mentions, lexicon, graph)
     _refuse_what_cannot_be_said(reading)
+    mark_zeros(reading)
+    mark_windows(reading)
     find_subject(reading)
     read_spans(reading)
+    _refuse_unknown_kind(reading)
     mark_verbs(reading)
     mark_sides(reading)
     read_goods(reading)
@@ -68,6 +72,7 @@ def read_question(
     _read_low(reading)
     read_order(reading)
     read_differences(reading)
+    read_occasions(reading)
     read_superlatives(reading)
     read_growth(reading)
     read_ratios(reading)
@@ -75,8 +80,10 @@ def read_question(
     read_values(reading)
     _settle_subject(reading)
     read_periods(reading)
+    read_weekdays(reading)
     join_alternatives(reading)
     read_groups(reading)
+    group_by_window(reading)
     read_contrasts(reading)
     read_outputs(reading)
     read_choices_within_groups(reading)
@@ -86,10 +93,12 @@ def read_question(
     finish_outputs(reading)
     pass_over_paying(reading)
     show_groups_chosen_within(reading)
+    keep_zeros(reading)
     _default_order(reading)
+    read_windows(reading)
     _doubt_compounds(reading)
-    _check_nothing_is_left(reading)
-    _refuse_contradictions(reading)
+    check_nothing_is_left(reading)
+    refuse_contradictions(reading)
     return _form(reading), reading
 
 
@@ -101,7 +110,6 @@ def _refuse_what_cannot_be_said(reading: Reading) -> None:
         raise Unreadable("It compares rows with other rows in a way this reader cannot tell.")
     if asks_what_one_may_do(reading.tokens):
         raise Unreadable("It asks what one may or must do, not for data.")
-    _refuse_unknown_kind(reading)
 
 
 def _refuse_unknown_kind(reading: Reading) -> None:
@@ -121,7 +129,7 @@ def _refuse_unknown_kind(reading: Reading) -> None:
     item, head = reading.items[named], reading.items[named + 1]
     word = head.text.lower()
     known = not head.content and not word.endswith(NOUN_ENDINGS)
-    if head.kind != "word" or known or head.first != item.last + 1 or word.endswith(("ed", "ing", "s")):
+    if head.kind != "word" or head.used or known or head.first != item.last + 1 or word.endswith(("ed", "ing", "s")):
         return
     is_singular = not reading.tokens[item.last].lower.endswith("s") and word not in IRREGULAR
     if is_singular or word.endswith(NOUN_ENDINGS):
@@ -237,7 +245,7 @@ def _default_order(reading: Reading) -> None:
             item.used = True
     if reading.tokens[0].lower == "rank" and not reading.order and reading.outputs:
         reading.order.append(Ordering(_natural_key(reading, ""), True))
-    timed = [group for group in reading.groups if group.part]
+    timed = [group for group in reading.groups if group.part and group.part != "weekday"]
     if timed and not reading.order:
         reading.order.extend(Ordering(group, False) for group in timed)
 
@@ -260,89 +268,6 @@ def _natural_key(reading: Reading, wording: str) -> Operand:
         one for one in reading.outputs if isinstance(one, ColumnOf) and reading.lexicon.columns[one.ref].is_numeric
     ]
     return numbers[-1] if sized and numbers else reading.outputs[0]
-
-
-def _check_nothing_is_left(reading: Reading) -> None:
-    """A number, a comparison or a negation that found no place would change the answer: better none than that."""
-    parts = repr((reading.outputs, reading.conditions, reading.groups, reading.order))
-    known = reading.lexicon.roles
-    roles = [
-        item
-        for item in reading.items
-        if item.kind == "role" or (item.kind == "table" and item.tables and set(item.tables) <= set(known))
-    ]
-    if roles and not any(repr(name) in parts for name in reading.lexicon.roles):
-        if any(item.quality for item in roles):
-            raise Unreadable(f"It is not clear whose role “{roles[0].text}” is.")
-        for item in roles:  # a verb that might have named a role is only a word nothing stands for
-            item.kind, item.used = "word", False
-    for index, item in enumerate(reading.items):
-        if item.used:
-            continue
-        if item.is_cue("negation"):
-            raise Unreadable(f"It is not clear what “{item.text}” denies.")
-        if item.is_cue("superlative") and item.text not in {"first", "last", "top", "most"}:
-            raise Unreadable(f"It is not clear what “{item.text}” is about.")
-        if (
-            item.is_cue("compare", "between")
-            and item.cue is not None
-            and item.cue.data not in {"since", "until", "before", "after"}
-        ):
-            if item.text in {"over", "under", "above", "below", "through", "from", "until"}:
-                reading.doubt *= 0.7
-            else:
-                raise Unreadable(f"It is not clear what “{item.text}” compares.")
-        if item.is_cue("aggregate") and item.text not in {
-            "overall",
-            "total",
-            "combined",
-            "in total",
-            "altogether",
-            "how much",
-        }:
-            raise Unreadable(f"It is not clear what “{item.text}” is taken over.")
-        sums = bool(reading.share or reading.having) or any(
-            not isinstance(one, ColumnOf) for one in (*reading.outputs, *(order.operand for order in reading.order))
-        )
-        sums = sums or any(isinstance(one, (Related, CompareToMeasure)) for one in reading.conditions)
-        if item.is_cue("aggregate") and not sums and item.text != "overall":
-            raise Unreadable(f"It is not clear what “{item.text}” is taken over.")
-        if item.is_cue("by") and not sums and not reading.order and index + 1 < len(reading.items):
-            following = reading.items[index + 1]
-            shown = any(one.kind == "column" and one.used for one in reading.items[:index])
-            figure = reading.items[index - 1] if index else None
-            if figure is not None and figure.kind == "column" and reading.column_of(index - 1, wanted="numeric"):
-                shown = False  # a figure "by category" is to be computed, and how is not said
-            last = index + 2 >= len(reading.items)
-            if (
-                last
-                and not shown
-                and following.kind in {"table", "column"}
-                and not reading.words_between(index, index + 1)
-            ):
-                raise Unreadable(f"It is not clear what to show by “{following.text}”.")
-        if item.kind == "number" and not item.text.isalpha():
-            raise Unreadable(f"It is not clear what {item.text} is.")
-        if item.kind == "period":
-            raise Unreadable(f"No date column for “{item.text}” could be told.")
-        if item.is_cue("count", "share"):
-            reading.doubt *= 0.7
-        if item.is_cue("or"):
-            reading.doubt *= 0.6  # read as if both were asked for
-
-
-def _refuse_contradictions(reading: Reading) -> None:
-    """Bounds that no row can meet were meant for different rows, which one condition cannot say."""
-    equal = [one.ref for one in reading.conditions if isinstance(one, OneOf) and not one.negated]
-    for ref in {ref for ref in equal if equal.count(ref) > 1}:
-        if reading.subject and reading.graph.path((reading.subject,), ref[0], to_one=True) is not None:
-            raise Unreadable(f"No row can have two values of {reading.text_of(ref)} at once.")
-    for ref in {one.ref for one in reading.conditions if isinstance(one, Compare)}:
-        bounds = [one for one in reading.conditions if isinstance(one, Compare) and one.ref == ref]
-        low = [one.value for one in bounds if one.operator in {">", ">=", "="} and isinstance(one.value, float)]
-        high = [one.value for one in bounds if one.operator in {"<", "<=", "="} and isinstance(one.value, float)]
-        if low and high and max(low) > min(high):
-            raise Unreadable(f"No row can meet all that is asked of {reading.text_of(ref)}.")
 
 
 def _form(reading: Reading) -> LogicalForm:

@@ -23,6 +23,12 @@ TIME_UNITS = {
     "annually": "year",
     "date": "day",
 }
+CYCLES = (
+    (("day", "of", "week"), "weekday"),
+    (("weekday",), "weekday"),
+    (("hour", "of", "day"), "hour"),
+    (("hour",), "hour"),
+)
 ADDITIVE = frozenset(
     stem(word)
     for word in """
@@ -93,7 +99,7 @@ def _asked_time(reading: Reading) -> None:
         return
     for item in reading.items[:2]:
         unit = TIME_UNITS.get(item.text.lower().removesuffix("s"), "")
-        if unit and item.first <= 2 and item.kind == "word" and not item.used and _add_time(reading, unit):
+        if unit and item.first <= 2 and item.kind == "word" and not item.used and add_time(reading, unit):
             item.used = True
             return
 
@@ -104,7 +110,7 @@ def _adverbs(reading: Reading) -> None:
         if token.lower not in ADVERBS or not has_aggregate(reading) or (holder is not None and holder.content > 1):
             continue
         if holder is None or not holder.used:
-            _add_time(reading, TIME_UNITS[token.lower])
+            add_time(reading, TIME_UNITS[token.lower])
             if holder is not None:
                 holder.used = True
 
@@ -113,6 +119,8 @@ def _group_at(reading: Reading, index: int, *, certain: bool) -> None:
     if not has_aggregate(reading):
         if reading.items[index].text in {"each", "every", "for each", "of each"}:
             reading.items[index].used = True
+        return
+    if _group_by_cycle(reading, index):
         return
     items = reading.items
     at: int | None = index + 1
@@ -125,7 +133,7 @@ def _group_at(reading: Reading, index: int, *, certain: bool) -> None:
         item = items[at]
         word = reading.tokens[item.first].lower if not (at == index + 1 and item.first > position) else word
         unit = TIME_UNITS.get(word.removesuffix("s"), "")
-        if unit and not _names_year_column(reading, at, unit) and _add_time(reading, unit):
+        if unit and not _names_year_column(reading, at, unit) and add_time(reading, unit):
             if reading.tokens[item.first].lower.removesuffix("s") in TIME_UNITS:
                 item.used = True
             found = True
@@ -145,9 +153,28 @@ def _group_at(reading: Reading, index: int, *, certain: bool) -> None:
             continue
         break
     if not found and at == index + 1 and TIME_UNITS.get(word.removesuffix("s")):
-        found = _add_time(reading, TIME_UNITS[word.removesuffix("s")])
+        found = add_time(reading, TIME_UNITS[word.removesuffix("s")])
     if found:
         items[index].used = True
+
+
+def _group_by_cycle(reading: Reading, index: int) -> bool:
+    """For "by day of the week", "per weekday", "for each hour of the day": one row for each place in the cycle."""
+    first = reading.items[index].last + 1
+    words = [token.lower for token in reading.tokens[first : first + 5] if token.lower != "the"]
+    for said, part in CYCLES:
+        if tuple(words[: len(said)]) != said:
+            continue
+        if not add_time(reading, part):
+            raise Unreadable(f"It asks for one row for each {part}, but of no date.")
+        if part == "weekday":
+            reading.groups.append(ColumnOf(reading.groups[-1].ref, "isodow"))  # Monday comes before Tuesday
+        for item in reading.items[index:]:
+            if item.first < first + len(said) + 1 and reading.tokens[item.first].lower in {*said, "the"}:
+                item.used = True
+        reading.items[index].used = True
+        return True
+    return False
 
 
 def _names_year_column(reading: Reading, index: int, unit: str) -> bool:
@@ -161,7 +188,8 @@ def _names_year_column(reading: Reading, index: int, unit: str) -> bool:
     return unit == "year" and entry.is_year and entry.table in computed
 
 
-def _add_time(reading: Reading, unit: str) -> bool:
+def add_time(reading: Reading, unit: str) -> bool:
+    """One group for each unit of the date spoken of; False where there is none."""
     tables = [*measured_tables(reading), *([reading.subject] if reading.subject else []), *reading.mentioned_tables()]
     entry = reading.date_column(tables)
     if entry is None:

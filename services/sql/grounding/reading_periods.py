@@ -72,7 +72,7 @@ def read_periods(reading: Reading) -> None:
         return
     by_column: dict[tuple[str, str], list[Period]] = {}
     for index, period in spans:
-        entry = _date_near(reading, index)
+        entry = date_near(reading, index)
         if entry is None:
             raise Unreadable(f"No date column for “{items[index].text}” could be told.")
         by_column.setdefault(entry, []).append(period)
@@ -158,7 +158,8 @@ def _is_dated(reading: Reading, index: int) -> bool:
     return index > 0 and reading.items[index - 1].is_cue("compare", "between", "or", "and")
 
 
-def _date_near(reading: Reading, index: int) -> tuple[str, str] | None:
+def date_near(reading: Reading, index: int) -> tuple[str, str] | None:
+    """The date that what stands at an item is about."""
     items = reading.items
     for other in (index - 1, index - 2, index + 1, index - 3):
         if 0 <= other < len(items) and items[other].columns and items[other].kind in {"column", "word", "verb"}:

@@ -15,6 +15,7 @@ GROWTH = frozenset(
     stem(word) for word in ("grow", "growth", "increase", "decrease", "change", "decline", "rise", "drop")
 )
 GROWN = frozenset(stem(word) for word in ("grow", "growth"))
+REQUESTS = frozenset({"return", "show", "display", "list", "give", "report", "include"})
 SEPARATORS = frozenset({"to", "and", "over", "versus", "vs"})
 
 
@@ -23,7 +24,10 @@ def read_ratios(reading: Reading) -> None:
     for index, item in enumerate(reading.items):
         if item.used:
             continue
-        if item.is_cue("ratio"):
+        said = item.is_cue("ratio") or item.text.lower() == "ratio"
+        if said and any(isinstance(one, Ratio) for one in reading.outputs):
+            item.used = True  # "Return the club and the ratio"
+        elif item.is_cue("ratio"):
             _ratio(reading, index)
         elif item.is_cue("aggregate") and item.cue is not None and item.cue.data == "avg":
             _average_count(reading, index)
@@ -127,7 +131,7 @@ def _ratio(reading: Reading, index: int) -> None:
         len(reading.tokens),
     )
     for at in range(separator + 1, end):
-        if reading.tokens[at].lower in {"for", "among", "by", "per"}:
+        if reading.tokens[at].lower in {"for", "among", "by", "per", *REQUESTS}:
             end = at
             break
     upper, upper_if = _side(reading, start, separator)

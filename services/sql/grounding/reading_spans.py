@@ -40,7 +40,8 @@ _AFTER = re.compile(
 )
 _LASTED = re.compile(
     r"\b(?P<verb>lasted|lasting|lasts|last|took|taking|take|longer|shorter|of) "
-    r"(?P<sign>longer than|more than|over|less than|under|at least|at most|shorter than|than) (?P<number>\w+) (?P<unit>minutes?|hours?|days?|weeks?)\b"
+    r"(?P<sign>longer than|more than|over|less than|under|at least|at most|shorter than|than) "
+    r"(?P<number>\w+) (?P<unit>minutes?|hours?|days?|weeks?)\b"
 )
 _SIGNS = {
     "more than": ">", "over": ">", "longer than": ">", "less than": "<", "fewer than": "<", "under": "<",

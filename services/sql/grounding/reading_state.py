@@ -44,6 +44,10 @@ class Reading:
     order: list[Ordering] = field(default_factory=list)
     sides: str = ""  # "more" or "less": which of two sides has it
     within: list[ColumnOf] = field(default_factory=list)  # rows are chosen in each group of these
+    window: str = ""  # running, change or growth: a figure is set against earlier ones
+    window_unit: str = ""
+    share_order: tuple[bool, int | None] | None = None  # rows are chosen by a share: descending, how many
+    keeps_zeros: bool = False  # those that have none are to be seen too
     limit: int | None = None
     offset: int = 0
     shown: str = ""  # a table whose rows are to be named beside what they are ordered by

@@ -34,6 +34,7 @@ DEATH = frozenset(stem(word) for word in ("death", "died", "deceased"))
 _OPEN = frozenset({"open", "outstanding", "ongoing", "unfinished", "unresolved", "pending", "incomplete"})
 _USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
 _LEADING = frozenset(stem(word) for word in ("report", "supervise", "manage", "oversee", "lead", "head"))
+_STANDING = frozenset("is are was were still been remain yet have has had already".split())
 REACH = 5  # tokens from a negation to its verb
 
 
@@ -113,7 +114,7 @@ def read_states(reading: Reading) -> None:
             item.used
             or (item.first != item.last and item.kind != "verb")
             or item.kind not in {"verb", "word", "column"}
-            or item.values
+            or any(link.entry.table in _rows_spoken_of(reading, index) for link in item.values)
         ):
             continue
         if _open(reading, index) or _undone(reading, index):
@@ -142,7 +143,7 @@ def _is_said_of_rows(reading: Reading, index: int) -> bool:
     stands_before = (
         following is not None and following.kind == "table" and following.first == index_after(reading, index)
     )
-    return stands_before or reading.word_before(index) in {"is", "are", "was", "were", "still", "been", "remain", "yet"}
+    return stands_before or reading.word_before(index) in _STANDING
 
 
 def index_after(reading: Reading, index: int) -> int:
@@ -210,7 +211,9 @@ def _ending(reading: Reading, table: str, wanted: frozenset[str]) -> ColumnEntry
 def _done(reading: Reading, index: int) -> bool:
     """For "alarms that were cleared" and "not been cleared": the date is there, or is not."""
     item = reading.items[index]
-    if item.kind == "word" or not _is_participle(item.text) or not _is_said_of_rows(reading, index):
+    if item.kind == "word" or (item.values and not item.columns):
+        return False
+    if not _is_participle(item.text) or not _is_said_of_rows(reading, index):
         return False
     following = reading.items[index + 1] if index + 1 < len(reading.items) else None
     if following is not None and (following.period is not None or following.is_cue("compare", "between")):

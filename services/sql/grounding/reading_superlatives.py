@@ -75,6 +75,9 @@ def _read(reading: Reading, index: int) -> None:
     limit, at = _limit_and_next(reading, index)
     _skip_by_ordinal(reading, index)
     reading.note(index, "")
+    if at is not None and items[at].is_cue("share") and not cue.hints:
+        reading.share_order = descending, limit  # "the highest percentage of": read with the shares
+        return
     if "#count" in cue.hints:
         order_by_frequency(reading, index, at, descending, limit)
         return

@@ -81,15 +81,36 @@ def _value_wins(reading: Reading, index: int) -> bool:
         flags = [ref for ref in item.columns if ref[0] == beside]
         if not any(reading.lexicon.columns[ref].column.kind is ColumnKind.BOOLEAN for ref in flags):
             return True  # "active subscriptions" where a subscription's status may be active
-    is_state = reading.word_before(index) in {"is", "are", "was", "were", "been", "be"}
-    if is_state and any(link.entry.table == reading.subject for link in item.values):
-        return not any(ref[0] == reading.subject for ref in item.columns)  # "flights were cancelled": their own status
+    if _stands_before_figure(reading, index):
+        return True  # "paid amounts" are those of what is paid
+    is_state = reading.word_before(index) in {"is", "are", "was", "were", "been", "be", "still", "already", "currently"}
+    spoken_of = reading.subject or _table_before(reading, index)
+    if is_state and any(link.entry.table == spoken_of for link in item.values):
+        return not any(ref[0] == spoken_of for ref in item.columns)  # "flights were cancelled": their own status
     if item.quality >= 0.95 and not any(link.value == item.text for link in item.values):
         return False
     token = reading.tokens[item.first]
     if token.is_capitalised and item.first > 0 and any(link.value == item.text for link in item.values):
         return True
     return item.quality < 0.75
+
+
+def _table_before(reading: Reading, index: int) -> str:
+    """The table of the column named before an item, where the question names no table."""
+    for before in range(index - 1, -1, -1):
+        if reading.items[before].kind == "column" and (entry := reading.column_of(before)) is not None:
+            return entry.table
+    return ""
+
+
+def _stands_before_figure(reading: Reading, index: int) -> bool:
+    """Whether a state stands right before a number of its own table, and names no number itself."""
+    items = reading.items
+    if index + 1 >= len(items) or items[index + 1].kind != "column" or reading.words_between(index, index + 1):
+        return False
+    figure = reading.column_of(index + 1, wanted="numeric")
+    dated = all(reading.lexicon.columns[ref].is_date for ref in items[index].columns)
+    return figure is not None and dated and any(link.entry.table == figure.table for link in items[index].values)
 
 
 def table_beside(reading: Reading, index: int) -> str:

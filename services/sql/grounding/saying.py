@@ -17,12 +17,15 @@ from services.sql.grounding.logical_form import (
     IsNull,
     Matches,
     Measure,
+    OfEach,
     OneOf,
+    OnWeekdays,
     Operand,
     PartOfAll,
     Ratio,
     Ref,
     Related,
+    Windowed,
 )
 from services.sql.grounding.quoting import number_literal
 
@@ -44,6 +47,13 @@ def say_operand(operand: Operand) -> str:
         return f"the {operand.part} of {_column(operand.ref)}" if operand.part else _column(operand.ref)
     if isinstance(operand, PartOfAll):
         return f"{say_operand(operand.measure)} in percent of the total"
+    if isinstance(operand, Windowed):
+        kinds = {"running": "the running total of", "change": "the change of", "growth": "the growth in percent of"}
+        return f"{kinds[operand.kind]} {say_operand(operand.measure)}"
+    if isinstance(operand, OfEach):
+        inner = say_conditions(operand.inner)
+        which = f" where {inner}" if inner else ""
+        return f"{say_operand(operand.measure)} of each {_table(operand.owner)}{which}, 0 where there is none"
     if isinstance(operand, Ratio):
         upper, lower = _side(operand.upper, operand.upper_if), _side(operand.lower, operand.lower_if)
         if operand.combine == "difference":
@@ -98,6 +108,8 @@ def say_condition(condition: Condition) -> str:
     if isinstance(condition, Matches):
         verb = {"contains": "contain", "starts": "start with", "ends": "end with"}[condition.how]
         return f"{name} {'does not' if condition.negated else 'does'} {verb} '{condition.text}'"
+    if isinstance(condition, OnWeekdays):
+        return f"{name} falls on day {' or '.join(map(str, condition.days))} of the week"
     if isinstance(condition, IsNull):
         return f"{name} is {'present' if condition.negated else 'missing'}"
     if isinstance(condition, InPeriod):
