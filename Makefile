@@ -28,11 +28,14 @@ run: $(LOCAL_READY) ## start everything on this machine, no key and no account
 
 setup: $(VENV)/.installed-dev ## create .venv with everything needed to develop
 
+# Each worker has servers of its own. Whoever is done takes over half of what is left of another's tests.
+IN_PARALLEL := -n logical --maxprocesses 4 --dist worksteal
+
 test: setup ## unit, contract, integration and end-to-end tests
-	$(BIN)/python -m pytest tests/unit tests/contract tests/integration tests/e2e
+	$(BIN)/python -m pytest $(IN_PARALLEL) tests/unit tests/contract tests/integration tests/e2e
 
 unit contract integration e2e: setup ## one tier of tests
-	$(BIN)/python -m pytest tests/$@
+	$(BIN)/python -m pytest $(IN_PARALLEL) tests/$@
 
 test-docling: setup .venv-docling/.installed ## docling as a parser, in an environment of its own
 	DIGLOT_TEST_DOCLING_SITE="$$(.venv-docling/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
