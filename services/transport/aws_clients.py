@@ -9,11 +9,13 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from boto3.session import Session
     from botocore.client import BaseClient
+    from botocore.loaders import Loader
 
 Result = TypeVar("Result")
 
@@ -57,8 +59,19 @@ class AwsClient:
 def aws_session() -> Session:
     """Where boto3 finds its region and credentials; the region also by AWS_REGION, the one name all other SDKs read."""
     import boto3
+    from botocore.session import get_session
 
-    return boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
+    session = get_session()
+    session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
+    return boto3.session.Session(botocore_session=session, region_name=os.environ.get("AWS_REGION") or None)
+
+
+@cache
+def _descriptions(path: str | None) -> Loader:
+    """What botocore knows of AWS's services; reading it again for each client is most of what making one takes."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
 
 
 def make_aws_client(
