@@ -22,7 +22,7 @@ _OBJECT_BEGINS = frozenset(
     "the a an all any every each this that these those our my their his her its new another one customer order price"
     " everyone everything".split()
 )
-_NO_OBJECT = frozenset("of in for by over between from per rate percentage since date orders".split())
+_NO_OBJECT = frozenset("of in for by over between from per rate percentage since date".split())
 
 
 def orders_a_change(tokens: Sequence[Token]) -> bool:

@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from services.sql.grounding.abbreviations import ABBREVIATIONS
+from services.sql.grounding.accounting import are_opposed, denied_base
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.thesaurus import SYNONYMS
@@ -83,15 +84,19 @@ class MeaningLinks:
         embedder: QuestionEmbedder,
         *,
         wait_seconds: float = 0.3,
+        first_wait_seconds: float = 2.0,
         apart: Callable[[], AbstractContextManager[object]] = nullcontext,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`apart` enters a context in which the deadline of the call being served does not bind.
 
-        A question waits for embeddings for `wait_seconds` at most. After a failure nothing is embedded for a while.
+        A question waits for the vectors of its own words for `wait_seconds` at most, and one that comes while the names
+        of its schema are being embedded waits `first_wait_seconds` for them: asked again it would read otherwise.
+        After a failure nothing is embedded for a while.
         """
         self._embedder = embedder
         self._wait_seconds = wait_seconds
+        self._first_wait_seconds = first_wait_seconds
         self._apart = apart
         self._monotonic = monotonic
         self._names: OrderedDict[str, list[_Name]] = OrderedDict()
@@ -129,8 +134,10 @@ class MeaningLinks:
             for item in mentions
             if item.kind == "word" and item.content and _may_be_likened(tokens[item.first].text, item.first)
         ]
-        names = self._names.get(fingerprint)
-        if not loose or len(loose) > MOST_WORDS or not names or self._is_away():
+        if not loose or len(loose) > MOST_WORDS or self._is_away():
+            return None
+        names = await self._names_when_made(fingerprint)
+        if not names:
             return None
         vectors = await self._vectors_of(list(dict.fromkeys(token.lower for token in loose)))
         if len(names) > FEW_NAMES:  # milliseconds of plain arithmetic for each word
@@ -141,10 +148,17 @@ class MeaningLinks:
         replaced: list[tuple[str, str]] = []
         for token in reversed(loose):
             name = nearest.get(token.lower)
-            if name is not None:
+            if name is not None and not any(are_opposed(token.lower, one) for one in name.split()):
                 text = text[: token.start] + name + text[token.end :]
                 replaced.append((token.text, name))
         return Likened(text, tuple(reversed(replaced))) if replaced else None
+
+    async def _names_when_made(self, fingerprint: str) -> list[_Name] | None:
+        """The embedded names of a schema; waits a little where they are being made, and lets them be made on."""
+        making = self._making.get(fingerprint)
+        if fingerprint not in self._names and making is not None:
+            await asyncio.wait([making], timeout=self._first_wait_seconds)
+        return self._names.get(fingerprint)
 
     def _is_away(self) -> bool:
         return self._monotonic() < self._away_until
@@ -232,6 +246,7 @@ def _may_be_likened(word: str, place: int) -> bool:
         and (place == 0 or not word[0].isupper())
         and stem(word.lower()) not in SYNONYMS
         and stem(word.lower()) not in MEASURES
+        and not denied_base(word)  # embeddings of a word and of its denial lie close together
     )
 
 

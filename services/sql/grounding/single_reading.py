@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.sql.grounding.accounting import refuse_unaccounted
+from services.sql.grounding.commands import ONLY_READING, orders_a_change
 from services.sql.grounding.compiling import compile_form
 from services.sql.grounding.explaining import confidence_of, explain, unmatched_words
 from services.sql.grounding.from_clause import CannotCompile
@@ -36,10 +38,13 @@ def read_once(question: str, index: Index) -> Outcome:
     tokens, mentions = link_question(question, index.lexicon)
     if not tokens:
         return Outcome(NoDraft("There is no question."))
+    if orders_a_change(tokens):
+        return Outcome(NoDraft(ONLY_READING))
     unlinked = any(item.kind == "word" and item.content for item in mentions)
     loose = Reading(tokens, mentions, index.lexicon, index.graph)
     try:
         form, reading = read_question(tokens, mentions, index.lexicon, index.graph)
+        refuse_unaccounted(reading)
         sql, tables = compile_form(form, index.lexicon, index.graph)
     except (Unreadable, CannotCompile) as error:
         unmatched = unmatched_words(loose)

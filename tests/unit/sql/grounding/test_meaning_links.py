@@ -22,6 +22,9 @@ MEANINGS: dict[str, tuple[float, ...]] = {
     "orders": (0, 0, 1, 0.2),
     "clientele": (1, 0, 0, 0.6),
     "regulars": (1, 0, 0, 0.1),
+    "nonregulars": (1, 0, 0, 0.1),
+    "unclients": (1, 0, 0, 0.1),
+    "sellers": (1, 0, 0, 0.1),
     "thingies": (0.7, 0.75, 0, 0),
     "weather": (0.1, 0.1, 0.1, 1),
     "cost": (0, 1, 0, 0),
@@ -59,7 +62,7 @@ class Parts:
     def __init__(self, embedder: FakeEmbedder) -> None:
         self.now = 1_000.0
         self.embedder = embedder
-        self.meanings = MeaningLinks(embedder, wait_seconds=0.05, monotonic=lambda: self.now)
+        self.meanings = MeaningLinks(embedder, wait_seconds=0.05, first_wait_seconds=0.05, monotonic=lambda: self.now)
         self.generator = GroundedGenerator(meanings=self.meanings)
 
     async def warm(self) -> None:
@@ -115,15 +118,31 @@ async def test_a_word_that_does_not_stand_out_links_to_nothing(parts: Parts, que
     assert outcome == GroundedGenerator().draft(question, shop())
 
 
-async def test_before_the_names_are_embedded_a_question_is_read_as_it_stands() -> None:
+async def test_the_first_question_is_read_as_every_later_one() -> None:
     parts = Parts(FakeEmbedder())
 
     first = await parts.ask(QUESTION)
-    await parts.meanings.settled()
     second = await parts.ask(QUESTION)
 
-    assert isinstance(first, NoDraft)
-    assert isinstance(second, SqlDraft)
+    assert isinstance(first, SqlDraft)
+    assert second == first
+
+
+async def test_the_first_question_waits_for_the_names_no_longer_than_it_may() -> None:
+    parts = Parts(FakeEmbedder())
+    parts.embedder.hangs = True
+
+    outcome = await parts.ask(QUESTION)
+    await parts.meanings.aclose()
+
+    assert outcome == GroundedGenerator().draft(QUESTION, shop())
+
+
+@pytest.mark.parametrize("word", ["unclients", "sellers", "nonregulars"])
+async def test_a_word_is_never_linked_to_what_denies_it(parts: Parts, word: str) -> None:
+    outcome = await parts.ask(f"How many {word} are in Paris?")
+
+    assert isinstance(outcome, NoDraft)
 
 
 @pytest.mark.parametrize("error", [KnowledgeUnavailable("away"), RuntimeError("broken"), OSError("no route")])
