@@ -59,12 +59,14 @@ logger = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).parent / "adapters" / "migrations"
 SERVICE_NAME = "diglot.sql.v1.SqlService"
 
+OPENAI_URL = "https://api.openai.com/v1"
+
 MAX_RESULT_ROWS = 1_000
-EMBEDDING_SECONDS = 0.8  # a question can do without it, and is to be answered by words in the same breath
+MAX_RESULT_BYTES = 4_000_000
+# A question can do without any of these three, and is to be answered by words in the same breath.
+EMBEDDING_SECONDS = 0.8
 SEARCH_SECONDS = 1.0
 INDEX_SECONDS = 0.6
-OPENAI_URL = "https://api.openai.com/v1"
-MAX_RESULT_BYTES = 4_000_000
 _STRUCTURE_SECONDS = 15.0
 # A run lives at most for its statement time and little more; whoever is EXECUTING much longer is dead.
 _RUN_LEASE_MARGIN_SECONDS = 60.0
@@ -96,7 +98,9 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
     Raises: ConfigurationRefused: the two addresses lead to one database, or the role is too powerful for production.
     """
     target_url, store_url = settings.database_url.get_secret_value(), settings.store_url.get_secret_value()
-    _refuse_one_database(table_prefix_of(store_url) is None and names_one_database(target_url, store_url))
+    if table_prefix_of(store_url) is None and names_one_database(target_url, store_url):
+        raise ConfigurationRefused(ONE_DATABASE)
+    database = database_key(target_url)
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(_open_stores(settings))
         target_pool = await stack.enter_async_context(
@@ -114,10 +118,9 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
         )
         await watch.look_at_start(target_pool)
 
-        limits = run_limits(settings)
         target = PostgresTarget(
             target_pool,
-            limits,
+            run_limits(settings),
             max_concurrent_runs=settings.max_concurrent_runs,
             wait_seconds=settings.checkout_wait_seconds,
             watch=watch,
@@ -138,7 +141,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
                 SchemaKnowledge(
                     reader,
                     stores.schemas,
-                    database=database_key(target_url),
+                    database=database,
                     check_seconds=settings.schema_check_seconds,
                     max_age_seconds=settings.schema_max_age_seconds,
                 )
@@ -154,7 +157,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             vectors=vectors,
             guard=guard,
             knowledge=knowledge,
-            database=database_key(target_url),
+            database=database,
             max_items=settings.training_max_items,
         )
         meanings = await stack.enter_async_context(_open_meanings(rag))
@@ -165,9 +168,7 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             generator=generator,
             guard=guard,
             knowledge=knowledge,
-            briefing=TrainingBriefing(
-                approved=approved, vectors=vectors, terms=terms, database=database_key(target_url)
-            ),
+            briefing=TrainingBriefing(approved=approved, vectors=vectors, terms=terms, database=database),
             target=target,
             store=store,
             keeps_for=timedelta(seconds=settings.approval_seconds),
@@ -378,8 +379,3 @@ async def _place_of_store(pool: StorePool | None) -> Place | None:
         return None
     async with pool.connection() as connection:
         return await read_place(connection)
-
-
-def _refuse_one_database(is_one: bool) -> None:
-    if is_one:
-        raise ConfigurationRefused(ONE_DATABASE)
