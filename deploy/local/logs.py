@@ -63,3 +63,14 @@ def told_in(lines: Iterable[str]) -> str | None:
             if isinstance(entry, dict) and isinstance(entry.get("told"), str):
                 told = entry["told"]
     return told
+
+
+def advice_in(lines: Iterable[str]) -> list[str]:
+    """What a service's log advises whoever set it up, each once, in order."""
+    advice: dict[str, None] = {}
+    for line in lines:
+        with suppress(ValueError):
+            entry = json.loads(line)
+            if isinstance(entry, dict) and isinstance(entry.get("advice"), str):
+                advice[entry["advice"]] = None
+    return list(advice)

@@ -22,7 +22,7 @@ from deploy.local.databases import (
 )
 from deploy.local.embedded_postgres import EmbeddedPostgres
 from deploy.local.errors import KeyNeeded, LocalError
-from deploy.local.logs import LogFolder
+from deploy.local.logs import LogFolder, advice_in
 from deploy.local.plan import Addresses, plan
 from deploy.local.run_folder import RunFolder, run_folder
 from deploy.local.seeding import seed
@@ -30,6 +30,8 @@ from deploy.local.settings import LocalSettings, check_free
 from deploy.local.supervisor import Supervisor, end_left_overs
 
 _HEALTH_PATIENCE_SECONDS = 120.0
+_SLOW_SECONDS = 15.0  # after which it is told what is being waited for
+_ADVISED_LINES = 2_000
 
 
 class StopSignals:
@@ -85,9 +87,10 @@ async def _run_in(settings: LocalSettings, folder: RunFolder, signals: StopSigna
         postgres.stop()
         raise
     try:
+        advice = _Advice(logs, [service.name for service in plans])
         supervisor.start()
         await asyncio.to_thread(postgres.wait)
-        await _supervise(settings, supervisor, signals, began)
+        await _supervise(settings, supervisor, signals, began, advice)
     finally:
         await _stop(supervisor, signals)
 
@@ -114,10 +117,28 @@ def _target_url(settings: LocalSettings, postgres: EmbeddedPostgres, secrets: Ma
     return postgres.url(SHOP_DATABASE if settings.sample else EMPTY_DATABASE, READER, secrets[READER])
 
 
-async def _supervise(settings: LocalSettings, supervisor: Supervisor, signals: StopSignals, began: float) -> None:
+class _Advice:
+    """What the services' logs advise since the start, each told once."""
+
+    def __init__(self, logs: LogFolder, names: list[str]) -> None:
+        self._logs = logs
+        self._sizes = {name: logs.size(name) for name in names}
+        self._told: set[str] = set()
+
+    def tell(self) -> None:
+        for name, size in self._sizes.items():
+            for advice in advice_in(self._logs.said_since(name, size, _ADVISED_LINES)):
+                if advice not in self._told:
+                    self._told.add(advice)
+                    _say(f"{name}: {advice}")
+
+
+async def _supervise(
+    settings: LocalSettings, supervisor: Supervisor, signals: StopSignals, began: float, advice: _Advice
+) -> None:
     """Watch the children and report when they are up, until a stop signal. Raises what ends either of the two."""
     watching = asyncio.create_task(supervisor.watch())
-    rising = asyncio.create_task(_rise(settings, supervisor, began))
+    rising = asyncio.create_task(_rise(settings, supervisor, began, advice))
     stopped = asyncio.create_task(signals.first.wait())
     tasks = {watching, rising, stopped}
     try:
@@ -132,10 +153,11 @@ async def _supervise(settings: LocalSettings, supervisor: Supervisor, signals: S
                 await task
 
 
-async def _rise(settings: LocalSettings, supervisor: Supervisor, began: float) -> None:
+async def _rise(settings: LocalSettings, supervisor: Supervisor, began: float, advice: _Advice) -> None:
     """Wait for health, load the sample documents, and greet."""
     url = settings.local_url
     unwell = "nobody answers"
+    is_told = False
     while time.monotonic() - began < _HEALTH_PATIENCE_SECONDS:
         reply = await asyncio.to_thread(rest.get, f"{url}/health")
         if isinstance(reply.body, dict):
@@ -144,8 +166,13 @@ async def _rise(settings: LocalSettings, supervisor: Supervisor, began: float) -
                 break
             services = reply.body.get("services") or {}
             unwell = ", ".join(sorted(f"{name}: {state}" for name, state in services.items() if state != "healthy"))
+        advice.tell()
+        if not is_told and time.monotonic() - began > _SLOW_SECONDS:
+            is_told = True
+            _say(f"still waiting ({unwell})")
         await asyncio.sleep(0.05)
     supervisor.settle()
+    advice.tell()
     if unwell:
         _say(f"up at {url}, but not all is well ({unwell}); the logs are in {settings.data_dir / 'logs'}")
         return
@@ -184,7 +211,7 @@ def _things_to_try(settings: LocalSettings) -> str:
     def post(path: str, body: str) -> str:
         return f"  curl -s {url}{path} -H 'Content-Type: application/json' -d '{body}'"
 
-    upload = f"  curl -s {url}/upload -F file=@handbook.pdf"
+    upload = f"  curl -s {url}/upload -F file=@README.md      # or any document of your own"
     if settings.sample and settings.database_url is None:
         lines = [
             post("/query", '{"query": "How many customers do we have?", "auto_approve_sql": true}'),
@@ -194,9 +221,15 @@ def _things_to_try(settings: LocalSettings) -> str:
             ),
         ]
     elif settings.database_url is not None:
-        lines = [upload, f"  curl -s {url}/info", post("/query", '{"query": "How many rows does each table have?"}')]
+        schema = f"  curl -s {url}/sql/schema      # the tables and columns that questions can reach"
+        count = post("/query", '{"query": "How many TABLE are there?"}') + "      # TABLE: the name of one of them"
+        lines = [f"  curl -s {url}/info", schema, count]
     else:
-        lines = [upload, post("/query/documents", '{"query": "What does the handbook say?"}'), f"  curl -s {url}/stats"]
+        lines = [
+            upload,
+            post("/query/documents", '{"query": "Which commands start the system?"}'),
+            f"  curl -s {url}/stats",
+        ]
     return "\n".join(["Three things to try:", *lines, f"All calls: {url}/docs"])
 
 

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 MAX_REASON_CHARACTERS = 500
 MAX_ASSESSMENT_REASON_CHARACTERS = 300
 REPAIR_ROUNDS = 2
+_NO_TABLE = "There is no table to ask: the database role may read none, or the setting SQL_TABLES leaves none."
 _READINGS_OF_SCHEMA = 2  # tries of one question, of which the second is of a schema that was read again
 
 
@@ -108,6 +109,8 @@ class Generating:
 
     async def _draft(self, owner: Owner, question: str, objections: tuple[Objection, ...]) -> Drafted | NoDraft:
         schema = await self._knowledge.current()
+        if not schema.tables:
+            return NoDraft(_NO_TABLE)
         guidance = replace(await self._briefing.brief(owner.tenant, question, schema), objections=objections)
         told = with_declared_keys(schema, guidance.keys)  # the guard knows the real one alone
         while True:

@@ -13,6 +13,19 @@ from fnmatch import fnmatchcase
 from services.sql.models import ForeignKey, Table
 
 _ANY = "*"
+_NO_PART = frozenset(";\"'|")  # rather a slip in how the list is written than a part of a name
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """Patterns that stand for nothing."""
+
+    tables: tuple[str, ...] = ()
+    hidden_columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        by_setting = (("SQL_TABLES", self.tables), ("SQL_HIDDEN_COLUMNS", self.hidden_columns))
+        return "; ".join(f"{setting}: {', '.join(patterns)}" for setting, patterns in by_setting if patterns)
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,8 @@ class Visibility:
     def parse(cls, tables: str, hidden_columns: str) -> Visibility:
         """Read two comma-separated lists. No tables at all means every one.
 
-        Raises: ValueError: an entry is blank between its dots, or has too many parts; it is quoted.
+        Raises: ValueError: an entry is blank between its dots, has too many parts, or signs that are no part of a
+            pattern; it is quoted. So is a list of commas alone, which would otherwise show everything.
         """
         return cls(_patterns(tables, parts=2) or (_ANY,), _patterns(hidden_columns, parts=3))
 
@@ -34,6 +48,16 @@ class Visibility:
         """The tables with only what may be spoken of. A table without any column left is left out."""
         seen = {(table.schema, table.name): self._without_hidden(table) for table in tables if self._shows(table)}
         return [replace(table, foreign_keys=_kept(table, seen)) for table in seen.values() if table.columns]
+
+    def unmatched(self, tables: Iterable[Table]) -> Unmatched:
+        """The patterns that stand for nothing among all that there is: most likely they are misspelled."""
+        known = list(tables)
+        names = [(table.schema, table.name) for table in known]
+        columns = [(table.schema, table.name, column.name) for table in known for column in table.columns]
+        return Unmatched(
+            tables=tuple(each for each in self.tables if each != _ANY and not _matches_any(each, names)),
+            hidden_columns=tuple(each for each in self.hidden_columns if not _matches_any(each, columns)),
+        )
 
     def _shows(self, table: Table) -> bool:
         return any(_matches(pattern, (table.schema, table.name)) for pattern in self.tables)
@@ -69,7 +93,11 @@ def _kept(table: Table, seen: dict[tuple[str, str], Table]) -> tuple[ForeignKey,
 
 def _patterns(text: str, *, parts: int) -> tuple[str, ...]:
     patterns = tuple(pattern for pattern in (entry.strip() for entry in text.split(",")) if pattern)
+    if text.strip() and not patterns:
+        raise ValueError(f"{text.strip()!r} names nothing")
     for pattern in patterns:
+        if not _NO_PART.isdisjoint(pattern):
+            raise ValueError(f"{pattern!r} has signs that are no part of a pattern; use ? in place of any one sign")
         names = pattern.split(".")
         if len(names) > parts or not all(names):
             raise ValueError(f"{pattern!r} has {'an empty part' if not all(names) else f'more than {parts} parts'}")
@@ -78,6 +106,10 @@ def _patterns(text: str, *, parts: int) -> tuple[str, ...]:
 
 def _matches(pattern: str, names: tuple[str, ...]) -> bool:
     return all(map(fnmatchcase, names, _padded(pattern, len(names))))
+
+
+def _matches_any(pattern: str, names: Iterable[tuple[str, ...]]) -> bool:
+    return any(_matches(pattern, each) for each in names)
 
 
 def _padded(pattern: str, parts: int) -> list[str]:

@@ -193,6 +193,8 @@ async def open_sql(settings: SqlSettings) -> AsyncIterator[ServiceDefinition]:
             parts=lambda: {
                 "query_store": stores.kind,
                 "model": model_standing(),
+                "target_role": watch.standing,
+                "patterns_without_match": str(reader.unmatched) or "none",
                 "training": "words" if vectors is None else vectors.kind,
                 "document_terms": "off" if terms is None else "rag",
             },

@@ -175,6 +175,8 @@ def test_documents_and_the_database_answer_without_a_store_in_postgresql(
     assert info["parts"]["sql"] == {
         "query_store": "dynamodb",
         "model": "gpt-4o-mini",
+        "target_role": "reads",
+        "patterns_without_match": "none",
         "training": "pinecone",
         "document_terms": "rag",
     }

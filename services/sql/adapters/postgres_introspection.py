@@ -20,7 +20,7 @@ from services.sql.adapters.postgres_session import Connection, Pool, RunLimits, 
 from services.sql.errors import DatabaseUnavailable
 from services.sql.fingerprints import schema_fingerprint, structure_digest
 from services.sql.models import Column, ColumnKind, ForeignKey, Schema, Table, TableKind
-from services.sql.visibility import Visibility
+from services.sql.visibility import Unmatched, Visibility
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,12 @@ class PostgresSchemaReader:
         self._pool = pool
         self._limits = limits
         self._visibility = visibility or Visibility()
+        self._unmatched = Unmatched()
+
+    @property
+    def unmatched(self) -> Unmatched:
+        """Patterns that stood for nothing when the structure was read last."""
+        return self._unmatched
 
     async def read(self) -> Schema:
         """See `SchemaReader.read`."""
@@ -134,9 +140,17 @@ class PostgresSchemaReader:
             async with asyncio.timeout(self._limits.structure_seconds):
                 async with read_only_transaction(self._pool, _session(self._limits.structure_seconds)) as connection:
                     tables, search_path = await _read_structure(connection)
+                    self._look_at_patterns(tables)
                     return self._visibility.shown(tables), search_path
         except (psycopg.Error, TimeoutError) as error:
             raise DatabaseUnavailable from error
+
+    def _look_at_patterns(self, tables: list[Table]) -> None:
+        unmatched = self._visibility.unmatched(tables)
+        if unmatched != self._unmatched and str(unmatched):
+            advice = f"patterns that match nothing the database role may read: {unmatched}"
+            logger.warning("schema.patterns_match_nothing", extra={"advice": advice})
+        self._unmatched = unmatched
 
     async def _sampled(self, table: Table) -> Table:
         seconds = self._limits.sample_table_seconds

@@ -12,6 +12,7 @@ import psycopg
 
 from services.sql.adapters.postgres_identity import Place, read_place
 from services.sql.adapters.postgres_session import Connection, Pool
+from services.sql.adapters.postgres_unreachable import why_unreachable
 from services.sql.errors import ConfigurationRefused, DatabaseRefused
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ ONE_DATABASE = (
 )
 
 _START_SECONDS = 15.0
+_MOST_TOLD = 5
+_MAKE_READER = "Give it a role with CONNECT, USAGE and SELECT only, as deploy/database/create_reader.sql makes it"
 
 # Membership counts though it may take a SET ROLE first. A superuser is a member of every role: that alone is told.
 _POWERS = """
@@ -142,9 +145,17 @@ class TargetWatch:
             async with asyncio.timeout(_START_SECONDS), pool.connection() as connection:
                 await self.look(connection)
         except (psycopg.Error, OSError):
-            logger.warning("target.unreachable_at_start")
+            advice = f"DATABASE_URL: {await why_unreachable(str(pool.conninfo))}"
+            logger.warning("target.unreachable_at_start", extra={"advice": advice})
         except DatabaseRefused as error:
             raise ConfigurationRefused(self._objection) from error
+
+    @property
+    def standing(self) -> str:
+        """What is known of the role, for people who run the service."""
+        if self._found is None:
+            return "not known yet"
+        return "can do more than read; the log says what" if self._found.powers else "reads"
 
     @property
     def _objection(self) -> str:
@@ -157,14 +168,15 @@ class TargetWatch:
         if found.powers and self._refuses_powers:
             return (
                 "the role in DATABASE_URL can do more than read: it "
-                + ", ".join(found.powers[:5])
-                + ". Give it a role with CONNECT, USAGE and SELECT only, as deploy/database/create_reader.sql makes it"
+                + f"{', '.join(found.powers[:_MOST_TOLD])}. {_MAKE_READER}"
             )
         return ""
 
     def _tell(self, found: Findings) -> None:
         if found.powers:
-            logger.warning("target.role_may_write", extra={"powers": list(found.powers)})
+            told = f"the role in DATABASE_URL can do more than read: it {', '.join(found.powers[:_MOST_TOLD])}"
+            advice = f"{told}. {_MAKE_READER}"
+            logger.warning("target.role_may_write", extra={"powers": list(found.powers), "advice": advice})
         if found.openings:
             logger.warning("target.left_open", extra={"openings": list(found.openings)})
         if self._objection:

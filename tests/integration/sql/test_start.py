@@ -44,17 +44,20 @@ async def test_one_database_for_both_is_refused_though_the_addresses_differ(
 
 
 async def test_a_role_that_may_write_is_refused_in_production_and_warned_of_elsewhere(
-    store_url: str, shop_owner_url: str, caplog: pytest.LogCaptureFixture
+    store_url: str, shop_owner_url: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigurationRefused, match="superuser"):
         async with open_sql(settings_for(shop_owner_url, store_url, ENVIRONMENT="production")):
             pass
     caplog.clear()
 
-    async with open_sql(settings_for(shop_owner_url, store_url)):
-        pass
+    async with running(settings_for(shop_owner_url, store_url), tmp_path) as sql:
+        with acting_as(ADA):
+            stats = await sql.GetStats(sql_service_pb2.GetStatsRequest())
 
-    assert "target.role_may_write" in [record.message for record in caplog.records]
+    (told,) = [record for record in caplog.records if record.message == "target.role_may_write"]
+    assert "the role in DATABASE_URL can do more than read: it is a superuser" in told.__dict__["advice"]
+    assert stats.parts["target_role"] == "can do more than read; the log says what"
 
 
 async def test_a_role_that_may_only_read_is_fine_in_production(
@@ -99,6 +102,35 @@ async def test_a_database_that_is_down_is_told_and_the_rest_keeps_working(store_
     assert "secret" not in generate.message
     assert stats.table_count == 0
     assert list(listed.queries) == []
+
+
+async def test_why_the_database_cannot_be_reached_is_told_to_operators_without_user_or_password(
+    store_url: str, shop_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for url in (NOWHERE, f"{shop_url.rsplit('/', 1)[0]}/no_such_database"):
+        async with open_sql(settings_for(url, store_url, checkout_wait_seconds=0.2)):
+            pass
+
+    told = [record.__dict__["advice"] for record in caplog.records if record.message == "target.unreachable_at_start"]
+    assert told[0].startswith("DATABASE_URL: the database at ")
+    assert [advice.rsplit(" ", 3)[-1] for advice in told] == ["listening", "user"]
+    assert "secret" not in "".join(told)
+
+
+async def test_patterns_that_match_nothing_are_told_and_without_a_table_the_reason_is(
+    store_url: str, shop_url: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    settings = settings_for(shop_url, store_url, tables="sales.*", hidden_columns="customers.nope")
+    async with running(settings, tmp_path) as sql:
+        with acting_as(ADA):
+            asked = await sql.GenerateSql(sql_service_pb2.GenerateSqlRequest(question="How many customers are there?"))
+            stats = await sql.GetStats(sql_service_pb2.GetStatsRequest())
+
+    unmatched = "SQL_TABLES: sales.*; SQL_HIDDEN_COLUMNS: customers.nope"
+    assert "SQL_TABLES" in asked.no_answer.reason
+    assert stats.parts["patterns_without_match"] == unmatched
+    (told,) = [record for record in caplog.records if record.message == "schema.patterns_match_nothing"]
+    assert told.__dict__["advice"].endswith(unmatched)
 
 
 async def test_addresses_are_compared_by_place_and_named_without_passwords() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.local.data_folder import DoneOnce, generated_secrets, held
 from deploy.local.errors import DataFolderInUse, LocalError
-from deploy.local.logs import LogFolder
+from deploy.local.logs import LogFolder, advice_in
 
 
 def test_a_held_folder_is_refused_to_a_second_run_which_learns_who_holds_it(tmp_path: Path) -> None:
@@ -55,3 +55,15 @@ def test_a_log_that_grew_is_moved_aside_while_its_writer_goes_on(tmp_path: Path)
     assert (tmp_path / "rag.log.1").read_bytes() == b"a long first line\n"
     assert logs.said_since("rag", 0) == ["second"]
     assert logs.said_since("never-started", 0) == []
+
+
+def test_advice_is_told_once_whatever_else_a_log_holds() -> None:
+    lines = [
+        '{"advice": "DATABASE_URL: mend it"}',
+        "no json",
+        '{"advice": 1}',
+        "[]",
+        '{"advice": "DATABASE_URL: mend it"}',
+    ]
+
+    assert advice_in(lines) == ["DATABASE_URL: mend it"]

@@ -87,3 +87,17 @@ def test_hiding_more_changes_the_digest_so_that_the_schema_is_read_again() -> No
 def test_a_pattern_that_cannot_be_read_is_refused(tables: str, hidden: str) -> None:
     with pytest.raises(ValueError, match="part"):
         Visibility.parse(tables, hidden)
+
+
+@pytest.mark.parametrize("text", [";;", ",", "public.orders;public.customers", '"public"."orders"', "orders|customers"])
+def test_a_list_that_is_written_wrongly_is_refused_and_shows_nothing(text: str) -> None:
+    for tables, hidden in ((text, ""), ("", text)):
+        with pytest.raises(ValueError, match=r"sign|names nothing"):
+            Visibility.parse(tables, hidden)
+
+
+def test_patterns_that_stand_for_nothing_are_named_with_their_setting() -> None:
+    visibility = Visibility.parse("public.*, sales.*", "customers.nope, *.password_hash, ssn")
+
+    assert str(visibility.unmatched(TABLES)) == "SQL_TABLES: sales.*; SQL_HIDDEN_COLUMNS: customers.nope, ssn"
+    assert str(Visibility().unmatched([])) == ""
