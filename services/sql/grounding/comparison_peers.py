@@ -90,6 +90,12 @@ def with_named_row(reading: Reading, index: int, after: int) -> bool:
         return False
     if reading.words_between(index, after) and reading.words_between(index, after) != ["the"]:
         return False
+    if (
+        in_time
+        and named.kind == "value"
+        and all(one.entry.is_name and one.entry.table != subject for one in named.values)
+    ):
+        raise Unreadable(f"It is not clear when “{named.text}” was.")
     names = {entry.ref for entry in reading.lexicon.tables[subject].named()}
     link = next((one for one in named.values if one.entry.ref in names), None)
     if link is None or named.kind != "value":

@@ -179,7 +179,7 @@ class Lexicon:
 
 
 def _prefix_of_all(tables: tuple[Table, ...]) -> str:
-    """A prefix that all names share, such as "tbl_" or "sb"; empty when there is none."""
+    """A prefix that all names share, such as "tbl_" or "app"; empty when there is none."""
     names = [table.name.lower() for table in tables]
     if len(names) < 3:
         return ""
@@ -193,7 +193,7 @@ def _prefix_of_all(tables: tuple[Table, ...]) -> str:
 
 
 def _segment(word: str, known: frozenset[str]) -> list[str]:
-    """Pieces of a run-together word by words known elsewhere: "stuid" → stu, id; else the word itself."""
+    """Pieces of a run-together word by words known elsewhere: "custname" → cust, name; else the word itself."""
     if len(word) < 5 or word in known or word in ABBREVIATIONS or word in FUNCTION_WORDS or word in WHOLE_WORDS:
         return [word]
     for cut in range(2, len(word) - 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.sql.grounding.agent_nouns import read_agent_nouns
 from services.sql.grounding.finishing import finish_outputs, pass_over_paying, show_groups_chosen_within
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.leftovers import check_nothing_is_left, refuse_contradictions
@@ -61,6 +62,7 @@ def read_question(
     _refuse_what_cannot_be_said(reading)
     mark_zeros(reading)
     mark_windows(reading)
+    read_agent_nouns(reading)
     find_subject(reading)
     read_spans(reading)
     _refuse_unknown_kind(reading)
@@ -280,6 +282,9 @@ def _form(reading: Reading) -> LogicalForm:
         isinstance(one.operand, ColumnOf) and one.operand not in reading.groups for one in reading.order
     ):
         raise Unreadable("It asks for one row of each group.")
+    figures_only = not reading.groups and any(isinstance(one, Measure) for one in reading.outputs)
+    if figures_only and any(isinstance(one.operand, ColumnOf) for one in reading.order):
+        raise Unreadable("It asks for a figure over all rows and for one of them.")
     if reading.offset and reading.limit is None:
         raise Unreadable("It asks for the second or third of something that has no order.")
     plain = [one for one in reading.outputs if isinstance(one, ColumnOf)]

@@ -36,10 +36,14 @@ from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import STRONG, Reading, Unreadable
 from services.sql.grounding.units import in_unit_of
+from services.sql.grounding.words import stem
 
 DATE_TO_SIGN = {"after": ">", "since": ">=", "before": "<", "until": "<="}
 
 
+TIME_SPANS = frozenset({"day", "hour", "minute", "second", "week", "month"})
+TIMED = frozenset(stem(word) for word in "duration length time age tenure delay period elapsed".split())
+TIMED |= {stem(word) for word in ("day", "hour", "minute", "second", "week", "month", "year", "min", "hrs", "sec")}
 POSTFIX = ("or ", "and above", "and over", "and up")
 
 
@@ -160,10 +164,21 @@ def _with_number(reading: Reading, index: int, number: int, operator: str, *, op
     if operand is None:
         raise Unreadable(f"It is not clear what “{reading.items[index].text} {reading.items[number].text}” is about.")
     table, column = operand
+    _refuse_other_units(reading, operand, number)
     value *= in_unit_of(reading, operand, number)
     reading.conditions.append(Compare((table, column), operator, value))
     reading.note(index, f"{reading.text_of((table, column))} {operator} {reading.items[number].text}")
     reading.note(number, "")
+
+
+def _refuse_other_units(reading: Reading, operand: tuple[str, str], number: int) -> None:
+    """Raises Unreadable where days or hours are compared with what is no length of time and is not named either."""
+    after = reading.items[number].last + 1
+    unit = reading.tokens[after].lower.removesuffix("s") if after < len(reading.tokens) else ""
+    entry = reading.lexicon.columns[operand]
+    said = {token.stem for token in reading.tokens} | TIMED
+    if unit in TIME_SPANS and not (set(entry.own) | entry.comment) & said:
+        raise Unreadable(f"It is not clear what lasts {reading.items[number].text} {reading.tokens[after].text}.")
 
 
 def _count_after(reading: Reading, index: int, number: int, operator: str, value: float) -> None:

@@ -70,6 +70,8 @@ def read_growth(reading: Reading) -> None:
     items = reading.items
     said = next((token for token in reading.tokens if token.stem in GROWTH), None)
     periods = [index for index, item in enumerate(items) if item.period is not None and not item.used]
+    if reading.window:
+        return
     if said is None or (
         not any(one.is_cue("share") or one.text == "how much" for one in items) and said.stem not in GROWN
     ):

@@ -47,7 +47,10 @@ def _refuse_unread_state(reading: Reading, index: int) -> None:
     for item in reading.items[index + 1 :]:
         if item.is_cue("group", "by"):
             return
-        if not item.used and (item.kind in {"verb", "value", "number"} or item.is_cue("relative") or item.values):
+        unknown = item.kind == "word" and item.content > 0
+        if not item.used and (
+            unknown or item.kind in {"verb", "value", "number"} or item.is_cue("relative") or item.values
+        ):
             raise Unreadable("It asks for a share, but not of what.")
 
 

@@ -190,7 +190,7 @@ MONEY_COLUMN_WORDS = frozenset(stem(word) for word in "amount total revenue sale
 PRICE_WORDS = frozenset(stem(word) for word in "price cost rate fee charge fare".split())
 QUANTITY_WORDS = frozenset(stem(word) for word in "quantity count units amount volume shares".split())
 
-# Nouns that end run-together identifiers such as "stuid", "pettype", "custname".
+# Nouns that end run-together identifiers such as "custname", "orderdate".
 ATTRIBUTE_NOUNS = (
     "id name number date time type code price amount status count year month day title level rate score size age "
     "city country state "

@@ -9,6 +9,7 @@ INTEGER, NUMBER, TEXT, DATE = ColumnKind.INTEGER, ColumnKind.NUMBER, ColumnKind.
 def column(name: str, kind: ColumnKind, *values: str, comment: str = "", distinct: int | None = None) -> Column:
     """A column; values are known completely when any are given."""
     types = {INTEGER: "int4", NUMBER: "numeric", TEXT: "text", DATE: "date", ColumnKind.BOOLEAN: "bool"}
+    types[ColumnKind.TIMESTAMP] = "timestamp"
     known = tuple(sorted(values))
     return Column(
         name, types[kind], kind, comment, values=known, values_complete=bool(values), distinct_estimate=distinct
