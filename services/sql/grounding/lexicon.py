@@ -161,7 +161,8 @@ class Lexicon:
             if other in self.vocabulary and found.get(other, 0) < SYNONYM_QUALITY:
                 found[other] = SYNONYM_QUALITY
         if word not in self.vocabulary and len(word) >= 4:
-            for other in self.vocabulary:
+            # The longest first: of several prefixes that one counts, in whatever order a set has them.
+            for other in sorted(self.vocabulary, key=lambda stem: (-len(stem), stem)):
                 if len(other) >= 4 and are_derived(word, other):
                     found[other] = max(found.get(other, 0), DERIVED_QUALITY)
                 elif (
