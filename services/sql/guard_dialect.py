@@ -13,6 +13,8 @@ from sqlglot.generators.postgres import PostgresGenerator
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import TokenType
 
+from services.sql.bounded_parser import BoundedParser
+
 # Calls with a grammar of their own ("x FROM y", "x AS type", …). Everything else is name(argument, …).
 _SPECIAL_CALLS = ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
 _CALLS_WITHOUT_PARENTHESES = ("ANY", "CASE")
@@ -20,7 +22,7 @@ WRITTEN = "written"
 _INTERVAL_FIELDS = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"})
 
 
-class GuardParser(PostgresParser):
+class GuardParser(BoundedParser):
     """PostgreSQL's parser without the abstraction of functions."""
 
     FUNCTIONS: ClassVar = {}

@@ -17,6 +17,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from services.sql.bounded_parser import ParsingTooLong
 from services.sql.guard_dialect import GuardDialect
 from services.sql.guard_growth import TooLarge, check_growth
 from services.sql.guard_lexemes import is_read_alike
@@ -143,7 +144,7 @@ class QueryGuard:
             return _refused(RefusalCode.TOO_LARGE, str(large), _position_of(large.node))
         except UnreadableQuery:
             return _refused(RefusalCode.CONSTRUCT_NOT_ALLOWED)
-        except RecursionError:
+        except (RecursionError, ParsingTooLong):
             return _refused(RefusalCode.TOO_COMPLEX)
         except ParseError as error:
             return _refused(RefusalCode.SYNTAX, position=_position_in(sql, error))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ParseError, SqlglotError
-from sqlglot.parsers.postgres import PostgresParser
 
+from services.sql.bounded_parser import BoundedParser
 from services.sql.models import ForeignKey, Schema, Table
 
 MAX_STATEMENTS = 200
@@ -21,7 +21,7 @@ class DdlUnreadable(Exception):
     """The text is not what a description of structure consists of. The message says what, for people."""
 
 
-class _StrictParser(PostgresParser):
+class _StrictParser(BoundedParser):
     """Refuses what sqlglot would keep as an unread command, after a log line with its text."""
 
     def _warn_unsupported(self) -> None:
