@@ -13,6 +13,7 @@ def read_contrasts(reading: Reading) -> None:
 
     Raises Unreadable: a figure is asked for, and the sides cannot be told apart.
     """
+    _keep_kinds_apart(reading)
     said = next((token for token in reading.tokens if token.lower in CONTRASTS), None)
     if said is None or not has_aggregate(reading):
         return
@@ -28,6 +29,23 @@ def read_contrasts(reading: Reading) -> None:
             reading.notes.append(f"“{said.text}” → one row for each year of {reading.text_of(span.ref)}")
     if not reading.groups:
         raise Unreadable(f"It is not clear what “{said.text}” sets against what.")
+
+
+def _keep_kinds_apart(reading: Reading) -> None:
+    """ "The number of male and female members" are two numbers: one row for each of the kinds."""
+    for index in range(1, len(reading.items) - 3):
+        kinds = reading.items[index], reading.items[index + 2]
+        between, rows = reading.items[index + 1], reading.items[index + 3]
+        if not all(one.values for one in kinds) or between.text != "and" or rows.kind != "table":
+            continue
+        if not reading.items[index - 1].is_cue("count"):
+            continue
+        for one in reading.conditions:
+            if isinstance(one, OneOf) and len(one.values) == 2 and not one.negated:
+                said = {link.value for kind in kinds for link in kind.values if link.entry.ref == one.ref}
+                if set(one.values) <= said and ColumnOf(one.ref) not in reading.groups:
+                    reading.groups.append(ColumnOf(one.ref))
+                    reading.notes.append(f"“{kinds[0].text} and {kinds[1].text}” → one row for each")
 
 
 def read_choices_within_groups(reading: Reading) -> None:

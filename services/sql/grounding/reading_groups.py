@@ -99,7 +99,8 @@ def _asked_time(reading: Reading) -> None:
         return
     for item in reading.items[:2]:
         unit = TIME_UNITS.get(item.text.lower().removesuffix("s"), "")
-        if unit and item.first <= 2 and item.kind == "word" and not item.used and add_time(reading, unit):
+        loose = item.kind == "word" or (item.kind == "column" and item.quality < 0.6)
+        if unit and item.first <= 2 and loose and not item.used and add_time(reading, unit):
             item.used = True
             return
 

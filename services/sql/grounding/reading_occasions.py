@@ -23,6 +23,8 @@ def read_occasions(reading: Reading) -> None:
         if not item.is_cue("superlative") or item.used or item.text not in _FIRSTS | _LASTS:
             continue
         named = items[index + 1]
+        if named.kind == "table" and reading.word_before(index) == "whose":
+            raise Unreadable(f"It asks for rows by their {item.text} {named.text}, of which each has its own.")
         rows = named.kind == "table" and reading.are_adjacent(index, index + 1)
         table = reading.table_of(index + 1) if rows else None
         date = reading.date_column([table]) if table is not None else None

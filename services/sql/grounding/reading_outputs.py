@@ -167,6 +167,8 @@ def _count(reading: Reading, index: int) -> int:
         measure = (
             Measure("sum", entry.table, entry.ref) if whole else Measure("count", entry.table, entry.ref, distinct=True)
         )
+        if target.owner == entry.table and entry.is_date and not distinct:
+            measure = Measure("count", entry.table)  # "how many members joined"
         reading.note(after, f"{measure.function} of {reading.text_of(entry.ref)}")
     elif reading.subject:
         measure = Measure("count", reading.subject)

@@ -166,6 +166,9 @@ def date_near(reading: Reading, index: int) -> tuple[str, str] | None:
             if items[other].kind == "column" and items[other].quality < 0.45:
                 continue  # "per day" names no date
             entry = reading.column_of(other, wanted="date")
+            own_state = any(link.entry.table == reading.subject for link in items[other].values)
+            if entry is not None and own_state and entry.table != reading.subject:
+                continue  # "bookings that were cancelled" by their status: when is told by no date of another table
             if entry is not None:
                 if items[other].kind == "column" and (other != index + 1):
                     items[other].used = True

@@ -136,6 +136,13 @@ def _ratio(reading: Reading, index: int) -> None:
         if reading.tokens[at].lower in {"for", "among", "by", "per", *REQUESTS}:
             end = at
             break
+    if combine == "difference" and any(
+        item.is_cue("superlative") and item.text in {"first", "last", "latest", "earliest", "most recent"}
+        for item in items
+        if start <= item.first < end
+    ):
+        _first_to_last(reading, index, start, end)
+        return
     upper, upper_if = _side(reading, start, separator)
     lower, lower_if = _side(reading, separator + 1, end)
     if (
@@ -167,6 +174,27 @@ def _ratio(reading: Reading, index: int) -> None:
     for item in items:
         if item.first == separator:
             item.used = True
+
+
+def _first_to_last(reading: Reading, index: int, start: int, end: int) -> None:
+    """For "between the first and the last visit": the time between the two dates. Raises Unreadable: it has none."""
+    items = reading.items
+    inside = [at for at, item in enumerate(items) if start <= item.first < end]
+    tables = [table for at in inside if items[at].kind == "table" and (table := reading.table_of(at))]
+    date = reading.date_column(tables[:1]) if tables else None
+    sides = {item.text for at in inside if (item := items[at]).is_cue("superlative")}
+    is_span = len(sides & {"first", "earliest"}) == 1 and len(sides - {"first", "earliest"}) == 1
+    if date is None or date.table != tables[0] or not is_span:
+        raise Unreadable("It asks for a difference, but not of which two numbers.")
+    said = {token.lower for token in reading.tokens[: items[inside[0]].last + 1]}
+    if said & {"hours", "minutes", "weeks", "months"}:
+        raise Unreadable("It asks for a time in a unit that the dates do not give.")
+    last, first = (Measure(function, date.table, date.ref) for function in ("max", "min"))
+    reading.outputs.append(Ratio(last, first, combine="difference"))
+    reading.note(index, f"last {reading.text_of(date.ref)} less the first")
+    for at in inside:
+        if not items[at].is_cue("group"):
+            items[at].used = items[at].used or at <= next(one for one in inside if items[one].kind == "table")
 
 
 def _extreme_said(reading: Reading, start: int, end: int) -> str:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, Condition, InPeriod, Measure, Ordering, PartOfAll, Ratio
+from services.sql.grounding.logical_form import (
+    ColumnOf,
+    Condition,
+    Exists,
+    InPeriod,
+    Measure,
+    Ordering,
+    PartOfAll,
+    Ratio,
+)
 from services.sql.grounding.reading_groups import group_by_table
 from services.sql.grounding.reading_state import Reading, Unreadable
 
@@ -30,6 +39,12 @@ def read_share(reading: Reading) -> None:
             raise Unreadable("It asks for a share, but not of what.")
         reading.conditions = when  # "in 2025" says of which rows; the rest says what part of them
         measure = _shared_measure(reading, index)
+        rows = _shared_rows(reading, index)
+        if measure is None and not reading.groups and reading.share_order is None and rows != reading.subject:
+            which = [one for one in which if not (isinstance(one, Exists) and one.table == rows and not one.inner)]
+            measure = Measure("count", rows)
+            if not which:
+                raise Unreadable("It asks for a share, but not of what.")
         if reading.share_order is not None:
             measure = measure or Measure("count", _shared_rows(reading, index))
             _order_by_share(reading, Ratio(measure, measure, tuple(which), is_percentage=True))
@@ -97,6 +112,8 @@ def _shared_rows(reading: Reading, index: int) -> str:
 def _shared_measure(reading: Reading, index: int) -> Measure | None:
     """The sum that "percentage of revenue" is a part of; None when rows are counted."""
     after = index + 1
+    while after + 1 < len(reading.items) and reading.items[after].values and reading.items[after + 1].kind == "column":
+        after += 1  # "the paid amount"
     entry = None
     if after < len(reading.items) and reading.items[after].kind == "column" and reading.items[after].quality >= 0.6:
         entry = reading.column_of(after, wanted="numeric")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.sql.grounding.logical_form import ColumnOf, Condition, Measure, OfEach, Operand, Ordering, tables_of
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.wording import IMPERATIVES
 
 _OPENING = frozenset({"including", "include", "even", "incl", "also"})
 _NONE = frozenset({"zero", "none", "no", "without", "0", "never", "not"})
@@ -30,7 +31,7 @@ def keep_zeros(reading: Reading) -> None:
 
     Raises Unreadable: whose zeros are to be kept, or what is counted, cannot be told.
     """
-    if not reading.keeps_zeros:
+    if not reading.keeps_zeros and not _lists_rows(reading):
         return
     measures = [one for one in reading.outputs if not isinstance(one, ColumnOf)]
     owner = _owner(reading)
@@ -49,6 +50,19 @@ def keep_zeros(reading: Reading) -> None:
     reading.outputs = [*plain, *(replaced[one] for one in measures)]
     reading.order = [Ordering(replaced.get(one.operand, one.operand), one.descending) for one in reading.order]
     reading.conditions, reading.groups, reading.subject = outer, [], owner
+
+
+def _lists_rows(reading: Reading) -> bool:
+    """Whether "list the coaches with the number of lessons" names the rows to be seen, and only figures were read."""
+    first = next((at for at, item in enumerate(reading.items) if not item.is_cue("everything", "distinct")), None)
+    if first is None or reading.items[first].kind != "table" or reading.groups or reading.share or not reading.outputs:
+        return False
+    if reading.tokens[0].lower not in IMPERATIVES - {"count"}:
+        return False
+    following = reading.items[first + 1] if first + 1 < len(reading.items) else None
+    pairs = following is not None and (following.is_cue("pair") or following.text in {"with", "together with"})
+    table = reading.table_of(first)
+    return pairs and all(isinstance(one, Measure) and one.table != table for one in reading.outputs)
 
 
 def _owner(reading: Reading) -> str | None:
