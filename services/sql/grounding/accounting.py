@@ -15,7 +15,7 @@ from services.sql.grounding.words import IRREGULAR, stem
 HARMLESS = frozenset(
     stem(word)
     for word in """
-anything something everything nothing percent fleet catalog catalogue range actually really simply basically kindly
+anything something everything percent fleet catalog catalogue range actually really simply basically kindly
 altogether roughly approximately overall please thanks
 """.split()
 )

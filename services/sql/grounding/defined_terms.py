@@ -17,6 +17,8 @@ from services.sql.grounding.lexicon import ColumnEntry, Lexicon
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.single_reading import read_once
+from services.sql.grounding.thesaurus import MONEY_WORDS
+from services.sql.grounding.wording import FUNCTION_WORDS
 from services.sql.grounding.words import Token, split_identifier, split_question
 from services.sql.guard_dialect import GuardDialect
 from services.sql.guidance import Term
@@ -25,6 +27,8 @@ from services.sql.models import SqlDraft
 CERTAINTY = 0.95  # what a definition takes from the confidence: it is somebody's text
 LEAST_SURE = 0.75  # confidence of each part: what is somebody's text has to be read without a doubt
 MOST_TRIES = 10
+_LEAST_DEFINED = 4  # letters of a word that is worth a definition
+_STATES = frozenset({"available", "present", "used", "involved", "related", "associated"})
 _SURE = 0.75
 _MOST_SHOWN = 160
 _ARITHMETIC = re.compile(
@@ -56,6 +60,7 @@ def read_with_terms(question: str, terms: Sequence[Term], index: Index) -> SqlDr
     loose = {
         place for item in mentions if item.kind == "word" and item.content for place in range(item.first, item.last + 1)
     }
+    loose |= _passed_over(tokens, mentions)
     if not loose or any(item.is_cue("negation", "share", "ratio") for item in mentions):
         return None  # "not active", "the share of active ones": the definition's own words would be denied or shared
     tries = 0
@@ -74,6 +79,33 @@ def read_with_terms(question: str, terms: Sequence[Term], index: Index) -> SqlDr
                 note = f" “{term}” as defined in {definition.source}: {_shown(definition.meaning)}."
                 return replace(draft, explanation=draft.explanation + note)
     return None
+
+
+def unread_definition(question: str, terms: Sequence[Term], index: Index) -> Definition | None:
+    """A definition of a word of the question that no part of the database stands for: to leave it out would be wrong.
+
+    To be asked for when `read_with_terms` has found no way.
+    """
+    tokens, mentions = link_question(question, index.lexicon)
+    unlinked = _passed_over(tokens, mentions)
+    unlinked |= {item.first for item in mentions if item.kind == "word" and item.content}
+    unlinked = {place for place in unlinked if tokens[place].stem not in MONEY_WORDS}  # read as sums of money
+    for definition in read_definitions(terms):
+        span = _find(definition, tokens)
+        if span is not None and unlinked & set(span):
+            return definition
+    return None
+
+
+def _passed_over(tokens: Sequence[Token], mentions: Sequence[Mention]) -> set[int]:
+    """Places of words that have no content of their own in most questions: "recent", "available", "current"."""
+    linked = {place for item in mentions if item.kind != "word" for place in range(item.first, item.last + 1)}
+    return {
+        place
+        for place, token in enumerate(tokens)
+        if place not in linked and token.kind == "word" and len(token.text) >= _LEAST_DEFINED
+        if token.lower not in FUNCTION_WORDS or token.lower in _STATES
+    }
 
 
 def _read(restated: Restated, outside: set[str], index: Index) -> SqlDraft | None:

@@ -18,8 +18,11 @@ from services.sql.grounding.example_queries import ExampleQuery, LiteralUse
 from services.sql.grounding.example_units import Unit
 from services.sql.grounding.lexicon import ColumnEntry, Lexicon
 from services.sql.grounding.logical_form import Ref
+from services.sql.grounding.reading_state import TRADE_TABLES
+from services.sql.grounding.words import stem
 
 SURE_COLUMN = 0.95
+_TIMES = frozenset({stem("date"), stem("age"), stem("year")})
 _LAST_FEW = re.compile(r"the last (\d+) (\w+?)s?\Z")
 _INTERVAL = re.compile(r"\s*(\d+)\s+(\w+?)s?\s*\Z", re.IGNORECASE)
 _DAY = re.compile(r"DATE '(\d{4}-\d{2}-\d{2})'\Z")
@@ -151,6 +154,8 @@ def change_direction(changes: Changes, old: Unit, new: Unit) -> None:
     key = changes.query.first_order()
     if key is None or (left[0] == "superlative") != changes.query.is_cut:
         raise NotAdaptable
+    if left[2] and not _is_ordered_by(changes, key, left[2]):
+        raise NotAdaptable  # what was approved orders by something that the words do not name
 
     def turn() -> None:
         key.set("desc", not key.args.get("desc"))
@@ -158,6 +163,22 @@ def change_direction(changes: Changes, old: Unit, new: Unit) -> None:
 
     changes.steps.append(turn)
     changes.told.append(f"“{new.text}” in place of “{old.text}”")
+
+
+def _is_ordered_by(changes: Changes, key: exp.Expr, hints: Sequence[str]) -> bool:
+    """Whether an order is by what a superlative is about: a price for the cheapest, a count for the most frequent."""
+    if "#count" in hints:
+        return key.find(exp.Count) is not None
+    inside = {id(node) for node in key.find_all(exp.Column)}
+    entries = [
+        changes.lexicon.columns[ref]
+        for node, ref in changes.query.columns()
+        if id(node) in inside and ref is not None and ref in changes.lexicon.columns
+    ]
+    if "sold" in hints:
+        return any(TRADE_TABLES & set(changes.lexicon.tables[entry.table].stems) for entry in entries)
+    words = {stem(hint) for hint in hints}
+    return any(set(entry.own) & words or (entry.is_date and words & _TIMES) for entry in entries)
 
 
 def all_days_explained(changes: Changes, kept: Sequence[Period]) -> bool:

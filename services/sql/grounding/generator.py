@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from services.sql.grounding.assessing import assess_question
-from services.sql.grounding.defined_terms import read_with_terms
+from services.sql.grounding.defined_terms import read_with_terms, unread_definition
 from services.sql.grounding.example_reuse import reuse_example
 from services.sql.grounding.indexes import SMALL_SCHEMA_COLUMNS, Index, Indexes
 from services.sql.grounding.linking import link_question
@@ -98,6 +98,12 @@ class GroundedGenerator:
             defined = read_with_terms(question, guidance.terms, index)
             if defined is not None:
                 return Outcome(defined)
+            unread = unread_definition(question, guidance.terms, index)
+            if unread is not None and isinstance(read_once(question, index).draft, SqlDraft):
+                reason = (
+                    f"“{unread.term}” is defined in {unread.source}, but not in a way that could be read as a query."
+                )
+                return Outcome(NoDraft(reason, tuple(unread.term.split())))
         plain = read_once(question, index)
         if not plain.unlinked:
             return plain

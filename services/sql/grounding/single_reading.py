@@ -11,8 +11,10 @@ from services.sql.grounding.explaining import confidence_of, explain, unmatched_
 from services.sql.grounding.from_clause import CannotCompile
 from services.sql.grounding.indexes import Index
 from services.sql.grounding.linking import MOST_TOKENS, link_question
+from services.sql.grounding.misreadings import refuse_misreadings
 from services.sql.grounding.reading import read_question
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.separate_figures import compile_apart
 from services.sql.grounding.words import split_question
 from services.sql.models import NoDraft, SqlDraft
 
@@ -45,7 +47,9 @@ def read_once(question: str, index: Index) -> Outcome:
     try:
         form, reading = read_question(tokens, mentions, index.lexicon, index.graph)
         refuse_unaccounted(reading)
-        sql, tables = compile_form(form, index.lexicon, index.graph)
+        refuse_misreadings(form, reading)
+        apart = compile_apart(form, lambda one: compile_form(one, index.lexicon, index.graph))
+        sql, tables = apart or compile_form(form, index.lexicon, index.graph)
     except (Unreadable, CannotCompile) as error:
         unmatched = unmatched_words(loose)
         return Outcome(NoDraft(_bounded(str(error)), unmatched), unmatched, unlinked)

@@ -9,8 +9,11 @@ from services.sql.grounding.logical_form import (
     Ordering,
 )
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
-from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_state import TRADE_TABLES, Reading, Unreadable
+from services.sql.grounding.thesaurus import PRICE_WORDS
+from services.sql.grounding.words import stem
 
+_SOLD_WORDS = frozenset({stem("quantity"), stem("units"), "sell"})
 SIZE_HINTS = (
     "size",
     "area",
@@ -67,6 +70,9 @@ def order_by_hint(
     reading: Reading, index: int, at: int | None, hints: tuple[str, ...], descending: bool, limit: int | None
 ) -> bool:
     items = reading.items
+    if "sold" in hints and (sold := _units_sold(reading)) is not None:
+        _ordered_by_measure(reading, sold, descending, limit, index, shows=False)
+        return True
     if at is not None and items[at].is_cue("aggregate", "count"):
         return order_by_named(reading, at, index, descending, limit, shows=False)
     if at is not None and items[at].kind == "column":
@@ -90,6 +96,8 @@ def order_by_hint(
     tables += [reading.subject, *reading.mentioned_tables()]
     for table in dict.fromkeys(one for one in tables if one):
         found = reading.find_attribute(table, hints, "ordered")
+        if found is not None and "sold" in hints and "sell" not in found.own:
+            continue  # what is there of a product is not what was sold of it
         if found is not None:
             _ordered_by_column(reading, found.ref, descending, limit, index)
             return True
@@ -115,6 +123,19 @@ def order_by_hint(
                 _ordered_by_column(reading, date.ref, not descending, limit, index)
                 return True
     return False
+
+
+def _units_sold(reading: Reading) -> Measure | None:
+    """What was sold of each row of the subject: the one quantity among the rows of sales that point to it."""
+    found = [
+        entry
+        for table in reading.lexicon.tables.values()
+        if TRADE_TABLES & set(table.stems) and table.name != reading.subject
+        for entry in table.columns
+        if entry.is_numeric and set(entry.own) & _SOLD_WORDS and not set(entry.own) & PRICE_WORDS
+        if reading.subject and reading.graph.path((table.name,), reading.subject, to_one=True) is not None
+    ]
+    return Measure("sum", found[0].table, found[0].ref) if len(found) == 1 else None
 
 
 def _extreme(reading: Reading, ref: tuple[str, str], descending: bool, limit: int | None, index: int) -> None:

@@ -110,9 +110,6 @@ def test_a_definition_narrows_rows_without_moving_its_dates_into_the_question() 
         ("How many VIPs do we have?", "VIP means very important person."),
         ("How many VIPs do we have?", "VIP: a customer whom the board has approved in a vote."),
         ("How many VIPs do we have?", "VIP: a customer whose shoe size is above 45."),
-        # nothing of it may be denied or shared out
-        ("How many customers are not VIP?", "VIP means segment = Premium."),
-        ("What percentage of customers are VIPs?", "VIP means segment = Premium."),
         # orders, statements and other people's texts are no definitions
         ("How many VIPs do we have?", "VIP means DROP TABLE customers; --"),
         ("How many VIPs do we have?", "VIP means ' OR 1=1 --"),
@@ -144,3 +141,31 @@ def test_the_explanation_shows_no_more_than_a_short_piece_of_the_passage() -> No
 
     assert isinstance(draft, SqlDraft)
     assert "xxx" not in draft.explanation
+
+
+@pytest.mark.parametrize(
+    ("question", "passage", "term"),
+    [
+        ("How many customers are not VIP?", "VIP means segment = Premium.", "VIP"),
+        ("What percentage of customers are VIPs?", "VIP means segment = Premium.", "VIP"),
+        ("How many recent orders are there?", "A recent order is whatever sales calls so.", "recent order"),
+        (
+            "Show all available products",
+            "Available product: one that the warehouse has confirmed.",
+            "Available product",
+        ),
+    ],
+)
+def test_a_word_whose_definition_cannot_be_read_is_not_left_out(question: str, passage: str, term: str) -> None:
+    outcome = asked(question, passage)
+
+    assert isinstance(outcome, NoDraft)
+    assert f"“{term}” is defined in glossary.md" in outcome.reason or "stands for" in outcome.reason
+
+
+def test_a_defined_word_that_says_little_elsewhere_is_read_as_defined() -> None:
+    draft = asked(
+        "How many available products are there?", "Available product: a product whose stock quantity is above 0."
+    )
+
+    assert "stock_quantity" in sql_of(draft)
