@@ -23,7 +23,7 @@ from gateway.answers import (
     SubQuestion,
     Usage,
 )
-from gateway.values import plain_value, records
+from gateway.values import iso_time, plain_value, records
 from protos.rag.v1 import chunk_pb2, rag_service_pb2
 from protos.router.v1 import answer_pb2, router_service_pb2
 
@@ -111,6 +111,10 @@ def _sql_fields(sql: answer_pb2.SqlAnswer, *, sql_name: str) -> dict[str, Any]:
     fields |= {"query_id": bare_id(sql.query), sql_name: sql.sql, "sql_hash": sql.sql_hash}
     if sql.pending_reason:
         fields["pending_reason"] = sql.pending_reason
+    if sql.HasField("plan_cost"):
+        fields["plan_cost"] = sql.plan_cost
+    if sql.HasField("expire_time"):
+        fields["expires_at"] = iso_time(sql.expire_time)
     if not sql.pending:
         rows = [[plain_value(value) for value in row.values] for row in sql.rows]
         fields |= {

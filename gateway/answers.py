@@ -12,9 +12,20 @@ PendingReason = Annotated[
     str,
     Field(
         description="Why it waits for a person: NOT_ASKED (nobody asked for it to run at once), POLICY_NEVER, "
-        "COST_ABOVE_POLICY, PLAN_UNKNOWN or EDITED. Left out where it does not wait.",
+        "COST_ABOVE_POLICY (the limit is `features.auto_approve_sql_cost` of GET /info), PLAN_UNKNOWN or EDITED. "
+        "POST /query/sql/execute takes the decision. Left out where it does not wait.",
         examples=["POLICY_NEVER"],
     ),
+]
+PlanCost = Annotated[
+    float,
+    Field(
+        description="What the database's planner thinks it costs; a page read in sequence costs 1. "
+        "Left out where the planner was not asked."
+    ),
+]
+ExpiresAt = Annotated[
+    str, Field(description="When it ceases to wait, ISO 8601 in UTC. Left out where it does not wait.")
 ]
 Rows = Annotated[
     list[dict[str, Any]],
@@ -145,6 +156,8 @@ class RoutedSqlAnswer(Routed):
     sql_generated: str = ""
     sql_hash: str = ""
     pending_reason: PendingReason = ""
+    plan_cost: PlanCost = 0
+    expires_at: ExpiresAt = ""
     explanation: str
     results: Rows = []
     columns: list[ResultColumn] = []
@@ -160,6 +173,8 @@ class SqlPart(Answer):
     sql: str = ""
     sql_hash: str = ""
     pending_reason: PendingReason = ""
+    plan_cost: PlanCost = 0
+    expires_at: ExpiresAt = ""
     explanation: str
     results: Rows = []
     columns: list[ResultColumn] = []

@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Path
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 
 from gateway.answer_building import bare_id, column_names, result_columns
-from gateway.answers import Answer, Milliseconds, PendingReason, ResultColumn, Rows
+from gateway.answers import Answer, Milliseconds, PendingReason, PlanCost, ResultColumn, Rows
 from gateway.callees import Callees, Service, reply_of
 from gateway.context import Asked, Stopwatch
 from gateway.json_route import JsonRoute
@@ -29,13 +29,6 @@ _ACTIONS = frozenset({"generate", "execute"})  # paths of their own beside `{que
 _STATE = sql_query_pb2.SqlQuery.State
 
 QueryState = Literal["PENDING", "APPROVED", "REJECTED", "EXPIRED", "EXECUTING", "EXECUTED", "FAILED"]
-PlanCost = Annotated[
-    float,
-    Field(
-        description="What the database's planner thinks it costs; a page read in sequence costs 1. "
-        "Left out where the planner was not asked."
-    ),
-]
 QueryId = Annotated[
     str,
     Path(

@@ -131,7 +131,7 @@ class TrainingList(Answer):
     response_model_exclude_unset=True,
     responses={
         200: {"model": TrainingAnswer, "description": "It was there already."},
-        **problem_docs(400, 413, 415, 422, 429, 503, 504),
+        **problem_docs(400, 409, 413, 415, 422, 429, 503, 504),
     },
 )
 async def teach(body: Teach, response: Response, callees: Asked) -> TrainingAnswer:

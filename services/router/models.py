@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
 
@@ -100,6 +101,8 @@ class SqlAnswer:
     sql_hash: str = ""
     pending: bool = False
     pending_reason: str = ""
+    plan_cost: float | None = None
+    expire_time: datetime | None = None
     columns: tuple[Column, ...] = ()
     rows: tuple[tuple[JsonValue, ...], ...] = ()
     truncated: bool = False

@@ -92,7 +92,7 @@ def _routing(decision: Decision) -> answer_pb2.Routing:
 
 
 def _sql(sql: SqlAnswer) -> answer_pb2.SqlAnswer:
-    return answer_pb2.SqlAnswer(
+    message = answer_pb2.SqlAnswer(
         query=sql.query,
         sql=sql.sql,
         explanation=sql.explanation,
@@ -102,7 +102,11 @@ def _sql(sql: SqlAnswer) -> answer_pb2.SqlAnswer:
         rows=[_row(row) for row in sql.rows],
         truncated=sql.truncated,
         sql_hash=sql.sql_hash,
+        plan_cost=sql.plan_cost,
     )
+    if sql.expire_time is not None:
+        message.expire_time.FromDatetime(sql.expire_time)
+    return message
 
 
 def _row(row: Sequence[JsonValue]) -> struct_pb2.ListValue:

@@ -116,6 +116,16 @@ class TrainingFull(SqlError):
         super().__init__(f"there are {most:,} items of training, which is as many as are kept; delete some first")
 
 
+class TrainingContradicts(SqlError):
+    """The tenant has an example of the same question with another query."""
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(
+            "there is an example of the same question with another query; delete that one first, or ask differently"
+        )
+        self.metadata: Mapping[str, str] = {"training": f"training/{item_id}"}
+
+
 class TrainerRoleMissing(SqlError):
     """The caller may not decide what is taught."""
 

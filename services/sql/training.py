@@ -15,10 +15,12 @@ from services.sql.errors import (
     SqlError,
     SqlRefused,
     TrainerRoleMissing,
+    TrainingContradicts,
     TrainingFull,
     TrainingInvalid,
     TrainingNotFound,
 )
+from services.sql.grounding.example_units import same_text
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.models import EPOCH, SqlQuery
 from services.sql.ports import TrainingStore
@@ -40,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 TRAINER_ROLE = "sql_trainer"
 _SETTLING_SECONDS = 0.5
+_COMPARED_AT_A_TIME = 200
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,12 @@ class Training:
     async def add(self, teacher: Teacher, content: TrainingContent) -> tuple[Taught, bool]:
         """The item, and whether it is new; adding again what is there gives what is there.
 
-        Raises: TrainingInvalid, SqlRefused, TrainingFull, DatabaseUnavailable, QueryStoreUnavailable.
+        Raises: TrainingInvalid, SqlRefused, TrainingFull, DatabaseUnavailable, QueryStoreUnavailable;
+            TrainingContradicts where the same question, but for case, punctuation and spaces, has another query.
         """
         await self._check(content)
+        if content.kind is TrainingKind.EXAMPLE:
+            await self._refuse_contradiction(self._scope(teacher.tenant), content)
         at_once = teacher.may_decide and content.kind is not TrainingKind.EXAMPLE
         scope = self._scope(teacher.tenant)
         item = TrainingItem(
@@ -207,6 +213,20 @@ class Training:
                 verdict = self._guard.check(content.sql, await self._knowledge.current())
                 if not verdict.allowed:
                     raise SqlRefused(str(verdict.refusals[0]), refusal=verdict.refusals[0].code)
+
+    async def _refuse_contradiction(self, scope: TrainingScope, content: TrainingContent) -> None:
+        """Two who add at the same moment can pass by each other: then the one approved last counts."""
+        own_id, after = content.id_in(scope), None
+        while True:
+            page = await self._store.page(
+                scope, kind=TrainingKind.EXAMPLE, state=None, after=after, limit=_COMPARED_AT_A_TIME
+            )
+            for item in page.items:
+                if item.id != own_id and same_text(item.content.text, content.text):
+                    raise TrainingContradicts(item.id)
+            after = page.next_after
+            if after is None:
+                return
 
     async def _as_seen(self, item: TrainingItem) -> Taught:
         if item.content.kind is not TrainingKind.EXAMPLE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from services.router.errors import SourceFailed
 from services.router.models import Assessment, Citation, Column, DocumentAnswer, Evidence, Source, SqlAnswer
@@ -30,6 +31,8 @@ def sql_answer(
         sql_hash="0" * 64,
         pending=pending,
         pending_reason="NOT_ASKED" if pending else "",
+        plan_cost=12.5 if pending else None,
+        expire_time=datetime(2026, 1, 2, 3, 4, tzinfo=UTC) if pending else None,
         columns=() if pending else tuple(Column(name, "int8") for name in columns),
         rows=() if pending else tuple(tuple(row) for row in rows),  # type: ignore[arg-type]
     )

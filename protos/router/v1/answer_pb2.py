@@ -23,33 +23,34 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/router/v1/answer.proto\x12\x10\x64iglot.router.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xe1\x01\n\x07Routing\x12.\n\x05route\x18\x01 \x01(\x0e\x32\x1f.diglot.router.v1.Routing.Route\x12\x12\n\nconfidence\x18\x02 \x01(\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x34\n\rsub_questions\x18\x04 \x03(\x0b\x32\x1d.diglot.router.v1.SubQuestion\"L\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x07\n\x03SQL\x10\x01\x12\r\n\tDOCUMENTS\x10\x02\x12\n\n\x06HYBRID\x10\x03\x12\x08\n\x04NONE\x10\x04\"O\n\x0bSubQuestion\x12.\n\x05route\x18\x01 \x01(\x0e\x32\x1f.diglot.router.v1.Routing.Route\x12\x10\n\x08question\x18\x02 \x01(\t\"\xe5\x01\n\tSqlAnswer\x12\r\n\x05query\x18\x01 \x01(\t\x12\x0b\n\x03sql\x18\x02 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\t\x12\x0f\n\x07pending\x18\x04 \x01(\x08\x12/\n\x07\x63olumns\x18\x05 \x03(\x0b\x32\x1e.diglot.router.v1.ResultColumn\x12(\n\x04rows\x18\x06 \x03(\x0b\x32\x1a.google.protobuf.ListValue\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12\x10\n\x08sql_hash\x18\x08 \x01(\t\x12\x16\n\x0epending_reason\x18\t \x01(\t\"*\n\x0cResultColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"\xb4\x01\n\x0e\x44ocumentAnswer\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x08\x12)\n\x07sources\x18\x03 \x03(\x0b\x32\x18.diglot.router.v1.Source\x12-\n\tcitations\x18\x04 \x03(\x0b\x32\x1a.diglot.router.v1.Citation\x12&\n\x05usage\x18\x05 \x01(\x0b\x32\x17.diglot.router.v1.Usage\"\xb6\x01\n\x06Source\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12\x13\n\x0b\x63hunk_index\x18\x04 \x01(\x05\x12\x18\n\x10similarity_score\x18\x05 \x01(\x01\x12\x11\n\x04page\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08headings\x18\x07 \x03(\t\x12\r\n\x05start\x18\x08 \x01(\x05\x12\x0b\n\x03\x65nd\x18\t \x01(\x05\x42\x07\n\x05_page\"\x8a\x01\n\x08\x43itation\x12\r\n\x05\x63hunk\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\t\x12\r\n\x05start\x18\x04 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x05 \x01(\x05\x12\x11\n\x04page\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0esentence_index\x18\x07 \x01(\x05\x42\x07\n\x05_page\"L\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\routput_tokens\x18\x02 \x01(\x05\x12\x16\n\x0e\x65mbedded_texts\x18\x03 \x01(\x05\"_\n\rSourceFailure\x12.\n\x05route\x18\x01 \x01(\x0e\x32\x1f.diglot.router.v1.Routing.Route\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dprotos/router/v1/answer.proto\x12\x10\x64iglot.router.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n\x07Routing\x12.\n\x05route\x18\x01 \x01(\x0e\x32\x1f.diglot.router.v1.Routing.Route\x12\x12\n\nconfidence\x18\x02 \x01(\x01\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x34\n\rsub_questions\x18\x04 \x03(\x0b\x32\x1d.diglot.router.v1.SubQuestion\"L\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x07\n\x03SQL\x10\x01\x12\r\n\tDOCUMENTS\x10\x02\x12\n\n\x06HYBRID\x10\x03\x12\x08\n\x04NONE\x10\x04\"O\n\x0bSubQuestion\x12.\n\x05route\x18\x01 \x01(\x0e\x32\x1f.diglot.router.v1.Routing.Route\x12\x10\n\x08question\x18\x02 \x01(\t\"\xbc\x02\n\tSqlAnswer\x12\r\n\x05query\x18\x01 \x01(\t\x12\x0b\n\x03sql\x18\x02 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x03 \x01(\t\x12\x0f\n\x07pending\x18\x04 \x01(\x08\x12/\n\x07\x63olumns\x18\x05 \x03(\x0b\x32\x1e.diglot.router.v1.ResultColumn\x12(\n\x04rows\x18\x06 \x03(\x0b\x32\x1a.google.protobuf.ListValue\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12\x10\n\x08sql_hash\x18\x08 \x01(\t\x12\x16\n\x0epending_reason\x18\t \x01(\t\x12\x16\n\tplan_cost\x18\n \x01(\x01H\x00\x88\x01\x01\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0c\n\n_plan_cost\"*\n\x0cResultColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"\xb4\x01\n\x0e\x44ocumentAnswer\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x08\x12)\n\x07sources\x18\x03 \x03(\x0b\x32\x18.diglot.router.v1.Source\x12-\n\tcitations\x18\x04 \x03(\x0b\x32\x1a.diglot.router.v1.Citation\x12&\n\x05usage\x18\x05 \x01(\x0b\x32\x17.diglot.router.v1.Usage\"\xb6\x01\n\x06Source\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12\x13\n\x0b\x63hunk_index\x18\x04 \x01(\x05\x12\x18\n\x10similarity_score\x18\x05 \x01(\x01\x12\x11\n\x04page\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08headings\x18\x07 \x03(\t\x12\r\n\x05start\x18\x08 \x01(\x05\x12\x0b\n\x03\x65nd\x18\t \x01(\x05\x42\x07\n\x05_page\"\x8a\x01\n\x08\x43itation\x12\r\n\x05\x63hunk\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\t\x12\r\n\x05start\x18\x04 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x05 \x01(\x05\x12\x11\n\x04page\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0esentence_index\x18\x07 \x01(\x05\x42\x07\n\x05_page\"L\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\routput_tokens\x18\x02 \x01(\x05\x12\x16\n\x0e\x65mbedded_texts\x18\x03 \x01(\x05\"_\n\rSourceFailure\x12.\n\x05route\x18\x01 \x01(\x0e\x32\x1f.diglot.router.v1.Routing.Route\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.router.v1.answer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUTING']._serialized_start=82
-  _globals['_ROUTING']._serialized_end=307
-  _globals['_ROUTING_ROUTE']._serialized_start=231
-  _globals['_ROUTING_ROUTE']._serialized_end=307
-  _globals['_SUBQUESTION']._serialized_start=309
-  _globals['_SUBQUESTION']._serialized_end=388
-  _globals['_SQLANSWER']._serialized_start=391
-  _globals['_SQLANSWER']._serialized_end=620
-  _globals['_RESULTCOLUMN']._serialized_start=622
-  _globals['_RESULTCOLUMN']._serialized_end=664
-  _globals['_DOCUMENTANSWER']._serialized_start=667
-  _globals['_DOCUMENTANSWER']._serialized_end=847
-  _globals['_SOURCE']._serialized_start=850
-  _globals['_SOURCE']._serialized_end=1032
-  _globals['_CITATION']._serialized_start=1035
-  _globals['_CITATION']._serialized_end=1173
-  _globals['_USAGE']._serialized_start=1175
-  _globals['_USAGE']._serialized_end=1251
-  _globals['_SOURCEFAILURE']._serialized_start=1253
-  _globals['_SOURCEFAILURE']._serialized_end=1348
+  _globals['_ROUTING']._serialized_start=115
+  _globals['_ROUTING']._serialized_end=340
+  _globals['_ROUTING_ROUTE']._serialized_start=264
+  _globals['_ROUTING_ROUTE']._serialized_end=340
+  _globals['_SUBQUESTION']._serialized_start=342
+  _globals['_SUBQUESTION']._serialized_end=421
+  _globals['_SQLANSWER']._serialized_start=424
+  _globals['_SQLANSWER']._serialized_end=740
+  _globals['_RESULTCOLUMN']._serialized_start=742
+  _globals['_RESULTCOLUMN']._serialized_end=784
+  _globals['_DOCUMENTANSWER']._serialized_start=787
+  _globals['_DOCUMENTANSWER']._serialized_end=967
+  _globals['_SOURCE']._serialized_start=970
+  _globals['_SOURCE']._serialized_end=1152
+  _globals['_CITATION']._serialized_start=1155
+  _globals['_CITATION']._serialized_end=1293
+  _globals['_USAGE']._serialized_start=1295
+  _globals['_USAGE']._serialized_end=1371
+  _globals['_SOURCEFAILURE']._serialized_start=1373
+  _globals['_SOURCEFAILURE']._serialized_end=1468
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -128,6 +129,8 @@ class SqlAnswer(_message.Message):
     TRUNCATED_FIELD_NUMBER: _builtins.int
     SQL_HASH_FIELD_NUMBER: _builtins.int
     PENDING_REASON_FIELD_NUMBER: _builtins.int
+    PLAN_COST_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """Resource name of the query in the sql service, `queries/{query}`; empty when there is none."""
     sql: _builtins.str
@@ -144,6 +147,8 @@ class SqlAnswer(_message.Message):
     """Why it waits for approval, as sql.v1 tells it: NOT_ASKED, POLICY_NEVER, COST_ABOVE_POLICY or PLAN_UNKNOWN. Empty
     when it does not wait.
     """
+    plan_cost: _builtins.float
+    """What the database's planner expects it to cost; absent when it does not wait, and where the planner was not asked."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResultColumn]:
         """Columns of the result, names unique."""
@@ -151,6 +156,10 @@ class SqlAnswer(_message.Message):
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.ListValue]:
         """Rows of the result, one value for each column. Numbers up to 15 significant digits are numbers, others strings."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ceases to wait; absent when it does not wait."""
 
     def __init__(
         self,
@@ -164,12 +173,16 @@ class SqlAnswer(_message.Message):
         truncated: _builtins.bool = ...,
         sql_hash: _builtins.str = ...,
         pending_reason: _builtins.str = ...,
+        plan_cost: _builtins.float | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_plan_cost", b"_plan_cost", "expire_time", b"expire_time", "plan_cost", b"plan_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "explanation", b"explanation", "pending", b"pending", "pending_reason", b"pending_reason", "query", b"query", "rows", b"rows", "sql", b"sql", "sql_hash", b"sql_hash", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_plan_cost", b"_plan_cost", "columns", b"columns", "expire_time", b"expire_time", "explanation", b"explanation", "pending", b"pending", "pending_reason", b"pending_reason", "plan_cost", b"plan_cost", "query", b"query", "rows", b"rows", "sql", b"sql", "sql_hash", b"sql_hash", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__plan_cost: _TypeAlias = _typing.Literal["plan_cost"]  # noqa: Y015
+    _WhichOneofArgType__plan_cost: _TypeAlias = _typing.Literal["_plan_cost", b"_plan_cost"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__plan_cost) -> _WhichOneofReturnType__plan_cost | None: ...
 
 Global___SqlAnswer: _TypeAlias = SqlAnswer  # noqa: Y015
 

@@ -252,6 +252,8 @@ class SqlServiceServicer:
         INVALID_ARGUMENT / TRAINING_INVALID when nothing or something blank, too long or with control characters is given, or
         DDL that is none.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
+        ALREADY_EXISTS / TRAINING_CONTRADICTS when the same question, but for case, punctuation and spaces, is there with
+        another query; metadata `training` names it.
         RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 
 import grpc
 
@@ -43,6 +44,8 @@ class SqlClient:
             sql_hash=query.sql_hash,
             pending=pending,
             pending_reason=query.state_reason if pending else "",
+            plan_cost=query.plan_cost if pending and query.HasField("plan_cost") else None,
+            expire_time=query.expire_time.ToDatetime(tzinfo=UTC) if pending and query.HasField("expire_time") else None,
             columns=tuple(Column(column.name, column.type) for column in reply.result.columns),
             rows=tuple(tuple(to_json(value) for value in row.values) for row in reply.result.rows),
             truncated=reply.result.truncated,

@@ -33,6 +33,8 @@ async def test_without_approval_it_is_pending_and_holds_no_results(house: House)
 
     assert body["status"] == "pending_approval"
     assert (body["query_id"], body["pending_reason"]) == ("q1", "NOT_ASKED")
+    assert body["plan_cost"] == 12.5
+    assert body["expires_at"].endswith("Z")
     assert not {"results", "columns", "row_count", "truncated"} & set(body)
 
 
@@ -44,7 +46,7 @@ async def test_a_policy_that_lets_nothing_run_is_told_as_the_reason(house: House
     answered = (await house.post("/query", {"query": COUNT, "auto_approve_sql": True})).json()
 
     assert (alone["status"], alone["pending_reason"]) == ("pending_approval", "POLICY_NEVER")
-    assert "pending_reason" not in answered
+    assert not {"pending_reason", "plan_cost", "expires_at"} & set(answered)
 
 
 async def test_numbers_of_more_than_15_digits_are_strings(house: House) -> None:

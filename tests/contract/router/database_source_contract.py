@@ -45,7 +45,7 @@ class DatabaseSourceContract:
 
         assert answer.answered
         assert not answer.pending
-        assert answer.pending_reason == ""
+        assert (answer.pending_reason, answer.plan_cost, answer.expire_time) == ("", None, None)
         assert answer.columns == (Column("customer_count", "int8"),)
         assert answer.rows == ((100,),)
         assert answer.query.startswith("queries/")
@@ -56,6 +56,10 @@ class DatabaseSourceContract:
         assert answer.answered
         assert answer.pending
         assert answer.pending_reason == "NOT_ASKED"
+        assert answer.plan_cost is not None
+        assert answer.plan_cost > 0
+        assert answer.expire_time is not None
+        assert answer.expire_time.tzinfo is not None
         assert (answer.columns, answer.rows) == ((), ())
         assert answer.sql
         assert len(answer.sql_hash) == 64

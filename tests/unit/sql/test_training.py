@@ -8,6 +8,7 @@ from services.sql.errors import (
     DatabaseUnavailable,
     SqlRefused,
     TrainerRoleMissing,
+    TrainingContradicts,
     TrainingFull,
     TrainingInvalid,
     TrainingNotFound,
@@ -53,6 +54,19 @@ async def test_an_example_waits_even_where_a_trainer_gives_it_twice(training: Tr
     again, _ = await training.add(TIM, EXAMPLE)
 
     assert again.item.state is TrainingState.PENDING
+
+
+async def test_another_query_for_the_same_question_is_refused_until_the_first_is_deleted(training: Training) -> None:
+    first, _ = await training.add(TIM, EXAMPLE)
+    other = read_example("how many customers do we have", "SELECT count(DISTINCT name) FROM customers")
+
+    with pytest.raises(TrainingContradicts) as refusal:
+        await training.add(ADA, other)
+    await training.delete(TIM, first.item.id)
+    added, is_new = await training.add(ADA, other)
+
+    assert refusal.value.metadata == {"training": f"training/{first.item.id}"}
+    assert (is_new, added.item.content.sql) == (True, other.sql)
 
 
 async def test_an_approval_stays_that_of_who_made_it_first(training: Training) -> None:
