@@ -24,14 +24,16 @@ FOLDER = DEVELOPMENT / "text_to_sql"
 GUARD = QueryGuard(max_rows=100_000)
 
 
-# Three sets of databases. On the first two the rules were made; the third was left unread until they were, and then
-# 0.83 of its questions were answered rightly and 0.90 of its answers were right.
+# Four sets of databases. On the first two the rules were made; the third was left unread until they were, and then
+# 0.83 of its questions were answered rightly and 0.90 of its answers were right. The fourth was written before the
+# rules for spans, weekdays, running figures and shares of groups: 0.27 was answered rightly then, at precision 0.44.
 SETS = {
     "first": ("shop", "clinic", "farm", "library"),
     "second": ("saas", "payroll", "retail", "league", "logistics", "school", "rides"),
     "third": ("airline", "bank", "sensors"),
+    "fourth": ("fitness",),
 }
-LEAST = {"first": (0.95, 0.97, 0), "second": (0.90, 0.96, 0), "third": (0.87, 0.93, 0)}
+LEAST = {"first": (0.95, 0.97, 0), "second": (0.90, 0.96, 0), "third": (0.87, 0.93, 0), "fourth": (0.87, 0.9, 0)}
 
 
 def development_questions(databases: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -63,6 +63,12 @@ WORKSHOP = Schema(
         ("Number of repairs per bay, including bays without repairs", ("FROM public.bay", "(SELECT COUNT(*)")),
         ("Which bay has the highest percentage of scrapped repairs?", ("FILTER (WHERE repair.status = 'scrapped')",)),
         ("What share of the bill amount is still open?", ("SUM(bill.amount) FILTER (WHERE bill.status = 'open')",)),
+        ("List the bays with the number of repairs", ("SELECT bay.bay_name, (SELECT COUNT(*)",)),
+        ("Number of done and scrapped repairs per bay", ("GROUP BY", "repair.status")),
+        (
+            "Difference between the first and the last repair of each bay",
+            ("MAX(repair.started_at) - MIN(repair.started_at)",),
+        ),
         ("Which bays are larger than East?", ("bay.floor_area > (SELECT MAX(", "= 'East')")),
         ("Which bays were built before North?", ("bay.built_on < (SELECT MIN(",)),
         (
@@ -86,6 +92,7 @@ def test_dates_and_figures_over_time_are_written_as_they_are_asked(question: str
         "Which repairs came after East?",
         "Show the running total of the bill amount",
         "What percentage of bills vanished, by bay?",
+        "Bays whose latest repair is open",
     ],
 )
 def test_dates_and_figures_that_cannot_be_told_are_refused(question: str) -> None:
