@@ -74,7 +74,10 @@ def read_part(data: Path, name: str, *, limit: int | None = None) -> Part:
 def _read_questions(path: Path, *, answerable: bool) -> list[Question]:
     if not path.is_file():
         return []
-    return [_read_question(row, where, answerable=answerable) for where, row in _rows(path)]
+    questions = [_read_question(row, where, answerable=answerable) for where, row in _rows(path)]
+    if not questions:
+        raise BadInput(f"{path}: it holds no question; remove the file, or fill it")
+    return questions
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -22,7 +22,7 @@ from tests.quality.sql.model_traffic import (
 )
 from tests.quality.sql.parts import Part, Question, read_part
 from tests.quality.sql.prompt_tables import is_covered
-from tests.quality.sql.scoring import score, score_with, scorer_beside
+from tests.quality.sql.scoring import Verdict, score, score_with, scorer_beside
 from tests.quality.sql.scratch import ScratchPostgres, scratch_postgres
 from tests.quality.sql.service import GROUNDED, Answer, Services, open_services
 
@@ -77,6 +77,8 @@ async def evaluate(options: Options) -> Report:
             if scorer is None
             else score_with(scorer, postgres, part.questions, told)
         )
+    undone = (question.id for question in part.questions if question.db in part.missing)
+    verdicts = {**verdicts, **{key: Verdict(exact=False, subset=False, status="missing") for key in undone}}
     title = f"{options.data.resolve().name}, {options.part}, {options.generator}"
     report = measured(title, part.questions, part.unanswerable, outcome.answers, verdicts)
     if options.generator == "model":
@@ -193,7 +195,9 @@ def _maybe_record(path: Path | None) -> Iterator[TextIO | None]:
 def _open_out(path: Path) -> TextIO:
     """Opened before the work is done rather than found wanting after it. Raises BadInput."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            _say(f"--out: made the folder {path.parent}")
         return path.open("w", encoding="utf-8")
     except OSError as error:
         raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from error

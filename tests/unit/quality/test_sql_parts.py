@@ -100,3 +100,11 @@ def test_bytes_that_are_no_utf8_are_told(folder: Path) -> None:
 
     with pytest.raises(BadInput, match=r"byte 8 is no UTF-8"):
         read_part(folder, "public")
+
+
+def test_a_file_without_a_question_is_refused(folder: Path) -> None:
+    write(folder, "")
+    write(folder, {"id": "u1", "db": "shop", "question": "Who?", "category": "cat_a"}, name="unanswerable")
+
+    with pytest.raises(BadInput, match="holds no question"):
+        read_part(folder, "public")
