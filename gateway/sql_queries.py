@@ -38,6 +38,7 @@ QueryId = Annotated[
 ]
 SqlText = Annotated[
     str,
+    Field(min_length=1, max_length=MAX_SQL_CHARACTERS),  # first, so that a fault is told in characters
     AfterValidator(valid_text),
     WithJsonSchema(
         {
@@ -47,7 +48,6 @@ SqlText = Annotated[
             "pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+$",
         }
     ),
-    Field(min_length=1, max_length=MAX_SQL_CHARACTERS),
 ]
 
 

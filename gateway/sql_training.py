@@ -52,9 +52,9 @@ def _filled(text: str) -> str:
 def _text(most: int, description: str) -> Any:
     return Annotated[
         str,
+        Field(min_length=1, max_length=most, description=description, json_schema_extra=without_default),
         AfterValidator(_filled),
         WithJsonSchema({"type": "string", "minLength": 1, "maxLength": most, "pattern": _PATTERN}),
-        Field(min_length=1, max_length=most, description=description, json_schema_extra=without_default),
     ]
 
 

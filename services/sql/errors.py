@@ -143,11 +143,20 @@ class SqlHashMismatch(SqlError):
         super().__init__("sql_hash is not that of the query's text; read the query again")
 
 
+_STATES_IN_WORDS = {
+    "EXECUTED": "the query has run already, and runs once only",
+    "EXECUTING": "the query is running, and runs once only",
+    "FAILED": "the query has failed, and runs once only",
+    "EXPIRED": "the query has expired; ask the question again",
+    "REJECTED": "the query was rejected",
+}
+
+
 class QueryStateConflict(SqlError):
     """The query's state does not allow this."""
 
     def __init__(self, state: str) -> None:
-        super().__init__(f"the query is {state.lower()}")
+        super().__init__(_STATES_IN_WORDS.get(state, f"the query is {state.lower()}"))
         self.metadata: Mapping[str, str] = {"state": state}
 
 

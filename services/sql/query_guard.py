@@ -25,7 +25,7 @@ from services.sql.guard_precedence import binds_like_postgres
 from services.sql.guard_shapes import has_postgres_shape
 from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, TYPES
 from services.sql.models import Schema
-from services.sql.query_names import UnknownColumn, UnknownTable, UnreadableQuery, resolve_names
+from services.sql.query_names import TooManyNames, UnknownColumn, UnknownTable, UnreadableQuery, resolve_names
 
 MAX_SQL_CHARACTERS = 20_000
 MAX_DEPTH = 40  # parentheses and CASEs within each other; people write 5
@@ -57,6 +57,7 @@ class RefusalCode(StrEnum):
     UNKNOWN_COLUMN = "UNKNOWN_COLUMN"
     LIMIT_NOT_A_NUMBER = "LIMIT_NOT_A_NUMBER"
     TOO_LARGE = "TOO_LARGE"
+    OUTDATED = "OUTDATED"
 
 
 _MESSAGES = {
@@ -74,6 +75,7 @@ _MESSAGES = {
     RefusalCode.UNKNOWN_COLUMN: "this column is not among those that can be asked",
     RefusalCode.LIMIT_NOT_A_NUMBER: "LIMIT must be a plain number",
     RefusalCode.TOO_LARGE: "the query could use up the database's memory",
+    RefusalCode.OUTDATED: "the database or what may be shown has changed since this was written; ask again",
 }
 
 
@@ -122,8 +124,23 @@ class QueryGuard:
 
     def check(self, sql: str, schema: Schema) -> Verdict:
         """Judge one text under a schema. Never raises, however odd the text."""
+        return self._judge(sql, schema, growth=1)
+
+    def check_again(self, written: str, schema: Schema) -> Verdict:
+        """Judge a text that a guard wrote earlier: whether it would be written to the letter as it is.
+
+        A text that would be written in another way reaches further than the schema shows by now, or was written under
+        other rules or limits; it is refused as OUTDATED. What the text does not show is free to change: a new column
+        of a table that it reads by names, or of one without hidden columns that it reads by *.
+        """
+        verdict = self._judge(written, schema, growth=2)  # what is written may be longer than what was given
+        if verdict.allowed and verdict.sql != written:
+            return _refused(RefusalCode.OUTDATED)
+        return verdict
+
+    def _judge(self, sql: str, schema: Schema, *, growth: int) -> Verdict:
         try:
-            tree = _parse(sql)
+            tree = _parse(sql, growth=growth)
             _check_parts(tree, schema)
             _normalize_names(tree)
             tables = resolve_names(tree, schema)
@@ -144,7 +161,7 @@ class QueryGuard:
             return _refused(RefusalCode.TOO_LARGE, str(large), _position_of(large.node))
         except UnreadableQuery:
             return _refused(RefusalCode.CONSTRUCT_NOT_ALLOWED)
-        except (RecursionError, ParsingTooLong):
+        except (RecursionError, ParsingTooLong, TooManyNames):
             return _refused(RefusalCode.TOO_COMPLEX)
         except ParseError as error:
             return _refused(RefusalCode.SYNTAX, position=_position_in(sql, error))
@@ -227,6 +244,9 @@ def _check_parts(tree: exp.Query, schema: Schema) -> None:
         raise _Refused(*refusals.values())
 
 
+_PARTS_IN_SQL = {"locks": "FOR UPDATE or FOR SHARE", "into": "INTO"}  # where the tree's name for it is not SQL's
+
+
 def _judge_part(node: exp.Expr, known_types: Set[str]) -> Refusal | None:
     kind = type(node)
     parts = STRUCTURE.get(kind)
@@ -234,7 +254,8 @@ def _judge_part(node: exp.Expr, known_types: Set[str]) -> Refusal | None:
         return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, node.key.upper())
     for part, value in node.args.items():
         if parts is not None and part not in parts and value not in (None, False, [], ""):
-            return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, f"{node.key} {part}".rstrip("_").upper())
+            named = _PARTS_IN_SQL.get(part, f"{node.key} {part}".rstrip("_").upper())
+            return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, named)
         if isinstance(value, str) and not isinstance(node, _QUOTED_AGAIN) and not _PLAIN_WORDS.fullmatch(value):
             return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, node.key.upper())
     if not (has_postgres_shape(node) and binds_like_postgres(node)):

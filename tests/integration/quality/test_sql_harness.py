@@ -101,7 +101,7 @@ def test_a_run_writes_predictions_tells_figures_and_ends_with_one_line_of_json(d
     assert (figures["exact_acc"], figures["subset_acc"]) == (0.5, 0.5)
     assert (figures["refused_a"], figures["refused_b"], figures["refused_c"]) == (1.0, None, 1.0)
     assert figures["p50_ms"] > 0
-    assert figures["statuses"] == {"gold_failed": 1, "ok": 2, "refused": 1}
+    assert figures["statuses"] == {"missing": 1, "ok": 2, "refused": 1}
     assert (figures["missing_databases"], figures["commented_columns"], figures["failed_calls"]) == (1, 1, 0)
     assert "database bakery" in done.stdout
     assert "not_there.sql" in done.stderr
