@@ -40,7 +40,9 @@ def explain(form: LogicalForm, reading: Reading) -> str:
         within = _listed([say_operand(one) for one in form.within])
         text += f", the first {form.limit} of each {within}" if form.limit > 1 else f", the first of each {within}"
     elif form.limit is not None:
-        text += f", the first {form.limit}" if form.limit > 1 else ", the first row only"
+        text += (
+            f", the first {form.limit}" if form.limit > 1 else ", the first row only, though others may be equal to it"
+        )
     links = [note for note in dict.fromkeys(reading.notes) if note]
     tables = [
         f"“{item.text}” → {table}"

@@ -95,7 +95,8 @@ def _refuse_only(form: LogicalForm, reading: Reading) -> None:
             one.kind == "word" and (one.lower.endswith("ed") or one.lower in IRREGULAR or one.lower in _BUYING)
             for one in beside
         )
-        if not does and token.lower == "only":
+        closes = at > 0 and all(one.kind == "sign" for one in reading.tokens[at + 1 :])  # "bought electronics only"
+        if not does and not closes and token.lower == "only":
             continue
         tables = {table for condition in form.conditions for table in tables_of(condition)} - {form.subject}
         if any(form.subject and reading.graph.path((form.subject,), one, to_one=True) is None for one in tables):
@@ -129,6 +130,12 @@ def _refuse_other_shapes(form: LogicalForm, reading: Reading) -> None:
         before = set(words[max(0, at - 2) : at])
         if word == "same" and before & _SHARING and not form.having and not form.groups:
             raise Unreadable("It compares rows with other rows in a way this reader cannot tell.")
+    says_key = {"id", "ids", "number", "code", "key"} & set(words)
+    for order in form.order:
+        held = reading.lexicon.columns.get(order.operand.ref) if isinstance(order.operand, ColumnOf) else None
+        own = reading.graph.keys.get(held.table, ()) if held is not None else ()
+        if held is not None and held.is_key and held.column.name not in own and words[0] == "sort" and not says_key:
+            raise Unreadable("It is not clear what to sort by.")  # by customers is not by the numbers of their keys
     plain = not form.groups and all(isinstance(one, ColumnOf) for one in form.outputs)
     for index, item in enumerate(reading.items):
         measured = index > 0 and reading.items[index - 1].number is not None  # "20 per hour"

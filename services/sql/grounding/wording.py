@@ -213,7 +213,7 @@ _say(
     "negation",
     "",
     "not|no|never|without|neither|nor|none of|excluding|except|except for|exclude|other than|lack|lacks|lacking|"
-    "hasn't|not any|do not have any|apart from|cannot|nobody|nothing",
+    "hasn't|not any|do not have any|apart from|cannot|nobody|nothing|outside|outside of|non",
 )
 _say(
     "group",

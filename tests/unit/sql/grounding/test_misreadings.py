@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.sql.models import ColumnKind, NoDraft, Schema
+from services.sql.models import ColumnKind, NoDraft, Schema, SqlDraft
 from tests.unit.sql.grounding.schemas import DATE, INTEGER, NUMBER, TEXT, column, draft, shop, sql_for, table
 
 
@@ -49,7 +49,8 @@ def studio() -> Schema:
         "Which customers only bought Toys?",
         "Do any customers have the same name?",
         "Show the orders per status",
-        "Customers outside France",
+        "Which customers from Germany bought Toys only?",
+        "Sort the customers alphabetically",
     ],
 )
 def test_what_would_be_answered_wrongly_is_refused(question: str) -> None:
@@ -114,3 +115,22 @@ def test_where_nothing_was_sold_no_stock_tells_what_sells_best() -> None:
 
 def test_what_is_not_active_is_inactive() -> None:
     assert "is_active = FALSE" in sql_for("How many inactive clients are there?", studio())
+
+
+@pytest.mark.parametrize(
+    ("question", "condition"),
+    [
+        ("Show the customers outside France", "customers.country <> 'France'"),
+        ("How many non-Premium customers are there?", "customers.segment <> 'Premium'"),
+        ("How many products are not in the category Books?", "products.category <> 'Books'"),
+    ],
+)
+def test_what_lies_outside_is_denied(question: str, condition: str) -> None:
+    assert condition in sql_for(question)
+
+
+def test_the_first_of_possibly_several_is_said_to_be_that() -> None:
+    outcome = draft("Which product has the lowest unit price?")
+
+    assert isinstance(outcome, SqlDraft)
+    assert "others may be equal" in outcome.explanation
