@@ -12,10 +12,11 @@ from collections.abc import Callable
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.postgres import PostgresParser
-from sqlglot.tokenizer_core import Token
+from sqlglot.tokenizer_core import Token, TokenType
 
 STEPS_PER_TOKEN = 8
 FREE_STEPS = 2_000  # so that a short statement may be as involved as it likes
+_INTERVAL_FIELDS = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"})
 
 
 class ParsingTooLong(SqlglotError):
@@ -46,3 +47,22 @@ class BoundedParser(PostgresParser):
         if self._steps_left < 0:
             raise ParsingTooLong("the text would take too many steps to be read")
         super()._advance(times)
+
+    def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> exp.Interval | None:
+        """INTERVAL '…' [field [TO field]], its text as it stands; sqlglot would take one unit and lose the rest."""
+        if not self._match_pair(TokenType.INTERVAL, TokenType.STRING):
+            return None
+        text = exp.Literal.string(self._prev.text)
+        unit: exp.Expr | None = self._parse_interval_field()
+        if unit is not None and self._match_text_seq("TO"):
+            last = self._parse_interval_field()
+            if last is None:
+                self.raise_error("Expecting a field after TO")
+            unit = exp.IntervalSpan(this=unit, expression=last)
+        return self.expression(exp.Interval(this=text, unit=unit))
+
+    def _parse_interval_field(self) -> exp.Var | None:
+        if self._curr is None or self._curr.text.upper() not in _INTERVAL_FIELDS:
+            return None
+        self._advance()
+        return exp.Var(this=self._prev.text.upper())

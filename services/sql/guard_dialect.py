@@ -19,7 +19,6 @@ from services.sql.bounded_parser import BoundedParser
 _SPECIAL_CALLS = ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
 _CALLS_WITHOUT_PARENTHESES = ("ANY", "CASE")
 WRITTEN = "written"
-_INTERVAL_FIELDS = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"})
 
 
 class GuardParser(BoundedParser):
@@ -47,25 +46,6 @@ class GuardParser(BoundedParser):
         if isinstance(node, exp.Paren):
             node.meta[WRITTEN] = True
         return node
-
-    def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> exp.Interval | None:
-        """INTERVAL '…' [field [TO field]], its text as it stands; sqlglot would take one unit and lose the rest."""
-        if not self._match_pair(TokenType.INTERVAL, TokenType.STRING):
-            return None
-        text = exp.Literal.string(self._prev.text)
-        unit: exp.Expr | None = self._parse_interval_field()
-        if unit is not None and self._match_text_seq("TO"):
-            last = self._parse_interval_field()
-            if last is None:
-                self.raise_error("Expecting a field after TO")
-            unit = exp.IntervalSpan(this=unit, expression=last)
-        return self.expression(exp.Interval(this=text, unit=unit))
-
-    def _parse_interval_field(self) -> exp.Var | None:
-        if self._curr is None or self._curr.text.upper() not in _INTERVAL_FIELDS:
-            return None
-        self._advance()
-        return exp.Var(this=self._prev.text.upper())
 
     def _warn_unsupported(self) -> None:
         """Keep silent: the warning would hold the statement, and statements are not logged."""

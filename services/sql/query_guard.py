@@ -18,6 +18,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from services.sql.bounded_parser import ParsingTooLong
+from services.sql.column_names import TooManyNames, UnreadableQuery
 from services.sql.guard_dialect import GuardDialect
 from services.sql.guard_growth import TooLarge, check_growth
 from services.sql.guard_lexemes import is_read_alike
@@ -25,7 +26,7 @@ from services.sql.guard_precedence import binds_like_postgres
 from services.sql.guard_shapes import has_postgres_shape
 from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, TYPES
 from services.sql.models import Schema
-from services.sql.query_names import TooManyNames, UnknownColumn, UnknownTable, UnreadableQuery, resolve_names
+from services.sql.query_names import UnknownColumn, UnknownTable, resolve_names
 
 MAX_SQL_CHARACTERS = 20_000
 MAX_DEPTH = 40  # parentheses and CASEs within each other; people write 5

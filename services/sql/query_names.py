@@ -13,12 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlglot import exp
 
+from services.sql.column_names import TooManyNames, UnreadableQuery, check_width, given_name, renamed
 from services.sql.models import Schema, Table
 
 MAX_RECURSIVE_ROWS = 100_000
+MAX_READS = 150_000  # of parts and names; what people write takes some hundreds
+_READS_PER_NEW_COLUMN = 10  # a column that is written anew is dearer than one that is looked at
 
 # What calls in FROM name their columns, besides the alias itself.
 _CALL_COLUMNS = {
@@ -53,10 +57,6 @@ class UnknownColumn(Exception):
         self.node = node
 
 
-class UnreadableQuery(Exception):
-    """The query has a shape that names cannot be resolved in."""
-
-
 @dataclass(eq=False)
 class WithQuery:
     """A query that WITH names; `repeats` once it names itself."""
@@ -75,6 +75,11 @@ class Source:
     name: str
     columns: tuple[str, ...]
     table: Table | None = None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The columns without their order."""
+        return frozenset(self.columns)
 
     @property
     def columns_of_table(self) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ def resolve_names(query: exp.Query, schema: Schema) -> tuple[str, ...]:
     """Name every real table with its schema, in place, and check every column.
 
     Returns: full names of the tables read, sorted.
-    Raises: UnknownTable, UnknownColumn, UnreadableQuery.
+    Raises: UnknownTable, UnknownColumn, UnreadableQuery, TooManyNames.
     """
     resolver = _Resolver(schema)
     resolver.query(query, {}, None)
@@ -118,14 +123,20 @@ class _Resolver:
         self.tables: set[str] = set()
         self.seen: set[int] = set()
         self._inside: list[WithQuery] = []  # the recursive queries that are being read just now
+        self._named_by_first_part: dict[int, WithQuery] = {}  # by the set operation that each of them is
+        self._reads = 0
 
     def query(self, node: exp.Expr, environment: Environment, outer: Scope | None) -> tuple[str, ...]:
         """Check a SELECT, a set operation or a parenthesised one; the names of the columns it gives."""
+        self._read(1 + len(environment))
         environment = self._with(node, environment, outer)
         if isinstance(node, exp.Select):
             return self._select(node, environment, outer)
         if isinstance(node, exp.SetOperation):
             names = self.query(node.this, environment, outer)
+            if id(node) in self._named_by_first_part:
+                own = self._named_by_first_part.pop(id(node))
+                own.columns = renamed(names, own.columns)
             self.query(node.expression, environment, outer)
         elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query) and not node.args.get("joins"):
             names = self.query(node.this, environment, outer)
@@ -136,6 +147,12 @@ class _Resolver:
         for part in ("order", "limit", "offset"):
             self._expression(node.args.get(part), scope, names)
         return names
+
+    def _read(self, parts: int) -> None:
+        """Count what is looked at: many names times many things listed in FROM are too many."""
+        self._reads += parts
+        if self._reads > MAX_READS:
+            raise TooManyNames
 
     def _with(self, node: exp.Expr, environment: Environment, outer: Scope | None) -> Environment:
         clause = node.args.get("with_")
@@ -148,13 +165,15 @@ class _Resolver:
             inside: Environment = known
             if clause.args.get("recursive"):
                 # It can name itself; its columns are those of its first, not recursive, part.
-                first = cte.this.this if isinstance(cte.this, exp.SetOperation) else cte.this
-                names = self.query(first.copy(), {**known, cte.alias: WithQuery(tuple(columns))}, outer)
-                inside = {**known, cte.alias: WithQuery(_renamed(names, columns))}
-                self._inside.append(inside[cte.alias])
+                own = WithQuery(tuple(columns))
+                self._named_by_first_part[id(_without_parentheses(cte.this))] = own
+                inside = {**known, cte.alias: own}
+                self._inside.append(own)
             names = self.query(cte.this, inside, outer)
             repeats = bool(clause.args.get("recursive")) and self._inside.pop().repeats
-            known[cte.alias] = WithQuery(_renamed(names, columns), repeats)
+            if repeats and not isinstance(_without_parentheses(cte.this), exp.SetOperation):
+                raise UnreadableQuery
+            known[cte.alias] = WithQuery(renamed(names, columns), repeats)
         return known
 
     def _select(self, node: exp.Select, environment: Environment, outer: Scope | None) -> tuple[str, ...]:
@@ -166,7 +185,9 @@ class _Resolver:
         names: list[str] = []
         for projection in node.expressions:
             self._expression(projection, scope)
+            self._read(len(scope.sources))
             names.extend(_given_names(projection, scope))
+            check_width(names)
         aliases = tuple(names)
         for part in ("where", "having", "limit", "offset"):
             self._expression(node.args.get(part), scope)
@@ -181,7 +202,8 @@ class _Resolver:
         for join in joins:
             self._source(join.this, scope)
             for name in join.args.get("using") or ():
-                if not any(name.name in source.columns for source in scope.sources):
+                self._read(len(scope.sources))
+                if not any(name.name in source.names for source in scope.sources):
                     raise UnknownColumn(name.name, name)
             self._expression(join.args.get("on"), scope)
 
@@ -192,29 +214,30 @@ class _Resolver:
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
             self.seen.add(id(node))
             source = self._table(node, scope.environment)
-            scope.sources.append(Source(alias or source.name, _renamed(source.columns, given), source.table))
+            scope.sources.append(Source(alias or source.name, renamed(source.columns, given), source.table))
             self._joins(node, scope)
             self._bound(node, source, scope.environment)
             return
-        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
+        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query) and not node.this.args.get("joins"):
             # Not LATERAL: it sees what is around the SELECT, not what stands beside it.
-            scope.sources.append(Source(alias, _renamed(self.query(node.this, scope.environment, scope.outer), given)))
+            scope.sources.append(Source(alias, renamed(self.query(node.this, scope.environment, scope.outer), given)))
+            self._joins(node, scope)
         elif isinstance(node, exp.Subquery):  # (a JOIN b …), perhaps with an alias that hides both
             inner = Scope(scope.environment, scope.outer)
             self._source(node.this, inner)
             self._joins(node, inner)
             if alias:
                 inside = tuple(name for source in inner.sources for name in source.columns)
-                inner.sources = [Source(alias, _renamed(inside, given))]
+                inner.sources = [Source(alias, renamed(inside, given))]
             scope.sources.extend(inner.sources)
         elif isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
             names = self.query(node.this, scope.environment, scope)
-            scope.sources.append(Source(alias, _renamed(names, given)))
+            scope.sources.append(Source(alias, renamed(names, given)))
         elif isinstance(node, exp.Values):
             for row in node.expressions:
                 self._expression(row, scope)
             width = max((len(row.expressions) for row in node.expressions), default=0)
-            scope.sources.append(Source(alias, _renamed(tuple(f"column{n + 1}" for n in range(width)), given)))
+            scope.sources.append(Source(alias, renamed(tuple(f"column{n + 1}" for n in range(width)), given)))
         elif isinstance(node, exp.Table | exp.Lateral) and isinstance(node.this, exp.Anonymous):
             self.seen.add(id(node))
             for argument in node.this.expressions:
@@ -247,8 +270,9 @@ class _Resolver:
         """Put a query in the place of a table that must not be read as a whole."""
         inner = exp.Table(this=node.this.copy(), db=node.args.get("db"))
         if source.table is not None:
-            if not source.table.has_hidden_columns:
+            if not source.table.has_hidden_columns or _names_columns(node, source.table):
                 return
+            self._read(_READS_PER_NEW_COLUMN * len(source.columns_of_table))
             shown = [exp.column(_as_it_is(name)) for name in source.columns_of_table]
             self.seen.update(map(id, shown))
             query = exp.Select(expressions=shown, from_=exp.From(this=inner))
@@ -265,8 +289,10 @@ class _Resolver:
         """Check what an expression names. `outputs` are names that ORDER BY and GROUP BY may use besides."""
         if node is None:
             return
+        self._read(1)
         if isinstance(node, exp.Column):
             self.seen.add(id(node))
+            self._read(sum(len(level.sources) for level in scope.chain()))
             _check_column(node, scope, outputs)
         elif isinstance(node, exp.Query):
             self.query(node, scope.environment, scope)
@@ -280,7 +306,7 @@ def _check_column(node: exp.Column, scope: Scope, outputs: Sequence[str]) -> Non
     if name in _SYSTEM_COLUMNS:
         raise UnknownColumn(f"{owner}.{name}" if owner else name, node)
     if not owner:
-        known = name in outputs or any(name in source.columns for level in scope.chain() for source in level.sources)
+        known = name in outputs or any(name in source.names for level in scope.chain() for source in level.sources)
         if not known:
             raise UnknownColumn(name, node)
         return
@@ -288,12 +314,18 @@ def _check_column(node: exp.Column, scope: Scope, outputs: Sequence[str]) -> Non
         for source in level.sources:
             if source.name != owner or (schema_name and (source.table is None or source.table.schema != schema_name)):
                 continue
-            if isinstance(node.this, exp.Star) or name in source.columns:
+            if isinstance(node.this, exp.Star) or name in source.names:
                 if source.table is not None and source.table.has_hidden_columns:
                     node.set("db", None)  # It stands for a query now, which is of no schema.
                 return
             raise UnknownColumn(f"{owner}.{name}", node)
     raise UnknownColumn(f"{owner}.{name}", node)
+
+
+def _without_parentheses(node: exp.Expr) -> exp.Expr:
+    while isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
+        node = node.this
+    return node
 
 
 def _as_it_is(name: str) -> exp.Identifier:
@@ -304,6 +336,32 @@ def _may_name_outputs(node: exp.Expr) -> bool:
     if isinstance(node, exp.Tuple):
         return isinstance(node.parent, exp.Group | exp.Rollup | exp.Cube | exp.GroupingSets | exp.Distinct)
     return isinstance(node, _NAMING_OUTPUTS)
+
+
+def _names_columns(node: exp.Table, table: Table) -> bool:
+    """Whether it stands in (SELECT a, b FROM it) already, so that only columns of it that are shown go further.
+
+    So what is written for a table with hidden columns stays as it is when it is judged again, even after the table got
+    another column. The names must be its own: one that is hidden may be a column of something around the query.
+    """
+    select = node.parent.parent if isinstance(node.parent, exp.From) else None
+    if not isinstance(select, exp.Select) or {part for part, value in node.args.items() if value} - {"this", "db"}:
+        return False
+    # The parenthesis tells it from the whole statement, to which a limit is added.
+    return (
+        {part for part, value in select.args.items() if value} == {"expressions", "from_"}
+        and isinstance(select.parent, exp.Subquery)
+        and all(_is_shown_column(shown, table) for shown in select.expressions)
+    )
+
+
+def _is_shown_column(node: exp.Expr, table: Table) -> bool:
+    return (
+        isinstance(node, exp.Column)
+        and isinstance(node.this, exp.Identifier)
+        and not node.args.get("table")
+        and table.column(node.name) is not None
+    )
 
 
 def _is_bounded(node: exp.Table) -> bool:
@@ -325,37 +383,4 @@ def _given_names(projection: exp.Expr, scope: Scope) -> list[str]:
     if isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star):
         owner = projection.table
         return [name for source in scope.sources if source.name == owner for name in source.columns]
-    return [_given_name(projection)]
-
-
-def _given_name(node: exp.Expr) -> str:
-    match node:
-        case exp.Alias():
-            return str(node.alias)
-        case exp.Column() | exp.Anonymous():
-            return str(node.name) if isinstance(node, exp.Column) else str(node.name).lower()
-        case exp.Cast() | exp.Paren() | exp.Window() | exp.Filter() | exp.WithinGroup() | exp.Bracket() | exp.Collate():
-            return _given_name(node.this)
-        case exp.Subquery() if isinstance(node.this, exp.Select) and node.this.expressions:
-            return _given_name(node.this.expressions[0])
-        case exp.Case():
-            default = node.args.get("default")
-            name = _given_name(default) if default is not None else ""
-            return name if name and name != "?column?" else "case"
-        case exp.Extract() | exp.Exists() | exp.Substring() | exp.Overlay() | exp.Array():
-            return type(node).__name__.lower()
-        case exp.StrPosition():
-            return "position"
-        case exp.Trim():
-            return {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position")).upper(), "btrim")
-        case exp.CurrentDate() | exp.CurrentTime() | exp.CurrentTimestamp() | exp.Localtime() | exp.Localtimestamp():
-            return str(node.sql_name()).lower()
-        case _:
-            return "?column?"
-
-
-def _renamed(names: tuple[str, ...], given: Sequence[str]) -> tuple[str, ...]:
-    """`names` with the first ones replaced, as an alias with a column list does it."""
-    if len(given) > len(names):
-        raise UnreadableQuery
-    return (*given, *names[len(given) :])
+    return [given_name(projection)]

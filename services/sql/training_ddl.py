@@ -14,6 +14,7 @@ from services.sql.bounded_parser import BoundedParser
 from services.sql.models import ForeignKey, Schema, Table
 
 MAX_STATEMENTS = 200
+MAX_TOKENS = 8_000  # of 20,000 characters that people write, some 4,000
 _TOLD = "CREATE TABLE, CREATE VIEW, COMMENT ON or ALTER TABLE … ADD CONSTRAINT"
 
 
@@ -79,8 +80,12 @@ def with_declared_keys(schema: Schema, keys: tuple[DeclaredKey, ...]) -> Schema:
 
 
 def _statements(text: str) -> list[exp.Expr]:
+    dialect = _Dialect()
     try:
-        return [statement for statement in _Dialect().parse(text) if statement is not None]
+        tokens = dialect.tokenize(text)
+        if len(tokens) > MAX_TOKENS:
+            raise DdlUnreadable(f"ddl must not hold more than {MAX_TOKENS} words and signs")
+        return [statement for statement in dialect.parser().parse(tokens, text) if statement is not None]
     except (SqlglotError, RecursionError):
         raise DdlUnreadable(f"ddl cannot be read; it must hold {_TOLD}") from None
 
