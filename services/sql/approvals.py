@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import unicodedata
 
 from services.sql.errors import (
     DatabaseRefused,
@@ -25,7 +26,7 @@ from services.sql.errors import (
 )
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
-from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, ResultTable, Schema, SqlQuery
+from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, ResultTable, SqlQuery
 from services.sql.planning import planned_cost
 from services.sql.ports import QueryStore, TargetDatabase
 from services.sql.query_guard import QueryGuard, Verdict
@@ -35,6 +36,10 @@ logger = logging.getLogger(__name__)
 MAX_NOTE_CHARACTERS = 500
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 EDITED = "The text was edited by a person after it was generated."
+
+# Control and format characters (text direction among them), halves of characters, line and paragraph separators.
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"  # of which words and pictures consist
 
 # What a failed run leaves in `state_reason`.
 _RUN_FAILURES: dict[type[SqlError], str] = {
@@ -80,8 +85,13 @@ class Approvals:
     async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str = "") -> SqlQuery:
         """Let the query be run once; approving again what is approved changes nothing. The note is for the audit log.
 
-        Raises: QueryNotFound, SqlHashMismatch, QueryStateConflict, QueryStoreUnavailable.
+        Raises: QueryNotFound, SqlHashMismatch, QueryStateConflict, SqlRefused, DatabaseUnavailable,
+            QueryStoreUnavailable.
         """
+        pending = await self.get(owner, query_id)
+        if pending.state is QueryState.PENDING and pending.sql_hash == sql_hash:
+            # Nobody is asked to decide on what could not be run: see `run`.
+            _allowed(self._guard.check_again(pending.sql, await self._knowledge.current()))
         approved = await self._store.approve(owner, query_id, sql_hash=sql_hash, note=note)
         if approved is not None:
             return approved
@@ -116,7 +126,7 @@ class Approvals:
         query = await self.get(owner, query_id)
         if query.state is not QueryState.PENDING:
             raise QueryStateConflict(query.state)
-        verdict = self._passed(sql, await self._knowledge.current())
+        verdict = _allowed(self._guard.check(sql, await self._knowledge.current()))
         if verdict.sql == query.sql:
             return query
         explanation = f"{EDITED} It reads {', '.join(verdict.tables) or 'no table'}."
@@ -145,8 +155,8 @@ class Approvals:
             raise QueryStateConflict(query.state)
         if query.sql_hash != sql_hash:
             raise SqlHashMismatch
-        # Looked at again under the schema of now; the text that runs stays the approved one, to the letter.
-        self._passed(query.sql, await self._knowledge.current())
+        # Looked at again under the schema of now; the text that runs is the approved one, to the letter, and no other.
+        _allowed(self._guard.check_again(query.sql, await self._knowledge.current()))
         begun = await self._store.begin_run(owner, query_id, sql_hash=sql_hash)
         if begun is None:
             raise QueryStateConflict((await self.get(owner, query_id)).state)
@@ -191,12 +201,15 @@ class Approvals:
             # The run lease will say OUTCOME_UNKNOWN; the caller is better served by what went wrong first.
             logger.warning("query.failure_not_stored", extra={"reason": reason})
 
-    def _passed(self, sql: str, schema: Schema) -> Verdict:
-        verdict = self._guard.check(sql, schema)
-        if not verdict.allowed:
-            raise SqlRefused(str(verdict.refusals[0]), refusal=verdict.refusals[0].code)
-        return verdict
+
+def _allowed(verdict: Verdict) -> Verdict:
+    """The verdict on a text that may be run. Raises SqlRefused."""
+    if not verdict.allowed:
+        raise SqlRefused(str(verdict.refusals[0]), refusal=verdict.refusals[0].code)
+    return verdict
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.replace("\0", " ").split())
+    """The text without line breaks, and without what a terminal or a page would obey rather than show."""
+    shown = "".join(" " if unicodedata.category(each) in _UNSHOWN and each not in _JOINERS else each for each in text)
+    return " ".join(shown.split())

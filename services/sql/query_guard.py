@@ -36,7 +36,9 @@ MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names, and two names could become 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _PLAIN_NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?|\.\d+([eE][+-]?\d{1,3})?")
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9_ ]*")  # YEAR, LEFT, UNBOUNDED PRECEDING: the only raw text a node may carry
-_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# What nobody sees, in literals and names too: signs that steer a terminal, break a line or turn the direction of
+# reading would let a text look like another to whoever approves it.
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # Nodes whose text is quoted again when it is written.
 _QUOTED_AGAIN = (exp.Literal, exp.Identifier)
 
@@ -65,7 +67,7 @@ _MESSAGES = {
     RefusalCode.EMPTY: "the text holds no statement",
     RefusalCode.TOO_LONG: f"the text is longer than {MAX_SQL_CHARACTERS} characters",
     RefusalCode.TOO_COMPLEX: "the statement is nested too deeply or has too many parts",
-    RefusalCode.UNREADABLE_CHARACTER: "the text holds control characters",
+    RefusalCode.UNREADABLE_CHARACTER: "the text holds control characters, or such as change how it is shown",
     RefusalCode.SYNTAX: "the text cannot be read as PostgreSQL",
     RefusalCode.NOT_ONE_STATEMENT: "exactly one statement is allowed",
     RefusalCode.NOT_A_SELECT: "only SELECT is allowed",

@@ -16,6 +16,7 @@ from services.sql.errors import (
     StatementTimeout,
 )
 from services.sql.models import Owner, Plan, QueryState, Schema, sql_hash
+from services.sql.visibility import Visibility
 from tests.unit.sql.service_parts import ADA, BO, HOUR, Parts
 
 
@@ -184,6 +185,42 @@ async def test_an_approved_text_is_guarded_again_under_the_schema_of_now() -> No
     assert (await parts.approvals.get(ADA, query.id)).state is QueryState.APPROVED
 
 
+async def test_what_reads_more_than_may_be_shown_by_now_is_neither_approved_nor_run() -> None:
+    parts = Parts()
+    pending, approved = await parts.pending(), await parts.pending()
+    pending = await parts.approvals.edit(ADA, pending.id, sql="SELECT * FROM customers")
+    approved = await parts.approvals.edit(ADA, approved.id, sql="SELECT * FROM customers")
+    await parts.approvals.approve(ADA, approved.id, sql_hash=approved.sql_hash)
+    shown = Visibility.parse("", "*.segment").shown(parts.reader.schema.tables)
+    parts.reader.schema = Schema(tuple(shown), "other")
+    await parts.knowledge.sync()
+
+    for call in (parts.approvals.approve, parts.approvals.run):
+        query = pending if call == parts.approvals.approve else approved
+        with pytest.raises(SqlRefused, match="ask again") as caught:
+            await call(ADA, query.id, sql_hash=query.sql_hash)
+        assert caught.value.metadata == {"refusal": "OUTDATED"}
+    again = await parts.approvals.approve(ADA, approved.id, sql_hash=approved.sql_hash)
+
+    assert parts.target.ran == []
+    assert (await parts.approvals.get(ADA, pending.id)).state is QueryState.PENDING
+    assert again.state is QueryState.APPROVED
+
+
+async def test_what_was_written_under_hidden_columns_is_approved_and_run_as_it_is() -> None:
+    parts = Parts()
+    shown = Visibility.parse("", "*.segment").shown(parts.reader.schema.tables)
+    parts.reader.schema = Schema(tuple(shown), "other")
+    pending = await parts.pending()
+
+    edited = await parts.approvals.edit(ADA, pending.id, sql="SELECT * FROM customers")
+    await parts.approvals.approve(ADA, edited.id, sql_hash=edited.sql_hash)
+    await parts.approvals.run(ADA, edited.id, sql_hash=edited.sql_hash)
+
+    assert parts.target.ran == [edited.sql]
+    assert "segment" not in edited.sql
+
+
 async def test_an_edit_is_guarded_hashed_and_says_that_it_is_one() -> None:
     parts = Parts()
     query = await parts.pending()
@@ -301,6 +338,15 @@ async def test_the_reason_of_a_rejection_is_kept_on_one_line_of_500_characters()
     note = parts.store.log[-1].note
     assert note.startswith("not needed xxx")
     assert len(note) == 500
+
+
+async def test_the_reason_of_a_rejection_commands_no_terminal_and_turns_no_text_around() -> None:
+    parts = Parts()
+    query = await parts.pending()
+
+    await parts.approvals.reject(ADA, query.id, reason="a\x1b[2J\x07b\u009bc\u202ed\u2066e\u2028f می\u200cخواهم")
+
+    assert parts.store.log[-1].note == "a [2J b c d e f می\u200cخواهم"
 
 
 def test_every_error_of_the_service_is_told_without_details_of_the_driver() -> None:

@@ -88,10 +88,66 @@ def test_a_list_of_new_names_counts_no_hidden_column() -> None:
     assert written("SELECT x.e FROM customers AS x(a, b, c, d, e)")
 
 
-def test_what_was_written_for_hidden_columns_passes_again() -> None:
-    once = written("SELECT * FROM customers c", PARTIAL)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM customers c",
+        "SELECT c.a FROM customers AS c(a, b) JOIN orders AS o ON o.customer_id = c.a",
+        "SELECT x.name FROM (customers c JOIN orders o USING (customer_id)) AS x",
+        "SELECT name FROM customers UNION SELECT name FROM customers",
+        "SELECT (SELECT name FROM customers LIMIT 1) FROM orders NATURAL JOIN customers",
+        "SELECT q.name FROM (SELECT name FROM customers) AS q",
+        "SELECT q.name FROM ((SELECT name FROM customers)) AS q, LATERAL (SELECT name FROM customers) AS l",
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r, customers",
+    ],
+)
+@pytest.mark.parametrize("schema", [SCHEMA, PARTIAL])
+def test_what_was_written_is_written_the_same_again(sql: str, schema: Schema) -> None:
+    once = GUARD.check(sql, schema)
 
-    assert "segment" not in written(once, PARTIAL)
+    assert once.allowed
+    assert GUARD.check_again(once.sql, schema) == once == GUARD.check(once.sql, schema)
+
+
+def test_a_name_that_a_table_hides_does_not_become_its_own_because_a_query_around_has_it() -> None:
+    outside = Table("public", "leads", (Column("segment", "text"),))
+    schema = replace(PARTIAL, tables=(*PARTIAL.tables, outside))
+
+    query = "SELECT (SELECT q.segment FROM (SELECT segment FROM customers) AS q LIMIT 1) FROM leads"
+
+    assert f"SELECT segment FROM {CUSTOMERS} customers" in written(query, schema)
+
+
+def test_what_was_written_before_a_column_was_hidden_is_outdated() -> None:
+    for sql in ("SELECT * FROM customers", "SELECT name FROM customers", "SELECT to_json(c.*) FROM customers c"):
+        assert [refusal.code for refusal in GUARD.check_again(written(sql), PARTIAL).refusals] == [RefusalCode.OUTDATED]
+    named = GUARD.check_again(written("SELECT segment FROM customers"), PARTIAL)
+    assert [refusal.code for refusal in named.refusals] == [RefusalCode.UNKNOWN_COLUMN]
+
+
+def test_what_was_written_stays_good_when_a_column_comes_or_may_be_shown_again() -> None:
+    customers = SCHEMA.table("public", "customers")
+    assert customers is not None
+    wider = replace(customers, columns=(*customers.columns, Column("note", "text")))
+    more = replace(SCHEMA, tables=(wider, *(table for table in SCHEMA.tables if table.name != "customers")))
+    more_hidden = replace(more, tables=tuple(Visibility.parse("", "customers.segment").shown(more.tables)))
+
+    for sql in ("SELECT * FROM customers", "SELECT name FROM customers"):
+        assert GUARD.check_again(written(sql), more).allowed
+        assert GUARD.check_again(written(sql, PARTIAL), more_hidden).allowed
+        assert GUARD.check_again(written(sql, PARTIAL), SCHEMA).allowed
+
+
+def test_what_a_lower_limit_would_write_otherwise_is_outdated() -> None:
+    assert not QueryGuard(max_rows=10).check_again(written("SELECT name FROM customers"), SCHEMA).allowed
+
+
+def test_what_is_written_may_be_longer_than_what_may_be_given() -> None:
+    long = "SELECT name FROM customers WHERE name IN (" + ", ".join(["'x'"] * 2_000) + ")"
+    padded = long.replace("SELECT name", f"SELECT '{'x' * (20_000 - len(long) - 8)}', name")
+
+    assert len(padded) <= 20_000 < len(written(padded, PARTIAL))
+    assert GUARD.check_again(written(padded, PARTIAL), PARTIAL).allowed
 
 
 @pytest.mark.parametrize("name", ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"])
