@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.sql.grounding.agent_nouns import read_agent_nouns
+from services.sql.grounding.doer_nouns import read_doer_nouns
 from services.sql.grounding.finishing import finish_outputs, pass_over_paying, show_groups_chosen_within
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.leftovers import check_nothing_is_left, refuse_contradictions
@@ -62,7 +62,7 @@ def read_question(
     _refuse_what_cannot_be_said(reading)
     mark_zeros(reading)
     mark_windows(reading)
-    read_agent_nouns(reading)
+    read_doer_nouns(reading)
     find_subject(reading)
     read_spans(reading)
     _refuse_unknown_kind(reading)

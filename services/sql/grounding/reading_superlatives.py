@@ -1,4 +1,4 @@
-"""Superlatives: "the oldest singer", "top 5 customers by total spent", "which stadium has the most concerts"."""
+"""Superlatives: "the oldest member", "top 5 customers by total spent", "which branch has the most visits"."""
 
 from __future__ import annotations
 

@@ -75,7 +75,6 @@ match game
 award prize medal
 song track
 singer artist musician vocalist performer
-singer sing
 concert performance show
 loan borrow lend
 return give
@@ -196,7 +195,7 @@ ATTRIBUTE_NOUNS = (
     "city country state "
     "address email phone value quantity total description category group key index rank weight height length "
     "balance currency fee "
-    "tax symbol source volume created updated joined sales cost percent region volume url text zip"
+    "tax created updated joined sales cost percent region volume url text zip"
 ).split()
 
 # Endings that divide any run-together name: no other English word ends in them.

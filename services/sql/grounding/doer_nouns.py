@@ -16,7 +16,7 @@ _PEOPLE = frozenset(
 _PERSONAL = frozenset(stem(word) for word in "birth born dob email gender surname forename phone mobile".split())
 
 
-def read_agent_nouns(reading: Reading) -> None:
+def read_doer_nouns(reading: Reading) -> None:
     """Take a noun for a doer, linked to what is done, for the people whom its rows point to.
 
     Raises Unreadable: when they did it is said too, which only what was done could tell.
