@@ -144,8 +144,10 @@ class Approvals:
             raise QueryStateConflict((await self.get(owner, query_id)).state)
         return edited
 
-    async def run(self, owner: Owner, query_id: str, *, sql_hash: str) -> tuple[SqlQuery, ResultTable]:
-        """Run an approved query, once for ever.
+    async def run(
+        self, owner: Owner, query_id: str, *, sql_hash: str, may_teach: bool = False
+    ) -> tuple[SqlQuery, ResultTable]:
+        """Run an approved query, once for ever; `may_teach` says whether the owner may decide on training.
 
         Raises: QueryNotFound, SqlHashMismatch, QueryStateConflict, SqlRefused, QueryFailed, QueryTooCostly,
             StatementTimeout, DatabaseUnavailable, QueryStoreUnavailable.
@@ -163,7 +165,7 @@ class Approvals:
         executed, result = await self.run_begun(begun)
         # What one person wrote over a query is not shown to the model as the answer for all others of the tenant.
         if self._learning is not None and not executed.explanation.startswith(EDITED):
-            await self._learning.learn(executed)
+            await self._learning.learn(executed, may_decide=may_teach)
         return executed, result
 
     async def run_begun(self, query: SqlQuery) -> tuple[SqlQuery, ResultTable]:

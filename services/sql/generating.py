@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from services.sql.errors import QueryFailed
-from services.sql.guidance import Objection
+from services.sql.guidance import Guidance, Objection
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.models import (
     EPOCH,
@@ -25,6 +25,7 @@ from services.sql.models import (
 )
 from services.sql.planning import planned_cost
 from services.sql.ports import Briefing, QueryStore, SqlGenerator, TargetDatabase
+from services.sql.provenance import with_provenance
 from services.sql.query_guard import QueryGuard
 from services.sql.training_ddl import with_declared_keys
 
@@ -117,7 +118,7 @@ class Generating:
             draft = await self._generator.generate(question, told, guidance)
             if isinstance(draft, NoDraft):
                 return NoDraft(draft.reason[:MAX_REASON_CHARACTERS], draft.unmatched_words)
-            checked = await self._check(owner, question, draft, schema)
+            checked = await self._check(owner, question, draft, schema, guidance)
             if isinstance(checked, SqlQuery):
                 return Drafted(checked, guidance.objections)
             if not self.may_repair(guidance.objections):
@@ -140,7 +141,9 @@ class Generating:
         """
         return await self._store.add_begun(query, note=note, keeps_for=self._keeps_for)
 
-    async def _check(self, owner: Owner, question: str, draft: SqlDraft, schema: Schema) -> SqlQuery | Objection:
+    async def _check(
+        self, owner: Owner, question: str, draft: SqlDraft, schema: Schema, guidance: Guidance
+    ) -> SqlQuery | Objection:
         verdict = self._guard.check(draft.sql, schema)
         if not verdict.allowed:
             # A fault of the generator, not of the asker; the text itself is not logged.
@@ -161,7 +164,7 @@ class Generating:
             question=question,
             sql=verdict.sql,
             sql_hash=sql_hash(verdict.sql),
-            explanation=draft.explanation,
+            explanation=with_provenance(draft.explanation, guidance),
             state=QueryState.PENDING,
             confidence=min(1.0, max(0.0, draft.confidence)),
             tables=verdict.tables,

@@ -54,7 +54,7 @@ from services.sql.service_messages import (
 )
 from services.sql.service_training import TrainingServicer
 from services.sql.statistics import Statistics
-from services.sql.training import Training
+from services.sql.training import TRAINER_ROLE, Training
 from services.transport.errors import Failure
 from services.transport.identity import current_caller
 
@@ -135,7 +135,12 @@ class SqlServicer(TrainingServicer, sql_service_pb2_grpc.SqlServiceServicer):
     async def RunQuery(
         self, request: sql_service_pb2.RunQueryRequest, context: Any
     ) -> sql_service_pb2.RunQueryResponse:
-        query, result = await self._approvals.run(_owner(), read_query_name(request.name), sql_hash=request.sql_hash)
+        query, result = await self._approvals.run(
+            _owner(),
+            read_query_name(request.name),
+            sql_hash=request.sql_hash,
+            may_teach=TRAINER_ROLE in current_caller().roles,
+        )
         return sql_service_pb2.RunQueryResponse(query=query_message(query), result=result_message(result))
 
     async def ListQueries(

@@ -104,26 +104,27 @@ class Training:
             create_time=EPOCH,  # The store sets the times by its own clock.
             decided_by=teacher.subject if at_once else "",
         )
-        # The last fifth is for those who decide, and for what is learned: nobody else can fill it up.
-        most = self._max_items if teacher.may_decide else -(-self._max_items * 4 // 5)
-        stored, is_new = await self._keep(scope, item, most)
+        stored, is_new = await self._keep(scope, item, self._most(teacher.may_decide))
         return await self._as_seen(stored), is_new
 
-    async def learn_from(self, query: SqlQuery) -> None:
-        """Keep what a person approved as it was generated and what ran. Raises TrainingFull, QueryStoreUnavailable."""
+    async def learn_from(self, query: SqlQuery, *, may_decide: bool) -> None:
+        """Keep what a person approved as it was generated and what ran; it waits where that person may not decide.
+
+        Raises: TrainingFull, QueryStoreUnavailable.
+        """
         content = TrainingContent(TrainingKind.EXAMPLE, query.question, query.sql)
         scope = self._scope(query.owner.tenant)
         item = TrainingItem(
             id=content.id_in(scope),
             content=content,
-            state=TrainingState.APPROVED,
+            state=TrainingState.APPROVED if may_decide else TrainingState.PENDING,
             source=TrainingSource.APPROVED_QUERY,
             author=query.owner.subject,
             create_time=EPOCH,
             query_id=query.id,
-            decided_by=query.owner.subject,
+            decided_by=query.owner.subject if may_decide else "",
         )
-        await self._keep(scope, item, self._max_items)
+        await self._keep(scope, item, self._most(may_decide))
 
     async def get(self, teacher: Teacher, item_id: str) -> Taught:
         """One item of the tenant. Raises TrainingNotFound, QueryStoreUnavailable."""
@@ -186,12 +187,17 @@ class Training:
             raise TrainingNotFound
         return found[0]
 
+    def _most(self, may_decide: bool) -> int:
+        """The last fifth is for those who decide: nobody else can fill it up."""
+        return self._max_items if may_decide else -(-self._max_items * 4 // 5)
+
     async def _keep(self, scope: TrainingScope, item: TrainingItem, most: int) -> tuple[TrainingItem, bool]:
         added = await self._store.add(scope, item, most=most)
         if added is None:
             raise TrainingFull(most)
         stored, is_new = added
-        if item.state is TrainingState.APPROVED and stored.state is TrainingState.PENDING:
+        is_same = stored.content == item.content  # to the letter, so that nobody approves the text of another
+        if item.state is TrainingState.APPROVED and stored.state is TrainingState.PENDING and is_same:
             # Somebody without a say gave the same before; now somebody with one has.
             stored = await self._store.approve(scope, item.id, by=item.decided_by) or stored
         if is_new:

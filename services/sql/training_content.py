@@ -1,4 +1,8 @@
-"""What callers teach, read and checked for what can be said without a database."""
+"""What callers teach, read and checked for what can be said without a database.
+
+Of each text the line ends are made one kind and outer white space is taken away; nothing else is changed, for it may
+stand within quotes.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,12 @@ def read_example(question: str, sql: str) -> TrainingContent:
         asked = read_question(question)
     except QuestionInvalid as error:
         raise TrainingInvalid(str(error), field="question") from None
-    return TrainingContent(TrainingKind.EXAMPLE, asked, _read(sql, "sql", MAX_SQL_CHARACTERS))
+    query = _read(sql, "sql", MAX_SQL_CHARACTERS).rstrip("; \t\n") or sql.strip()
+    return TrainingContent(TrainingKind.EXAMPLE, asked, query)
 
 
 def _read(text: str, field: str, most: int) -> str:
-    trimmed = text.strip()
+    trimmed = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     if not trimmed:
         raise TrainingInvalid(f"{field} must not be blank", field=field)
     if len(trimmed) > most:

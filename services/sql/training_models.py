@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,14 +51,8 @@ class TrainingContent:
     sql: str = ""
 
     def id_in(self, scope: TrainingScope) -> str:
-        """64 lower-case hexadecimal digits; the same for contents that differ in white space only."""
-        parts = [
-            scope.tenant,
-            scope.database,
-            self.kind.value,
-            _normal(self.text),
-            _normal(self.sql.rstrip("; \t\r\n")),
-        ]
+        """64 lower-case hexadecimal digits, of exactly this content: a space within quotes makes another query."""
+        parts = [scope.tenant, scope.database, self.kind.value, self.text, self.sql]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -152,7 +145,3 @@ class Passage:
     document: str
     page: int = 0
     headings: tuple[str, ...] = ()
-
-
-def _normal(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())

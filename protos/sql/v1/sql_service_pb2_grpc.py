@@ -150,7 +150,9 @@ class SqlServiceServicer:
         NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
         ABORTED / SQL_HASH_MISMATCH when the text has changed since the caller read it.
         ABORTED / QUERY_STATE_CONFLICT when it is rejected, expired, running or run; metadata `state` says which.
-        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard would not let it run as it is; metadata `refusal` says why, OUTDATED
+        where the database or what may be shown has changed since the query was written.
+        UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

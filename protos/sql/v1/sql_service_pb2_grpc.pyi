@@ -53,7 +53,9 @@ class SqlServiceStub:
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     ABORTED / SQL_HASH_MISMATCH when the text has changed since the caller read it.
     ABORTED / QUERY_STATE_CONFLICT when it is rejected, expired, running or run; metadata `state` says which.
-    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard would not let it run as it is; metadata `refusal` says why, OUTDATED
+    where the database or what may be shown has changed since the query was written.
+    UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     RejectQuery: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.RejectQueryRequest, _sql_service_pb2.RejectQueryResponse]
     """Refuses a query that has not begun to run. Repeating it changes nothing.
@@ -192,7 +194,9 @@ class SqlServiceAsyncStub(SqlServiceStub):
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     ABORTED / SQL_HASH_MISMATCH when the text has changed since the caller read it.
     ABORTED / QUERY_STATE_CONFLICT when it is rejected, expired, running or run; metadata `state` says which.
-    UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard would not let it run as it is; metadata `refusal` says why, OUTDATED
+    where the database or what may be shown has changed since the query was written.
+    UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     RejectQuery: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.RejectQueryRequest, _sql_service_pb2.RejectQueryResponse]  # type: ignore[assignment]
     """Refuses a query that has not begun to run. Repeating it changes nothing.
@@ -340,7 +344,9 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
         ABORTED / SQL_HASH_MISMATCH when the text has changed since the caller read it.
         ABORTED / QUERY_STATE_CONFLICT when it is rejected, expired, running or run; metadata `state` says which.
-        UNAVAILABLE / QUERY_STORE_UNAVAILABLE when the store cannot be reached.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard would not let it run as it is; metadata `refusal` says why, OUTDATED
+        where the database or what may be shown has changed since the query was written.
+        UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
 
     @_abc_1.abstractmethod

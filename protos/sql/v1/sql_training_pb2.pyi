@@ -137,7 +137,7 @@ class TrainingItem(_message.Message):
     USABLE_FIELD_NUMBER: _builtins.int
     UNUSABLE_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Resource name, `training/{item}`; the id follows from tenant, database, kind and content, white space aside."""
+    """Resource name, `training/{item}`; the id follows from tenant, database, kind and content, to the letter."""
     ddl: _builtins.str
     """CREATE TABLE, CREATE VIEW, COMMENT ON and ALTER TABLE … ADD CONSTRAINT; read, never executed."""
     documentation: _builtins.str

@@ -3,8 +3,12 @@
 import pytest
 
 from services.sql.errors import QueryFailed
+from services.sql.guidance import Guidance, SimilarExample, Term
 from services.sql.models import QueryState, SqlQuery
+from services.sql.training import Teacher
+from services.sql.training_content import read_example
 from services.sql.training_models import TrainingContent, TrainingKind, TrainingSource, TrainingState
+from tests.fakes.sql import FakeBriefing
 from tests.unit.sql.service_parts import ADA, Parts
 
 
@@ -12,13 +16,54 @@ async def test_a_query_that_a_person_approved_and_that_ran_becomes_an_example() 
     parts = Parts()
     query = await parts.approved()
 
-    await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
+    await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash, may_teach=True)
 
     [learned] = parts.training_store.items.values()
     assert learned.content == TrainingContent(TrainingKind.EXAMPLE, query.question, query.sql)
     assert learned.state is TrainingState.APPROVED
     assert (learned.source, learned.query_id) == (TrainingSource.APPROVED_QUERY, query.id)
     assert (learned.author, learned.decided_by) == ("ada", "ada")
+
+
+async def test_what_somebody_approved_who_may_not_decide_on_training_waits_for_who_may() -> None:
+    parts = Parts()
+    query = await parts.approved()
+
+    await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
+
+    [learned] = parts.training_store.items.values()
+    assert (learned.state, learned.author, learned.decided_by) == (TrainingState.PENDING, "ada", "")
+    assert learned.query_id == query.id
+
+
+async def test_a_query_of_one_who_may_decide_leaves_a_similar_text_of_another_waiting() -> None:
+    parts = Parts()
+    query = await parts.approved()
+    other = query.sql.replace(" ", "  ", 1)
+    await parts.training.add(Teacher("acme", "bo", may_decide=False), read_example(query.question, other))
+
+    await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash, may_teach=True)
+
+    states = {item.content.sql: item.state for item in parts.training_store.items.values()}
+    assert states == {other: TrainingState.PENDING, query.sql: TrainingState.APPROVED}
+
+
+GUIDES = [
+    Guidance(terms=(Term("A customer is whoever we say.", "glossary.md"),)),
+    Guidance(examples=(SimilarExample("How many clients?", "SELECT count(*) FROM customers", 0.9),)),
+]
+
+
+@pytest.mark.parametrize(("guidance", "named"), [(GUIDES[0], "glossary.md"), (GUIDES[1], "approved examples (1)")])
+async def test_what_a_document_or_an_example_had_a_part_in_says_so_and_waits(guidance: Guidance, named: str) -> None:
+    parts = Parts(briefing=FakeBriefing({"acme": guidance}))
+    query = await parts.approved()
+
+    await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash, may_teach=True)
+
+    [learned] = parts.training_store.items.values()
+    assert named in query.explanation
+    assert learned.state is TrainingState.PENDING
 
 
 async def test_a_text_that_somebody_wrote_over_a_query_is_never_learned() -> None:

@@ -218,11 +218,13 @@ async def test_an_index_that_is_away_keeps_nothing_from_being_taught(store: Fake
     assert store.items == {}
 
 
-def test_white_space_makes_no_other_item_and_everything_else_does() -> None:
-    one = read_example("How many customers?", "SELECT count(*)\n FROM customers ;")
+def test_line_ends_and_outer_white_space_make_no_other_item_and_everything_else_does() -> None:
+    one = read_example("How many customers?", "SELECT count(*)\r\n FROM customers ;\n")
 
-    assert one.id_in(SHOP) == read_example(" How many\tcustomers? ", "SELECT count(*) FROM customers").id_in(SHOP)
+    assert one.id_in(SHOP) == read_example(" How many customers? ", "SELECT count(*)\n FROM customers").id_in(SHOP)
     others = {
+        read_example("How many  customers?", "SELECT count(*)\n FROM customers").id_in(SHOP),
+        read_example("How many customers?", "SELECT count(*) FROM customers").id_in(SHOP),
         read_example("How many clients?", "SELECT count(*) FROM customers").id_in(SHOP),
         read_example("How many customers?", "SELECT count(1) FROM customers").id_in(SHOP),
         read_documentation("How many customers?").id_in(SHOP),
@@ -230,7 +232,20 @@ def test_white_space_makes_no_other_item_and_everything_else_does() -> None:
         one.id_in(TrainingScope("umbrella", "shop")),
         one.id_in(SHOP),
     }
-    assert len(others) == 6
+    assert len(others) == 8
+
+
+async def test_a_space_within_quotes_makes_another_item_that_nobody_approves_with_the_first(
+    training: Training, store: FakeTrainingStore
+) -> None:
+    theirs = read_documentation("New  York is 'New  York'.")
+    await training.add(ADA, theirs)
+
+    mine, is_new = await training.add(TIM, read_documentation("New  York is 'New York'."))
+
+    assert is_new
+    states = {item.content.text: item.state for item in store.items.values()}
+    assert states == {theirs.text: TrainingState.PENDING, mine.item.content.text: TrainingState.APPROVED}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+"""What a query was written from besides the schema: told to whoever decides on it, and kept with it."""
+
+from __future__ import annotations
+
+from services.sql.guidance import Guidance
+from services.sql.models import SqlQuery
+
+_MARK = "Known besides the schema when it was written:"
+_MOST_NAMED = 3
+_MOST_CHARACTERS = 80  # of one name
+
+
+def with_provenance(explanation: str, guidance: Guidance) -> str:
+    """The explanation, with a sentence on the examples and terms that the generator was given, where there were any."""
+    known = []
+    if guidance.examples:
+        known.append(f"approved examples ({len(guidance.examples)})")
+    documents = list(dict.fromkeys(term.document[:_MOST_CHARACTERS] for term in guidance.terms))
+    if documents:
+        more = " and others" if len(documents) > _MOST_NAMED else ""
+        known.append(f"terms from {', '.join(documents[:_MOST_NAMED])}{more}")
+    return f"{explanation} {_MARK} {'; '.join(known)}.".lstrip() if known else explanation
+
+
+def is_guided(query: SqlQuery) -> bool:
+    """Whether examples or terms had, or could have had, a part in the query."""
+    return _MARK in query.explanation
