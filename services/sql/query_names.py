@@ -218,7 +218,7 @@ class _Resolver:
             self._joins(node, scope)
             self._bound(node, source, scope.environment)
             return
-        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query) and not node.this.args.get("joins"):
+        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query) and not _is_join(node.this):
             # Not LATERAL: it sees what is around the SELECT, not what stands beside it.
             scope.sources.append(Source(alias, renamed(self.query(node.this, scope.environment, scope.outer), given)))
             self._joins(node, scope)
@@ -384,3 +384,8 @@ def _given_names(projection: exp.Expr, scope: Scope) -> list[str]:
         owner = projection.table
         return [name for source in scope.sources if source.name == owner for name in source.columns]
     return [given_name(projection)]
+
+
+def _is_join(node: exp.Query) -> bool:
+    """Whether it is (SELECT …) JOIN b, and not a SELECT that joins."""
+    return isinstance(node, exp.Subquery) and bool(node.args.get("joins"))
