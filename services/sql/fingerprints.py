@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from services.sql.models import Table
 
 
-def structure_digest(tables: Sequence[Table]) -> str:
-    """SHA-256 over names, types, comments and keys, whatever the order of `tables`; 64 lower-case hexadecimal digits.
+def structure_digest(tables: Sequence[Table], own_functions: Set[str] = frozenset()) -> str:
+    """SHA-256 over names, types, comments and keys, whatever their order; 64 lower-case hexadecimal digits.
 
     Row estimates and values are left out: they change without any DDL.
     """
-    return _digest([_structure(table) for table in _sorted(tables)])
+    return _digest([*([sorted(own_functions)] if own_functions else []), *map(_structure, _sorted(tables))])
 
 
-def schema_fingerprint(tables: Sequence[Table]) -> str:
+def schema_fingerprint(tables: Sequence[Table], own_functions: Set[str] = frozenset()) -> str:
     """SHA-256 over the structure and over the values that words are linked to; 64 lower-case hexadecimal digits.
 
     What depends on how often a value occurs (samples, estimates) is left out, so that counting again changes nothing.
@@ -27,6 +27,7 @@ def schema_fingerprint(tables: Sequence[Table]) -> str:
             [_structure(table), [[list(column.values), column.values_complete] for column in table.columns]]
             for table in _sorted(tables)
         ]
+        + ([sorted(own_functions)] if own_functions else [])
     )
 
 

@@ -96,7 +96,7 @@ class SchemaKnowledge:
         async with self._reading:
             if self._schema is schema and self._compared_at <= asked_at:
                 self._compared_at = self._monotonic()
-                if structure_digest(schema.tables) != await self._reader.structure_digest():
+                if structure_digest(schema.tables, schema.own_functions) != await self._reader.structure_digest():
                     await self._read()
         return self._schema is not schema
 
@@ -133,7 +133,7 @@ class SchemaKnowledge:
             if (
                 schema is None
                 or not is_fresh
-                or structure_digest(schema.tables) != await self._reader.structure_digest()
+                or structure_digest(schema.tables, schema.own_functions) != await self._reader.structure_digest()
             ):
                 return await self._read()
             self._checked_at = self._monotonic()
@@ -142,7 +142,10 @@ class SchemaKnowledge:
     async def _first(self) -> Schema:
         """What an earlier process remembered, when the structure is still the same; otherwise read anew."""
         remembered = await self._store.load(self._database)
-        if remembered is None or structure_digest(remembered.tables) != await self._reader.structure_digest():
+        if (
+            remembered is None
+            or structure_digest(remembered.tables, remembered.own_functions) != await self._reader.structure_digest()
+        ):
             return (await self._read()).schema
         self._schema = remembered
         self._checked_at = self._monotonic()
@@ -169,7 +172,11 @@ class SchemaKnowledge:
                 self._checked_at = self._monotonic()
                 schema = self._schema
                 old = self._checked_at - self._read_at >= self._max_age_seconds
-                if old or schema is None or structure_digest(schema.tables) != await self._reader.structure_digest():
+                if (
+                    old
+                    or schema is None
+                    or structure_digest(schema.tables, schema.own_functions) != await self._reader.structure_digest()
+                ):
                     await self._read()
         except SqlError as error:
             # What is known stays in use; who runs a query meanwhile learns of the trouble from the run.

@@ -21,10 +21,12 @@ from services.sql.bounded_parser import ParsingTooLong
 from services.sql.column_names import TooManyNames, UnreadableQuery
 from services.sql.guard_dialect import GuardDialect
 from services.sql.guard_growth import TooLarge, check_growth
+from services.sql.guard_inlining import check_inlining
 from services.sql.guard_lexemes import is_read_alike
 from services.sql.guard_precedence import binds_like_postgres
 from services.sql.guard_shapes import has_postgres_shape
 from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, TYPES
+from services.sql.guard_work import steps_of
 from services.sql.models import Schema
 from services.sql.query_names import UnknownColumn, UnknownTable, resolve_names
 
@@ -67,7 +69,7 @@ _MESSAGES = {
     RefusalCode.EMPTY: "the text holds no statement",
     RefusalCode.TOO_LONG: f"the text is longer than {MAX_SQL_CHARACTERS} characters",
     RefusalCode.TOO_COMPLEX: "the statement is nested too deeply or has too many parts",
-    RefusalCode.UNREADABLE_CHARACTER: "the text holds control characters, or such as change how it is shown",
+    RefusalCode.UNREADABLE_CHARACTER: "the text holds control characters, or signs that change how it is shown",
     RefusalCode.SYNTAX: "the text cannot be read as PostgreSQL",
     RefusalCode.NOT_ONE_STATEMENT: "exactly one statement is allowed",
     RefusalCode.NOT_A_SELECT: "only SELECT is allowed",
@@ -148,6 +150,7 @@ class QueryGuard:
             _normalize_names(tree)
             tables = resolve_names(tree, schema)
             check_growth(tree)
+            check_inlining(tree, schema, steps_of(tree))
             _normalize_names(tree)  # Schemas have been named meanwhile.
             _limit_rows(tree, self.max_rows + 1)
             text = _write(tree)
@@ -240,7 +243,7 @@ def _depth(words: Sequence[str]) -> int:
 def _check_parts(tree: exp.Query, schema: Schema) -> None:
     refusals: dict[tuple[RefusalCode, str], Refusal] = {}  # In order, each once.
     for node in tree.walk():
-        refusal = _judge_part(node, schema.column_types)
+        refusal = _judge_part(node, schema)
         if refusal is not None and (refusal.code, refusal.detail) not in refusals:
             refusals[refusal.code, refusal.detail] = replace(refusal, position=_position_of(node))
     if refusals:
@@ -250,7 +253,7 @@ def _check_parts(tree: exp.Query, schema: Schema) -> None:
 _PARTS_IN_SQL = {"locks": "FOR UPDATE or FOR SHARE", "into": "INTO"}  # where the tree's name for it is not SQL's
 
 
-def _judge_part(node: exp.Expr, known_types: Set[str]) -> Refusal | None:
+def _judge_part(node: exp.Expr, schema: Schema) -> Refusal | None:
     kind = type(node)
     parts = STRUCTURE.get(kind)
     if parts is None and kind not in OPERATORS:
@@ -267,10 +270,15 @@ def _judge_part(node: exp.Expr, known_types: Set[str]) -> Refusal | None:
         case exp.Anonymous():
             if not isinstance(node.this, str) or node.this.lower() not in FUNCTIONS:
                 return Refusal(RefusalCode.FUNCTION_NOT_ALLOWED, node.name)
+            if node.name.lower() in schema.own_functions:
+                # PostgreSQL would run it instead of its own wherever its parameters fit better.
+                return Refusal(RefusalCode.FUNCTION_NOT_ALLOWED, f"{node.name}, which the database defines anew")
         case exp.IntervalSpan():  # which sqlglot makes a type, too
             pass
         case exp.DataType():
-            if not (node.this in TYPES or (node.this == exp.DType.USERDEFINED and _is_known_type(node, known_types))):
+            if not (
+                node.this in TYPES or (node.this == exp.DType.USERDEFINED and _is_known_type(node, schema.column_types))
+            ):
                 return Refusal(RefusalCode.TYPE_NOT_ALLOWED, node.sql(dialect=GuardDialect))
         case exp.Literal():
             if not node.is_string and not _PLAIN_NUMBER.fullmatch(node.name):

@@ -19,6 +19,7 @@ from services.sql.adapters.postgres_samples import sample_columns
 from services.sql.adapters.postgres_session import Connection, Pool, RunLimits, read_only_transaction
 from services.sql.errors import DatabaseUnavailable
 from services.sql.fingerprints import schema_fingerprint, structure_digest
+from services.sql.guard_syntax import FUNCTIONS
 from services.sql.models import Column, ColumnKind, ForeignKey, Schema, Table, TableKind
 from services.sql.visibility import Unmatched, Visibility
 
@@ -81,6 +82,13 @@ SELECT schemaname::text, tablename::text, attname::text, n_distinct::float8 FROM
 WHERE schemaname = ANY(%s::text[]) AND n_distinct <> 0
 """
 _SEARCH_PATH = "SELECT name::text FROM unnest(current_schemas(false)) AS name"
+_OWN_FUNCTIONS = """
+SELECT DISTINCT p.proname::text
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = ANY(current_schemas(false)) AND n.nspname <> 'pg_catalog' AND p.proname::text = ANY(%s::text[])
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+"""
 
 _KINDS_BY_NAME = {
     "int2": ColumnKind.INTEGER, "int4": ColumnKind.INTEGER, "int8": ColumnKind.INTEGER, "numeric": ColumnKind.NUMBER,
@@ -101,6 +109,15 @@ class ReadLimits:
     sample_rows: int
 
 
+@dataclass(frozen=True)
+class _Structure:
+    """What is read of a schema besides values."""
+
+    tables: list[Table]
+    search_path: tuple[str, ...]
+    own_functions: frozenset[str]
+
+
 class PostgresSchemaReader:
     """Reads schema and samples through the same read-only connections that queries run on."""
 
@@ -117,7 +134,8 @@ class PostgresSchemaReader:
 
     async def read(self) -> Schema:
         """See `SchemaReader.read`."""
-        tables, search_path = await self._structure()
+        structure = await self._structure()
+        tables = structure.tables
         give_up = time.monotonic() + self._limits.sample_seconds
         described = {(table.schema, table.name): table for table in tables}
         # The small ones first, so that the time is enough for many; views may be anything, so they come last.
@@ -128,20 +146,21 @@ class PostgresSchemaReader:
             described[table.schema, table.name] = await self._sampled(table)
         sampled = tuple(described.values())
         logger.info("schema.read", extra={"tables": len(sampled), "columns": sum(len(t.columns) for t in sampled)})
-        return Schema(sampled, schema_fingerprint(sampled), datetime.now(UTC), search_path)
+        fingerprint = schema_fingerprint(sampled, structure.own_functions)
+        return Schema(sampled, fingerprint, datetime.now(UTC), structure.search_path, structure.own_functions)
 
     async def structure_digest(self) -> str:
         """See `SchemaReader.structure_digest`."""
-        tables, _ = await self._structure()
-        return structure_digest(tables)
+        structure = await self._structure()
+        return structure_digest(structure.tables, structure.own_functions)
 
-    async def _structure(self) -> tuple[list[Table], tuple[str, ...]]:
+    async def _structure(self) -> _Structure:
         try:
             async with asyncio.timeout(self._limits.structure_seconds):
                 async with read_only_transaction(self._pool, _session(self._limits.structure_seconds)) as connection:
-                    tables, search_path = await _read_structure(connection)
-                    self._look_at_patterns(tables)
-                    return self._visibility.shown(tables), search_path
+                    structure = await _read_structure(connection)
+                    self._look_at_patterns(structure.tables)
+                    return replace(structure, tables=self._visibility.shown(structure.tables))
         except (psycopg.Error, TimeoutError) as error:
             raise DatabaseUnavailable from error
 
@@ -177,7 +196,7 @@ def _session(seconds: float) -> RunLimits:
     return RunLimits(seconds, min(seconds, 1.0), 16 * 1024, 0, 0, 0)  # Only the times and the memory count here.
 
 
-async def _read_structure(connection: Connection) -> tuple[list[Table], tuple[str, ...]]:
+async def _read_structure(connection: Connection) -> _Structure:
     rows = await (await connection.execute(_TABLES)).fetchall()
     if len(rows) == MAX_TABLES:
         logger.warning("schema.tables_left_out", extra={"most": MAX_TABLES})
@@ -203,7 +222,9 @@ async def _read_structure(connection: Connection) -> tuple[list[Table], tuple[st
     await _add_keys(connection, tables)
     await _add_distinct_estimates(connection, tables)
     search_path = tuple(name for (name,) in await (await connection.execute(_SEARCH_PATH)).fetchall())
-    return sorted(tables.values(), key=lambda table: table.full_name), search_path
+    functions = await (await connection.execute(_OWN_FUNCTIONS, (sorted(FUNCTIONS),))).fetchall()
+    in_order = sorted(tables.values(), key=lambda table: table.full_name)
+    return _Structure(in_order, search_path, frozenset(name for (name,) in functions))
 
 
 async def _add_keys(connection: Connection, tables: dict[int, Table]) -> None:

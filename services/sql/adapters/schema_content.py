@@ -11,12 +11,22 @@ from services.sql.models import Column, ColumnKind, ForeignKey, Schema, Table, T
 
 def schema_content(schema: Schema) -> dict[str, Any]:
     """What of a schema is kept as JSON; fingerprint and time are kept beside it."""
-    return {"search_path": list(schema.search_path), "tables": [asdict(table) for table in schema.tables]}
+    return {
+        "search_path": list(schema.search_path),
+        "own_functions": sorted(schema.own_functions),
+        "tables": [asdict(table) for table in schema.tables],
+    }
 
 
 def schema_from(content: dict[str, Any], fingerprint: str, read_time: datetime) -> Schema:
     """The schema whose content this is."""
-    return Schema(tuple(map(_table, content["tables"])), fingerprint, read_time, tuple(content["search_path"]))
+    return Schema(
+        tuple(map(_table, content["tables"])),
+        fingerprint,
+        read_time,
+        tuple(content["search_path"]),
+        frozenset(content.get("own_functions", ())),  # absent in what was kept before they were read
+    )
 
 
 def _table(facts: dict[str, Any]) -> Table:

@@ -53,7 +53,7 @@ class SchemaStoreContract:
         assert await store.load("reader@host:5432/shop") is None
 
     async def test_what_was_saved_is_loaded_whole(self, store: SchemaStore) -> None:
-        schema = replace(shop_schema(), search_path=("sales", "public"))
+        schema = replace(shop_schema(), search_path=("sales", "public"), own_functions=frozenset({"upper"}))
 
         await store.save("reader@host:5432/shop", schema)
 

@@ -273,3 +273,21 @@ async def test_a_right_that_is_taken_away_is_noticed_as_a_change_of_structure(
     assert [(table.name, [column.name for column in table.columns]) for table in schema.tables] == [
         ("things", ["kind"])
     ]
+
+
+async def test_functions_that_could_run_in_place_of_postgresqls_own_are_told(postgres_server: EmbeddedPostgres) -> None:
+    with own_database(
+        postgres_server,
+        SCRIPT,
+        "CREATE FUNCTION lower(int) RETURNS int LANGUAGE sql AS 'SELECT $1'",
+        "ALTER EXTENSION plpgsql ADD FUNCTION lower(int)",  # as citext has some: an extension's is nobody's own
+        "CREATE FUNCTION starts_with(text, int) RETURNS bool LANGUAGE sql AS 'SELECT true'",
+        "CREATE FUNCTION round(float8, int) RETURNS float8 LANGUAGE sql AS 'SELECT $1'",
+        "CREATE FUNCTION of_our_own(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+        "CREATE SCHEMA aside",
+        "CREATE FUNCTION aside.upper(int) RETURNS int LANGUAGE sql AS 'SELECT $1'",
+        *GRANTS,
+    ) as (url, _):
+        schema = await read(url)
+
+    assert schema.own_functions == {"starts_with", "round"}
