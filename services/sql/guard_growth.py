@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from services.sql.guard_shapes import holds_query
 from services.sql.query_names import MAX_RECURSIVE_ROWS
 
 MAX_VALUE_BYTES = 4_000_000
@@ -26,6 +27,7 @@ MAX_FACTORIAL = 100
 _COLUMN_BYTES = 16
 _RECURSION_DEPTH = 100  # what people's hierarchies have at most; text that grows by rounds is sized for it
 _UNKNOWN_ROWS = 1_000
+_MAX_LOOKS = 100_000
 
 _GATHERING = frozenset({"array", "array_agg", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg",
                         "range_agg", "string_agg"})  # fmt: skip
@@ -75,20 +77,23 @@ class Size:
 
 
 @dataclass
-class _Scope:
+class Scope:
+    """What one SELECT can name, and how many rows it makes up."""
+
     sources: dict[str, Size]
-    outer: _Scope | None
+    outer: Scope | None
     environment: Mapping[str, Size]
     rows: int = 1
 
-    def column(self, node: exp.Column) -> int:
-        scope: _Scope | None = self
+    def column(self, node: exp.Column) -> int | None:
+        """Bytes of a column that a query around it makes; None for one of a table."""
+        scope: Scope | None = self
         while scope is not None:
             for name, source in scope.sources.items():
                 if node.table in ("", name) and node.name in source.columns:
                     return source.columns[node.name]
             scope = scope.outer
-        return _COLUMN_BYTES
+        return None
 
 
 def check_growth(query: exp.Query) -> None:
@@ -96,11 +101,18 @@ def check_growth(query: exp.Query) -> None:
     for node in query.walk():
         if isinstance(node, exp.Anonymous | exp.DataType):
             _check_counts(node)
-    _Sizing().query(query, {}, None)
+    Sizing().query(query, {}, None)
 
 
-class _Sizing:
-    def query(self, node: exp.Expr, environment: Mapping[str, Size], outer: _Scope | None) -> Size:
+class Sizing:
+    """Sizes by what a value of a table's column is taken for. Raises TooLarge."""
+
+    def __init__(self, column_bytes: int = _COLUMN_BYTES) -> None:
+        self.column_bytes = column_bytes
+        self._looks = 0
+
+    def query(self, node: exp.Expr, environment: Mapping[str, Size], outer: Scope | None) -> Size:
+        """What a SELECT, a set operation or a parenthesised one gives."""
         known = self._with(node, environment, outer)
         if isinstance(node, exp.Select):
             size = self._select(node, known, outer)
@@ -112,12 +124,14 @@ class _Sizing:
             size = self.query(node.this, known, outer)
         else:
             size = Size()
+        if not isinstance(node, exp.Select):
+            self._parts_of(node, ("order", "limit", "offset"), Scope({"": size}, outer, known))
         limit = node.args.get("limit")
         count = limit.args.get("expression", limit.args.get("count")) if limit is not None else None
         most = int(count.name) if isinstance(count, exp.Literal) and count.name.isdecimal() else size.rows
         return Size(min(size.rows, most), size.columns)
 
-    def _with(self, node: exp.Expr, environment: Mapping[str, Size], outer: _Scope | None) -> Mapping[str, Size]:
+    def _with(self, node: exp.Expr, environment: Mapping[str, Size], outer: Scope | None) -> Mapping[str, Size]:
         clause = node.args.get("with_")
         if clause is None:
             return environment
@@ -132,7 +146,7 @@ class _Sizing:
             known[cte.alias] = _renamed(size, names)
         return known
 
-    def _repeated(self, cte: exp.CTE, names: list[str], known: Mapping[str, Size], outer: _Scope | None) -> Size:
+    def _repeated(self, cte: exp.CTE, names: list[str], known: Mapping[str, Size], outer: Scope | None) -> Size:
         """Sized after three rounds: what grows by as much in each may go on, what grows by more each time may not."""
         rounds = [_renamed(self.query(cte.this.this, known, outer), names)]
         for _ in range(3):
@@ -146,8 +160,8 @@ class _Sizing:
         grown = [three + _RECURSION_DEPTH * (three - two) for two, three in zip(second, third, strict=True)]
         return Size(MAX_RECURSIVE_ROWS, dict(zip(rounds[0].columns, grown, strict=False)))
 
-    def _select(self, node: exp.Select, environment: Mapping[str, Size], outer: _Scope | None) -> Size:
-        scope = _Scope({}, outer, environment)
+    def _select(self, node: exp.Select, environment: Mapping[str, Size], outer: Scope | None) -> Size:
+        scope = Scope({}, outer, environment)
         from_ = node.args.get("from_")
         if from_ is not None:
             self._source(from_.this, scope)
@@ -163,24 +177,29 @@ class _Sizing:
                 continue
             columns[projection.alias_or_name or f"?{len(columns)}"] = self.bytes(projection, scope)
             rows *= self._rows_made(projection, scope)
-        for part in ("where", "group", "having", "order", "distinct"):
-            if node.args.get(part) is not None:
-                self.bytes(node.args[part], scope)
+        self._parts_of(node, ("where", "group", "having", "order", "distinct", "limit", "offset"), scope)
+        for window in node.args.get("windows") or ():
+            self.bytes(window, scope)
         return Size(rows, columns)
 
-    def _rows_made(self, projection: exp.Expr, scope: _Scope) -> int:
+    def _parts_of(self, node: exp.Expr, names: Iterable[str], scope: Scope) -> None:
+        for name in names:
+            if node.args.get(name) is not None:
+                self.bytes(node.args[name], scope)
+
+    def _rows_made(self, projection: exp.Expr, scope: Scope) -> int:
         rows = 1
         for call in projection.find_all(exp.Anonymous):
             if call.parent_select is projection.parent_select:
                 rows *= _rows_of(call)
         return rows
 
-    def _join(self, join: exp.Join, scope: _Scope) -> None:
+    def _join(self, join: exp.Join, scope: Scope) -> None:
         self._source(join.this, scope)
         if join.args.get("on") is not None:
             self.bytes(join.args["on"], scope)
 
-    def _source(self, node: exp.Expr, scope: _Scope) -> None:
+    def _source(self, node: exp.Expr, scope: Scope) -> None:
         alias = node.args.get("alias")
         given = [column.name for column in alias.columns] if alias is not None else []
         name = node.alias or node.name
@@ -196,36 +215,41 @@ class _Sizing:
         elif isinstance(node, exp.Table | exp.Lateral) and isinstance(node.this, exp.Anonymous):
             call = node.this
             name = node.alias or call.name.lower()
-            width = max((self.bytes(part, scope) for part in call.expressions), default=_COLUMN_BYTES)
+            width = max((self.bytes(part, scope) for part in call.expressions), default=self.column_bytes)
             size = Size(_rows_of(call), dict.fromkeys((*given, name, "value", "key"), width))
             given = []
         elif isinstance(node, exp.Lateral):
             size = self.query(node.this, scope.environment, scope)
-        elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query):
+        elif isinstance(node, exp.Subquery) and holds_query(node):
             size = self.query(node, scope.environment, scope.outer)
         elif isinstance(node, exp.Subquery):
             self._source(node.this, scope)
+            size = Size(columns={name: width for one in scope.sources.values() for name, width in one.columns.items()})
         scope.sources[name] = _renamed(size, given)
         scope.rows *= max(1, size.rows)
         for join in node.args.get("joins") or ():
             self._join(join, scope)
 
-    def bytes(self, node: exp.Expr, scope: _Scope) -> int:
+    def bytes(self, node: exp.Expr, scope: Scope) -> int:
         """A bound on the bytes of the value of an expression. Raises TooLarge."""
         size = self._bytes(node, scope)
         if size > MAX_VALUE_BYTES:
             raise TooLarge("a value that becomes too large", node)
         return size
 
-    def _bytes(self, node: exp.Expr, scope: _Scope) -> int:
+    def _bytes(self, node: exp.Expr, scope: Scope) -> int:
+        self._looks += 1
+        if self._looks > _MAX_LOOKS:  # Recursive queries within each other are looked at again and again.
+            raise TooLarge("recursive queries that are nested too deeply", node)
         match node:
             case exp.Literal():
                 return len(node.name) + 1
             case exp.Column():
-                return _COLUMN_BYTES if isinstance(node.this, exp.Star) else scope.column(node)
+                known = None if isinstance(node.this, exp.Star) else scope.column(node)
+                return self.column_bytes if known is None else known
             case exp.Query():
                 size = self.query(node, scope.environment, scope)
-                return max(size.columns.values(), default=_COLUMN_BYTES)
+                return max(size.columns.values(), default=self.column_bytes)
             case exp.Anonymous():
                 return self._call_bytes(node, scope)
             case exp.Cast():
@@ -237,24 +261,31 @@ class _Sizing:
             case _:
                 return max(self._parts(node, scope), default=8)
 
-    def _call_bytes(self, node: exp.Anonymous, scope: _Scope) -> int:
+    def gathered(self, made_up: int) -> int:
+        """A bound on what an aggregate gathers, of which `made_up` comes from rows that the query makes up."""
+        return made_up
+
+    def _call_bytes(self, node: exp.Anonymous, scope: Scope) -> int:
         name = node.name.lower()
         if name in _GATHERING and name != "array":
-            return max(1, scope.rows) * sum(self._parts(node, scope))
+            return self.gathered(max(1, scope.rows) * sum(self._parts(node, scope)))
         if name == "array" and isinstance(node.expressions[0], exp.Query):
             gathered = self.query(node.expressions[0], scope.environment, scope)
-            return gathered.rows * sum(gathered.columns.values())
+            return self.gathered(gathered.rows * sum(gathered.columns.values()))
         parts = self._parts(node, scope)
         if name == "repeat":
             return parts[0] * _number(node.expressions[1])
         if name in {"lpad", "rpad"}:
             return parts[0] + _number(node.expressions[1])
+        if name == "replace" and len(parts) == 3 and isinstance(node.expressions[1], exp.Literal):
+            written = parts[2] - isinstance(node.expressions[2], exp.Literal)
+            return parts[0] * max(1, -(-written // max(1, parts[1] - 1)))  # rounded up
         if name in _REPLACING:
             return parts[0] * (1 + parts[min(2, len(parts) - 1)])
         size = sum(parts) if name in _JOINING else max(parts, default=8)
         return 2 * size if name in _ESCAPING else size
 
-    def _parts(self, node: exp.Expr, scope: _Scope) -> list[int]:
+    def _parts(self, node: exp.Expr, scope: Scope) -> list[int]:
         return [self.bytes(part, scope) for part in node.iter_expressions() if not isinstance(part, exp.DataType)]
 
 

@@ -117,6 +117,14 @@ def has_postgres_shape(node: exp.Expr) -> bool:
             return True
 
 
+def holds_query(node: exp.Subquery) -> bool:
+    """Whether parentheses in FROM are around a query alone, and not around what is joined."""
+    inner = node.this
+    if isinstance(inner, exp.Subquery):
+        return not inner.args.get("joins") and not inner.alias and holds_query(inner)
+    return isinstance(inner, exp.Query)
+
+
 def _stands_right(node: exp.Expr) -> bool:
     """A query stands alone, in parentheses, or beside another in a set operation, there without parts of its own."""
     parent = node.parent
