@@ -11,8 +11,12 @@
 --   schemas       what may be read, separated by commas: public
 --   connections   most connections at a time: 20
 --   close_public  yes: also take from everybody (PUBLIC) what nobody who only reads needs: making temporary tables,
---                 objects in schema public, and large objects. That binds the other roles of the database too, so
+--                 schemas, objects in schemas, and large objects. That binds the other roles of the database too, so
 --                 that it is not done unasked: no; warnings tell the statements.
+--
+-- An older role loses every right that was given to it in this database, also in other schemas and for what is made
+-- later, and every setting of its sessions; then it gets its due. Where something is left that you may not take, it is
+-- refused and nothing is done; and a role that owns anything, is in another role or has an attribute always is.
 --
 -- To keep a table or a column back, revoke it afterwards: REVOKE SELECT ON ... FROM diglot_reader, and for columns
 -- GRANT SELECT (name, ...) ON ... in its place. Running this again gives the whole table back.
@@ -58,7 +62,35 @@ DECLARE
   schemas  text[] := regexp_split_to_array(trim(current_setting('diglot.schemas')), '\s*,\s*');
   wanted   text;
   found    record;
+  kept     text;
+  writes   text := 'INSERT, UPDATE, DELETE, TRUNCATE'
+                   || CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ', MAINTAIN' ELSE '' END;
+  -- Every right in this database that was given to the role itself ($1), now or for what is made later.
+  given    text := $given$
+    SELECT kind, privilege_type AS privilege, format('REVOKE ALL ON %s %s FROM %I CASCADE', kind, name, $1) AS statement
+    FROM (
+      SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, oid::regclass::text, relacl FROM pg_class
+      WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+      UNION ALL SELECT 'TABLE', attrelid::regclass::text, attacl FROM pg_attribute
+      UNION ALL SELECT 'SCHEMA', quote_ident(nspname), nspacl FROM pg_namespace
+      UNION ALL SELECT 'ROUTINE', oid::regprocedure::text, proacl FROM pg_proc
+      UNION ALL SELECT 'FOREIGN SERVER', quote_ident(srvname), srvacl FROM pg_foreign_server
+      UNION ALL SELECT 'FOREIGN DATA WRAPPER', quote_ident(fdwname), fdwacl FROM pg_foreign_data_wrapper
+      UNION ALL SELECT 'LARGE OBJECT', oid::text, lomacl FROM pg_largeobject_metadata
+      UNION ALL SELECT 'TABLESPACE', quote_ident(spcname), spcacl FROM pg_tablespace
+      $parameters$
+    ) AS rights (kind, name, acl), aclexplode(acl) WHERE grantee = (SELECT oid FROM pg_roles WHERE rolname = $1)
+    UNION ALL
+    SELECT 'DEFAULT', privilege_type,
+      format('ALTER DEFAULT PRIVILEGES FOR ROLE %I %s REVOKE ALL ON %s FROM %I', pg_get_userbyid(defaclrole),
+             CASE WHEN nspname IS NOT NULL THEN 'IN SCHEMA ' || quote_ident(nspname) END, CASE defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES'
+             WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END, $1)
+    FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace, aclexplode(defaclacl)
+    WHERE grantee = (SELECT oid FROM pg_roles WHERE rolname = $1)
+  $given$;
 BEGIN
+  given := replace(given, '$parameters$', CASE WHEN to_regclass('pg_catalog.pg_parameter_acl') IS NOT NULL
+    THEN 'UNION ALL SELECT ''PARAMETER'', parname, paracl FROM pg_parameter_acl' ELSE '' END);
   FOREACH wanted IN ARRAY schemas LOOP
     IF to_regnamespace(quote_ident(wanted)) IS NULL OR wanted ~ '^pg_' OR wanted = 'information_schema' THEN
       RAISE EXCEPTION 'schemas: there is no schema "%" of yours in this database', wanted;
@@ -72,14 +104,42 @@ BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = reader
              AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls))
      OR EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = reader)
-     OR EXISTS (SELECT FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = reader) THEN
-    RAISE EXCEPTION 'role "%" can do more than read: it has an attribute, is in another role, or owns tables', reader
+     OR EXISTS (SELECT FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
+                WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND r.rolname = reader) THEN
+    RAISE EXCEPTION 'role "%" can do more than read: it has an attribute, is in another role, or owns something', reader
       USING HINT = 'Give another name: -v reader=diglot_reader_2';
   END IF;
   EXECUTE format('ALTER ROLE %I LOGIN NOINHERIT CONNECTION LIMIT %s', reader,
                  current_setting('diglot.connections')::int);
   IF password <> '' THEN
     EXECUTE format('ALTER ROLE %I PASSWORD %L', reader, password);
+  END IF;
+
+  -- An older role: whatever it was given, and whatever its sessions were to begin with. What is its due follows below.
+  EXECUTE format('ALTER ROLE %I RESET ALL', reader);
+  EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET ALL', reader, current_database());
+  FOR found IN EXECUTE given USING reader LOOP
+    BEGIN
+      EXECUTE found.statement;
+    EXCEPTION WHEN insufficient_privilege THEN
+      NULL;  -- looked at next
+    END;
+  END LOOP;
+  EXECUTE 'SELECT string_agg(DISTINCT statement, ''; '') FROM (' || given || ') AS kept
+           WHERE NOT (privilege = ''SELECT'' OR kind = ''SCHEMA'' AND privilege = ''USAGE'')' INTO kept USING reader;
+  IF kept IS NOT NULL THEN
+    RAISE EXCEPTION 'role "%" can do more than read, and what was given it by others is not yours to take', reader
+      USING HINT = 'Give another name: -v reader=diglot_reader_2; or have it taken by who gave it, or a superuser: '
+                   || left(kept, 1000);
+  END IF;
+  SELECT string_agg(DISTINCT split_part(setting, '=', 1), ', ') INTO kept
+    FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS setting
+    WHERE r.rolname = reader AND setting NOT LIKE 'temp_file_limit=%'
+      AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()));
+  IF kept IS NOT NULL THEN
+    RAISE WARNING 'its sessions go on beginning with another %; as superuser: ALTER ROLE % RESET ALL; '
+      'ALTER ROLE % IN DATABASE % RESET ALL', kept, quote_ident(reader), quote_ident(reader),
+      quote_ident(current_database());
   END IF;
 
   -- Its sessions. They are defaults, which a session may change; Diglot sets stricter ones for each transaction.
@@ -152,6 +212,9 @@ BEGIN
              'temporary tables can be made and written, which fills the disk' AS danger
       WHERE has_database_privilege(reader, current_database(), 'TEMPORARY')
       UNION ALL
+      SELECT format('REVOKE CREATE ON DATABASE %I FROM PUBLIC', current_database()), 'schemas can be made'
+      WHERE has_database_privilege(reader, current_database(), 'CREATE')
+      UNION ALL
       SELECT format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', nspname), 'objects can be made, which others may trip over'
       FROM pg_namespace WHERE nspname !~ '^pg_' AND has_schema_privilege(reader, oid, 'CREATE')
       UNION ALL
@@ -174,10 +237,15 @@ BEGIN
     WHERE p.prosecdef AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
       AND has_function_privilege(reader, p.oid, 'EXECUTE') AND has_schema_privilege(reader, n.oid, 'USAGE')
     UNION ALL
-    SELECT format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM PUBLIC', c.oid::regclass)
+    SELECT format('REVOKE USAGE, UPDATE ON SEQUENCE %s FROM PUBLIC', c.oid::regclass)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND (has_table_privilege(reader, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege(reader, c.oid, 'USAGE, UPDATE') END
+    UNION ALL
+    SELECT format('REVOKE %s ON %s FROM PUBLIC', writes, c.oid::regclass)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND (has_table_privilege(reader, c.oid, writes)
            OR has_any_column_privilege(reader, c.oid, 'INSERT, UPDATE'))
     ORDER BY 1
   LOOP

@@ -58,6 +58,10 @@ SELECT power FROM (
       AND (has_table_privilege(reach.oid, relations.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
            OR has_any_column_privilege(reach.oid, relations.oid, 'INSERT, UPDATE'))
     LIMIT 3)
+  UNION ALL (SELECT 'may maintain table ' || name FROM relations, reach
+    WHERE relkind <> 'S' AND CASE WHEN current_setting('server_version_num')::int >= 170000
+      THEN has_table_privilege(reach.oid, relations.oid, 'MAINTAIN') END
+    LIMIT 3)
   UNION ALL (SELECT 'may advance sequence ' || name FROM relations, reach
     WHERE relkind = 'S' AND has_sequence_privilege(reach.oid, relations.oid, 'USAGE, UPDATE') LIMIT 3)
   UNION ALL SELECT 'may call ' || p.proname FROM pg_proc p, reach
@@ -66,6 +70,15 @@ SELECT power FROM (
                         'pg_reload_conf', 'pg_rotate_logfile', 'pg_switch_wal', 'pg_create_restore_point', 'pg_promote')
       AND NOT reach.rolsuper
 ) AS powers GROUP BY power ORDER BY min(CASE WHEN power LIKE 'is %' THEN 0 ELSE 1 END), power LIMIT 20
+"""
+
+# From PostgreSQL 15 on: what otherwise only a superuser may set, like session_replication_role, which stops triggers.
+_PARAMETERS_FROM_VERSION = 150_000
+_PARAMETERS = """
+SELECT DISTINCT 'may set parameter ' || parname FROM pg_parameter_acl, aclexplode(paracl)
+WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+  AND (grantee = 0 OR pg_has_role(current_user, grantee, 'MEMBER'))
+ORDER BY 1 LIMIT 5
 """
 
 # What PostgreSQL leaves open to everybody, or to the role for want of a limit. The guard and the session keep queries
@@ -186,6 +199,8 @@ class TargetWatch:
 async def read_findings(connection: Connection) -> Findings:
     """Look now. Raises psycopg.Error."""
     powers = await (await connection.execute(_POWERS)).fetchall()
+    if connection.info.server_version >= _PARAMETERS_FROM_VERSION:
+        powers += await (await connection.execute(_PARAMETERS)).fetchall()
     openings = await (await connection.execute(_OPENINGS)).fetchall()
     return Findings(
         await read_place(connection),

@@ -26,4 +26,5 @@ def own_database(server: EmbeddedPostgres, script: str, *grants: str) -> Iterato
                 inside.execute(sql.SQL(grant).format(role=role))
         yield server.url(name, f"{name}_reader", PASSWORD), server.url(name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(role))  # rights that are of no one database
         connection.execute(sql.SQL("DROP ROLE {}").format(role))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -80,6 +81,9 @@ def managed(postgres_server: EmbeddedPostgres) -> Iterator[Managed]:
             inside.execute(_CONTENT)
         yield managed
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+        shared = "REVOKE ALL ON PARAMETER session_replication_role FROM {}"
+        with suppress(psycopg.errors.UndefinedObject):
+            connection.execute(sql.SQL(shared).format(sql.Identifier(managed.reader)))
         connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(managed.reader)))
         connection.execute(sql.SQL("DROP ROLE {}").format(owner))
 
@@ -194,6 +198,120 @@ async def test_running_it_again_takes_back_what_was_given_meanwhile(managed: Man
     )
     assert again.returncode == 0
     assert (await managed.findings()).powers == ()
+
+
+# What an administrator may have given an older role over the years; {} stands for it.
+_NASTY = """
+CREATE ROLE {}  LOGIN;
+GRANT USAGE, CREATE ON SCHEMA payroll TO {};
+GRANT INSERT, DELETE, MAINTAIN ON payroll.salaries TO {};
+GRANT UPDATE (amount) ON payroll.salaries TO {};
+SET ROLE :owner; CREATE SEQUENCE payroll.numbers; RESET ROLE; GRANT ALL ON SEQUENCE payroll.numbers TO {};
+GRANT CREATE, TEMPORARY ON DATABASE :database TO {};
+ALTER DEFAULT PRIVILEGES FOR ROLE :owner IN SCHEMA public GRANT INSERT, DELETE ON TABLES TO {};
+ALTER DEFAULT PRIVILEGES FOR ROLE :owner GRANT ALL ON SEQUENCES TO {};
+ALTER ROLE {} IN DATABASE :database SET default_transaction_read_only = off;
+ALTER ROLE {} IN DATABASE :database SET statement_timeout = 0;
+ALTER ROLE {} SET lock_timeout = 0;
+"""
+_SUPERUSERS = """
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO {};
+GRANT SET ON PARAMETER session_replication_role TO {};
+ALTER ROLE {} SET session_replication_role = replica;
+"""
+_PUBLIC = """
+GRANT CREATE ON DATABASE :database TO PUBLIC;
+GRANT CREATE ON SCHEMA public TO PUBLIC;
+GRANT USAGE ON SEQUENCE public.orders_id_seq TO PUBLIC;
+GRANT MAINTAIN ON public.orders TO PUBLIC;
+"""
+
+
+def give(managed: Managed, script: str) -> None:
+    """Run a script as superuser."""
+    script = script.replace(":database", managed.name).replace(":owner", f"{managed.name}_owner")
+    with psycopg.connect(managed.server.url(managed.name), autocommit=True) as superuser:
+        superuser.execute(script.replace("{}", managed.reader).encode())
+
+
+async def test_an_older_role_with_every_right_is_brought_back_by_a_superuser(managed: Managed) -> None:
+    give(managed, _NASTY + _SUPERUSERS + _PUBLIC)
+    with psycopg.connect(managed.server.url(managed.name), autocommit=True) as superuser:
+        create_reader(superuser, reader=managed.reader, password=PASSWORD, close_public=True)
+        superuser.execute("REVOKE USAGE ON SEQUENCE public.orders_id_seq FROM PUBLIC")
+        superuser.execute("REVOKE MAINTAIN ON public.orders FROM PUBLIC")
+        superuser.execute(f"SET ROLE {managed.name}_owner; CREATE TABLE public.later (id serial)")
+
+    refused = (
+        "INSERT INTO payroll.salaries VALUES (1)",
+        "UPDATE payroll.salaries SET amount = 0",
+        "SELECT setval('payroll.numbers', 9)",
+        "CREATE SCHEMA mine",
+        "CREATE TABLE payroll.mine (id int)",
+        "CREATE TEMP TABLE mine (id int)",
+        "INSERT INTO later VALUES (1)",
+        "SELECT nextval('later_id_seq')",
+        "SELECT pg_reload_conf()",
+        "SET session_replication_role = replica",
+    )
+    assert {each: outcome_of(managed.reader_url, each) for each in refused} == dict.fromkeys(refused, "42501")
+    assert outcome_of(managed.reader_url, "SELECT * FROM later, orders") == ""
+    assert (await managed.findings()).powers == ()
+    with psycopg.connect(managed.reader_url, autocommit=True) as reader:
+        shown = [
+            reader.execute(f"SHOW {name}".encode()).fetchone()
+            for name in (
+                "default_transaction_read_only",
+                "statement_timeout",
+                "lock_timeout",
+                "session_replication_role",
+            )
+        ]
+    assert shown == [("on",), ("30s",), ("2s",), ("origin",)]
+
+
+async def test_an_older_role_is_brought_back_by_an_owner_and_what_is_open_to_everybody_is_told(
+    managed: Managed,
+) -> None:
+    give(managed, _NASTY + _PUBLIC + "GRANT {} TO :owner WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;")
+
+    made = managed.psql()
+
+    assert made.returncode == 0, made.stderr
+    for statement in (
+        f"REVOKE CREATE ON DATABASE {managed.name} FROM PUBLIC",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        "REVOKE USAGE, UPDATE ON SEQUENCE orders_id_seq FROM PUBLIC",
+        "REVOKE INSERT, UPDATE, DELETE, TRUNCATE, MAINTAIN ON orders FROM PUBLIC",
+    ):
+        assert statement in made.stderr
+    assert "salaries" not in made.stderr
+    assert (await managed.findings()).powers == (
+        "may advance sequence public.orders_id_seq",
+        "may create objects in schema public",
+        "may create schemas",
+        "may maintain table public.orders",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("GRANT SET ON PARAMETER session_replication_role TO {};", "REVOKE ALL ON PARAMETER session_replication_role"),
+        ("CREATE SCHEMA mine AUTHORIZATION {};", "owns something"),
+    ],
+)
+def test_an_older_role_that_cannot_be_brought_back_is_refused_with_what_it_holds(
+    managed: Managed, given: str, told: str
+) -> None:
+    give(managed, "CREATE ROLE {}; GRANT {} TO :owner WITH ADMIN TRUE;" + given)
+
+    made = managed.psql()
+
+    assert made.returncode != 0
+    assert "can do more than read" in made.stderr
+    assert told in made.stderr
+    assert "reader=diglot_reader_2" in made.stderr
 
 
 @pytest.mark.parametrize(

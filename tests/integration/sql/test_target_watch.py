@@ -123,6 +123,8 @@ async def test_our_own_store_is_refused_when_it_is_met_after_the_start(place: Pl
         ("GRANT TRUNCATE ON notes TO {role}", "may change table public.notes"),
         ("GRANT INSERT (id) ON notes TO {role}", "may change table public.notes"),
         ("GRANT USAGE ON SEQUENCE numbers TO {role}", "may advance sequence public.numbers"),
+        ("GRANT MAINTAIN ON notes TO {role}", "may maintain table public.notes"),
+        ("GRANT SET ON PARAMETER session_replication_role TO {role}", "may set parameter session_replication_role"),
         ("GRANT EXECUTE ON FUNCTION pg_read_file(text) TO {role}", "may call pg_read_file"),
     ],
 )
