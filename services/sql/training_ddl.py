@@ -30,6 +30,7 @@ class _StrictParser(BoundedParser):
 
 
 class _Dialect(Postgres):
+    INDEX_OFFSET = 0  # or for each [1] of a[1][1]… all that stands before it is looked through
     Parser = _StrictParser
 
 

@@ -217,6 +217,13 @@ def test_a_long_text_of_an_interval_is_read_at_once(text: str) -> None:
     assert judged(f"SELECT INTERVAL '{text}'").allowed
 
 
+def test_a_long_chain_of_subscripts_is_read_at_once() -> None:
+    with little_effort():
+        check_ddl(f"CREATE VIEW v AS SELECT a{'[1]' * 50} AS b FROM c")
+        with pytest.raises(DdlUnreadable):
+            check_ddl(f"CREATE VIEW v AS SELECT a{'[1]' * 2_000} AS b FROM c")
+
+
 def test_ddl_of_more_words_than_people_write_is_refused() -> None:
     with pytest.raises(DdlUnreadable, match="8000 words and signs"):
         check_ddl("CREATE VIEW v AS SELECT 1" + ",1" * 5_000)
