@@ -27,7 +27,7 @@ MAX_FACTORIAL = 100
 _COLUMN_BYTES = 16
 _RECURSION_DEPTH = 100  # what people's hierarchies have at most; text that grows by rounds is sized for it
 _UNKNOWN_ROWS = 1_000
-_MAX_LOOKS = 100_000
+_MAX_LOOKS = 40_000
 
 _GATHERING = frozenset({"array", "array_agg", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg",
                         "range_agg", "string_agg"})  # fmt: skip

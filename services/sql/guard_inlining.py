@@ -186,14 +186,12 @@ class _Weighing:
         return self._checked(node, _Query(weight + found.weight, found.source))
 
     def _checked(self, node: exp.Expr, query: _Query) -> _Query:
-        columns = [column for _, column in query.source.columns]
-        for weight in (query.weight, *(column.read for column in columns), *(column.tested for column in columns)):
-            if weight.parts > MAX_PARTS:
-                raise TooLarge("expressions that become too many when they are put together", node)
-            if weight.tables > MAX_TABLES:
-                raise TooLarge(f"more than {MAX_TABLES} tables and subqueries", node)
-            if weight.steps > MAX_STEPS:
-                raise TooLarge("large values compared with others part by part", node)
+        if query.weight.parts > MAX_PARTS:
+            raise TooLarge("expressions that become too many when they are put together", node)
+        if query.weight.tables > MAX_TABLES:
+            raise TooLarge(f"more than {MAX_TABLES} tables and subqueries", node)
+        if query.weight.steps > MAX_STEPS:
+            raise TooLarge("large values compared with others part by part", node)
         return query
 
     def _with(self, clause: exp.Expr, environment: _Environment, outer: _Scope | None) -> tuple[Weight, _Environment]:
@@ -216,7 +214,7 @@ class _Weighing:
             (name, _Column(_ONE, one.tested + other.tested))
             for (name, one), (_, other) in zip(left.source.columns, right.source.columns, strict=False)
         )
-        weight = left.weight + right.weight + Weight(parts=len(columns), tables=2)
+        weight = left.weight + right.weight + Weight(parts=len(columns), tables=1)
         return _Query(weight, _Source(columns, left.source.branches + right.source.branches))
 
     def _select(self, node: exp.Select, environment: _Environment, outer: _Scope | None) -> _Query:

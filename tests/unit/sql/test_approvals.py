@@ -269,11 +269,21 @@ async def test_an_edit_that_the_database_cannot_plan_says_why_and_changes_nothin
     assert await parts.approvals.get(ADA, query.id) == query
 
 
-@pytest.mark.parametrize("error", [DatabaseUnavailable(), StatementTimeout()])
-async def test_an_edit_is_kept_unplanned_while_the_planner_cannot_be_asked(error: Exception) -> None:
+async def test_an_edit_that_cannot_be_planned_in_time_is_refused_and_changes_nothing() -> None:
     parts = Parts()
     query = await parts.pending()
-    parts.target.plan_errors = [error]
+    parts.target.plan_errors = [StatementTimeout()]
+
+    with pytest.raises(QueryFailed, match="within its time limit"):
+        await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 5")
+
+    assert await parts.approvals.get(ADA, query.id) == query
+
+
+async def test_an_edit_is_kept_unplanned_while_the_planner_cannot_be_asked() -> None:
+    parts = Parts()
+    query = await parts.pending()
+    parts.target.plan_errors = [DatabaseUnavailable()]
 
     edited = await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 5")
 

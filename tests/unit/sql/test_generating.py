@@ -86,10 +86,21 @@ async def test_repairs_end_after_two_rounds(can_repair: bool, tries: int) -> Non
     assert parts.store.queries == {}
 
 
-@pytest.mark.parametrize("error", [DatabaseUnavailable(), StatementTimeout()])
-async def test_a_query_waits_unplanned_while_the_planner_cannot_be_asked(error: Exception) -> None:
+async def test_a_draft_that_cannot_be_planned_in_time_goes_back_and_is_not_kept() -> None:
     parts = Parts()
-    parts.target.plan_errors = [error]
+    parts.target.plan_errors = [StatementTimeout()]
+
+    query = await parts.generating.generate(ADA, "How many customers do we have?")
+
+    assert isinstance(query, SqlQuery)
+    assert query.plan_cost == parts.target.cost
+    [objection] = parts.generator.guided[-1].objections
+    assert "within its time limit" in objection.reason
+
+
+async def test_a_query_waits_unplanned_while_the_planner_cannot_be_asked() -> None:
+    parts = Parts()
+    parts.target.plan_errors = [DatabaseUnavailable()]
 
     query = await parts.generating.generate(ADA, "How many customers do we have?")
 
