@@ -2,6 +2,9 @@
 
 Applied where the schema is read: what is hidden is in no description, prompt, sample or key, and the guard, which knows
 nothing but the schema, refuses whatever names it.
+
+Patterns are for columns of tables. A column of a composite type is one column: shown, it is shown with all its fields,
+whatever their names are. To hide a field hide the column, or show a view without it.
 """
 
 from __future__ import annotations

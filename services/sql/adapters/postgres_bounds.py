@@ -21,6 +21,8 @@ from psycopg.rows import TupleRow
 
 _Result = TypeVar("_Result")
 
+CANCEL_SECONDS = 1.0
+
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -51,6 +53,15 @@ class BoundedConnection(AsyncConnection[TupleRow]):
                 raise TooMuchReceived("the server sent more than is taken") from error
             raise
 
+    async def cancel_safe(self, *, timeout: float = CANCEL_SECONDS) -> None:  # noqa: ASYNC109 - as the driver has it
+        """See AsyncConnection; a database that does not take the request is not waited for longer."""
+        await super().cancel_safe(timeout=min(timeout, CANCEL_SECONDS))
+
+    def cut(self) -> None:
+        """Part with the server now, whatever is under way: whoever waits for it gets an error instead."""
+        if self._relay is not None:
+            self._relay.cut()
+
     async def close(self) -> None:
         """See AsyncConnection."""
         await super().close()
@@ -72,6 +83,10 @@ class _Relay:
             end.setblocking(False)
         os.set_blocking(descriptor, False)
         self._task = asyncio.create_task(self._carry())
+
+    def cut(self) -> None:
+        """Close both ends."""
+        self._task.cancel()
 
     async def ended(self) -> None:
         """Wait until both sides are closed: the library's has been."""

@@ -110,6 +110,7 @@ async def read_only_transaction(pool: Pool, limits: RunLimits) -> AsyncIterator[
 async def _leave_nothing(connection: Connection) -> None:
     """Roll back and forget; a connection for which that fails is closed, and the pool replaces it."""
     connection.allow(None)
+    cut = asyncio.get_running_loop().call_later(TIME_TO_CANCEL_SECONDS, connection.cut)
     try:
         async with asyncio.timeout(TIME_TO_CANCEL_SECONDS):
             await connection.execute("ROLLBACK")
@@ -119,3 +120,5 @@ async def _leave_nothing(connection: Connection) -> None:
         await connection.close()
         if isinstance(error, asyncio.CancelledError):
             raise
+    finally:
+        cut.cancel()

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 import psycopg
 from psycopg.adapt import AdaptersMap
 
+from services.sql.adapters.postgres_bounds import CANCEL_SECONDS
 from services.sql.adapters.postgres_failures import CLASS_MESSAGES, failure_of, planning_failure_of
 from services.sql.adapters.postgres_role import TargetWatch
 from services.sql.adapters.postgres_session import (
@@ -103,12 +104,20 @@ class PostgresTarget:
         try:
             # Each statement has its own time limit in the database; this one is over all of them, and for a database
             # that stops answering.
-            async with asyncio.timeout(limits.statement_seconds + limits.lock_seconds + TIME_TO_CANCEL_SECONDS):
+            async with asyncio.timeout(
+                limits.statement_seconds + limits.lock_seconds + TIME_TO_CANCEL_SECONDS
+            ) as limit:
                 async with read_only_transaction(self._pool, limits) as connection:
-                    if self._watch is not None:
-                        await self._watch.look(connection)
-                    connection.allow(2 * limits.max_bytes + _BYTES_BESIDES_ROWS)
-                    yield connection
+                    # The driver asks the database to stop, and waits for that; one that does not stop keeps no place.
+                    ends_at = (limit.when() or 0.0) + CANCEL_SECONDS
+                    cut = asyncio.get_running_loop().call_at(ends_at, connection.cut)
+                    try:
+                        if self._watch is not None:
+                            await self._watch.look(connection)
+                        connection.allow(2 * limits.max_bytes + _BYTES_BESIDES_ROWS)
+                        yield connection
+                    finally:
+                        cut.cancel()
         except TimeoutError as error:
             raise StatementTimeout from error
         except psycopg.Error as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -267,6 +268,27 @@ async def test_a_connection_that_dies_in_a_run_is_told_and_replaced(pool: Pool, 
         await run
 
     assert (await target.run("SELECT 1")).rows == ((1,),)
+
+
+@pytest.mark.timeout(60)
+async def test_a_database_process_that_does_not_stop_keeps_no_place(pool: Pool, shop_owner_url: str) -> None:
+    target = target_on(pool, replace(LIMITS, statement_seconds=0.5))
+    run = asyncio.create_task(target.run("SELECT pg_sleep(20)"))
+    pid = 0
+    async with await psycopg.AsyncConnection.connect(shop_owner_url, autocommit=True) as owner:
+        while not pid:
+            cursor = await owner.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'diglot-sql' AND wait_event = 'PgSleep'"
+            )
+            pid = ((await cursor.fetchone()) or (0,))[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(0.5 + LIMITS.lock_seconds + 2 + 1 + 2):  # of itself the driver waits 5 seconds
+                with pytest.raises(StatementTimeout):
+                    await run
+            assert (await target.run("SELECT 1 AS one")).rows == ((1,),)
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def test_a_run_that_is_called_off_leaves_a_usable_pool(pool: Pool) -> None:
