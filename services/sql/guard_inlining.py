@@ -21,9 +21,10 @@ from services.sql.guard_work import MAX_STEPS
 from services.sql.models import Schema
 
 MAX_PARTS = 20_000
-MAX_TABLES = 120  # in FROM, with subqueries and calls; the planner needs some 150 MB for as many joined by one column
+MAX_TABLES = 120  # in FROM, with subqueries and calls; joined by one column each, the planner takes 150 MB for 80
 
 _JOINED_COLUMNS_PER_PART = 4  # A join lists all columns of both of its sides.
+_PARTS_PER_EQUAL = 5  # What is equal in two tables is remembered of all that are joined before.
 _AGGREGATES = frozenset({"any_value", "array_agg", "avg", "bool_and", "bool_or", "count", "every", "json_agg",
                          "json_object_agg", "jsonb_agg", "jsonb_object_agg", "max", "min", "string_agg",
                          "sum"})  # fmt: skip
@@ -245,9 +246,14 @@ class _Weighing:
         for join in node.args.get("joins") or ():
             self._item(join.this, scope)
             names = [name.name for name in join.args.get("using") or ()]
+            if join.method == "NATURAL":
+                added = scope.sources[-1][1]
+                names = [name for name in added.by_name if any(name in one.by_name for _, one in scope.sources[:-1])]
             scope.weight += _sum(scope.column("", name).tested for name in names)
             scope.weight += self._tested(join, ("on",), scope)
+            equal = len(names) + (sum(1 for _ in join.args["on"].find_all(exp.EQ)) if join.args.get("on") else 0)
             scope.weight += Weight(parts=scope.width // _JOINED_COLUMNS_PER_PART)
+            scope.weight += Weight(parts=equal * _PARTS_PER_EQUAL * len(scope.sources))
 
     def _item(self, node: exp.Expr, scope: _Scope) -> None:
         """Add one thing in FROM to the scope."""

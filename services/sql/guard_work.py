@@ -29,7 +29,7 @@ _GATHERED_BYTES = 1_000_000  # of an aggregate over the rows of tables
 _SEARCHES = frozenset({"btrim", "ltrim", "replace", "rtrim", "split_part", "string_to_array", "string_to_table",
                        "strpos", "translate"})  # fmt: skip
 _PATHS = frozenset({"jsonb_path_exists", "jsonb_path_query", "jsonb_path_query_array", "jsonb_path_query_first"})
-_PATH_AGAIN = re.compile(r"\$(?![A-Za-z0-9_\"])|\*\*")  # the whole value, or all that is in it, once more
+_PATH_AGAIN = re.compile(r"\$|\*\*")  # a whole value, or all that is in it, once more
 _EITHER_WAY = (exp.ArrayContainsAll, exp.ArrayContainedBy, exp.ArrayOverlaps, exp.JSONBContainsAnyTopKeys,
                exp.JSONBContainsAllTopKeys, exp.Sub)  # fmt: skip
 _IN_TEXT = (exp.Trim, exp.StrPosition)
@@ -72,7 +72,7 @@ def steps_of(query: exp.Query) -> Mapping[int, int]:
         if isinstance(node, _EITHER_WAY):
             most = min(most, short.sizes[id(searched)] * long.sizes[id(sought)])
         if isinstance(node, exp.Anonymous) and node.name.lower() in _PATHS:
-            most = _path_steps(short.sizes[id(searched)], sought)
+            most = _path_steps(max(short.sizes.get(id(part), 0) for part in node.expressions), sought)
         elif _is_search_of_text(node) and _is_long_for_column(searched, short.sizes[id(sought)]):
             raise TooLarge("a long text that is looked for in a column", sought)
         if most > MAX_STEPS:

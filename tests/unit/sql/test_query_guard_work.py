@@ -61,6 +61,8 @@ UNINTERRUPTED = [
     f"SELECT to_jsonb(string_to_array({letters('a', 300)}, NULL)) ?& string_to_array({letters('b', 1000)}, NULL)",
     f"SELECT to_jsonb(string_to_array({letters('a', 300)}, NULL)) - string_to_array({letters('b', 1000)}, NULL)",
     f"SELECT jsonb_path_query_array(('[' || {letters('1,', 5)} || '1]')::jsonb, '$[*] ? (@ == $[*])')",
+    "SELECT jsonb_path_query_array('[1, 2]', '$[*] ? (@ == $x[*])',"
+    f" ('{{\"x\":[' || {letters('1,', 100)} || '1]}}')::jsonb)",
     f"SELECT jsonb_path_exists(({letters('[', 5)} || {letters(']', 5)})::jsonb, '$.**.**')",
     # Over what tables hold.
     "SELECT translate(name, repeat(segment, 1000), 'z') FROM customers",
@@ -104,6 +106,7 @@ PUT_TOGETHER = [
     # Tables.
     joined(130, "USING (customer_id)"),
     joined(130, "ON c{0}.customer_id = c0.customer_id"),
+    "SELECT 1 FROM customers c0" + "".join(f" NATURAL JOIN customers c{n}" for n in range(1, 60)),
     joined(130, "ON true").replace(" JOIN", ",").replace(" ON true", ""),
     "SELECT 1 FROM (" + " UNION ALL ".join(["SELECT 1"] * 130) + ") q, customers c",
     "SELECT x FROM (" + " UNION ALL ".join(["SELECT customer_id AS x FROM customers"] * 90) + ") q WHERE "
@@ -151,7 +154,8 @@ def test_recursive_queries_within_each_other_are_refused_before_they_take_long()
         "SELECT 1 FROM orders a, orders b WHERE a.tags && b.tags AND a.tags @> ARRAY['x', 'y'] AND a.tags <@ b.tags",
         "SELECT customer_id FROM orders GROUP BY customer_id HAVING array_agg(status) @> ARRAY['open', 'shipped']",
         "SELECT 1 FROM customers WHERE profile ?| ARRAY['a', 'b'] AND profile - 'a' <> profile",
-        "SELECT jsonb_path_query(profile, '$.items[*] ? (@.price > 10).name') FROM customers",
+        "SELECT jsonb_path_query(profile, '$.items[*] ? (@.price > 10).name'),"
+        """ jsonb_path_exists(profile, '$.items[*] ? (@.price > $least)', '{"least": 3}') FROM customers""",
         "SELECT 1 FROM customers, (SELECT string_agg(segment, ',') AS all_of_them FROM customers) q"
         " WHERE strpos(all_of_them, name) > 0",
         "WITH RECURSIVE r(id, path) AS (SELECT customer_id, name FROM customers UNION ALL SELECT c.customer_id,"
