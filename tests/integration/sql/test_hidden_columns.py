@@ -1,18 +1,22 @@
 """What an operator hides stays hidden: in the schema, in samples, and in whatever passes the guard and runs."""
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import psycopg
 import pytest
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
+from protos.sql.v1 import sql_service_pb2
 from services.sql.adapters.postgres_introspection import PostgresSchemaReader, ReadLimits
 from services.sql.adapters.postgres_session import open_target_pool
 from services.sql.models import Schema
 from services.sql.query_guard import QueryGuard
 from services.sql.visibility import Visibility
+from services.transport.identity import acting_as
 from tests.integration.sql.databases import own_database
+from tests.integration.sql.running_service import ADA, failure_of, running, settings_for
 from tests.unit.sql.sql_grammar import Grammar
 
 GUARD = QueryGuard(max_rows=1_000)
@@ -127,3 +131,28 @@ async def test_a_table_that_is_not_listed_is_unknown(table: str, postgres_server
         schema = await schema_of(owner_url)
 
     assert not GUARD.check(f"SELECT * FROM {table}", schema).allowed
+
+
+async def test_a_query_from_before_a_column_was_hidden_is_neither_approved_nor_run_after_a_restart(
+    shop_url: str, store_url: str, tmp_path: Path
+) -> None:
+    async with running(settings_for(shop_url, store_url), tmp_path) as service:
+        with acting_as(ADA):
+            queries = []
+            for _ in range(2):
+                asked = sql_service_pb2.GenerateSqlRequest(question="How many customers are there?")
+                generated = (await service.GenerateSql(asked)).query
+                whole = sql_service_pb2.EditQueryRequest(name=generated.name, sql="SELECT * FROM customers")
+                queries.append((await service.EditQuery(whole)).query)
+            decided = sql_service_pb2.ApproveQueryRequest(name=queries[0].name, sql_hash=queries[0].sql_hash)
+            await service.ApproveQuery(decided)
+
+    async with running(settings_for(shop_url, store_url, hidden_columns="*.segment"), tmp_path) as service:
+        with acting_as(ADA):
+            run = sql_service_pb2.RunQueryRequest(name=queries[0].name, sql_hash=queries[0].sql_hash)
+            refused = [await failure_of(service.RunQuery(run))]
+            pending = sql_service_pb2.ApproveQueryRequest(name=queries[1].name, sql_hash=queries[1].sql_hash)
+            refused.append(await failure_of(service.ApproveQuery(pending)))
+
+    assert [each.reason for each in refused] == ["SQL_REFUSED"] * 2
+    assert all("ask again" in each.message for each in refused)
