@@ -56,6 +56,17 @@ BOMBS = [
     "SELECT string_agg(repeat('x', 1000), '') FROM generate_series(1, 1000)",
     "SELECT jsonb_path_query_array('[1, 2, 3]', '$[*] ? (@ > 0)') FROM customers a, customers b, customers c",
     "SELECT array_agg(o.order_id) OVER () FROM orders o, orders p",
+    # As much as passes of what nothing interrupts, and of what grows when it is planned.
+    "SELECT translate(repeat(repeat('x', 1000), 4), repeat(repeat('y', 1000), 4), 'z')",
+    "SELECT strpos(repeat(repeat('a', 1000), 90), 'b' || repeat('a', 1000))",
+    "SELECT string_to_array(repeat('a', 1000), NULL) && string_to_array(repeat('b', 1000), NULL)",
+    "SELECT x FROM " + "(SELECT x + x AS x FROM " * 11 + "(SELECT customer_id AS x FROM customers) z"
+    + "".join(f") q{n}" for n in range(11)),
+    "SELECT x FROM " + "(SELECT DISTINCT x + x AS x FROM " * 11 + "(SELECT customer_id AS x FROM customers) z"
+    + "".join(f") q{n}" for n in range(11)) + " WHERE x > 1",
+    "SELECT " + "(" * 11 + "customer_id" + " BETWEEN 0 AND 1)::int" * 11 + " FROM customers",
+    "SELECT count(*) FROM customers c0" + "".join(f" JOIN customers c{n} USING (customer_id)" for n in range(1, 50)),
+    "SELECT 1 FROM customers GROUP BY CUBE (" + ", ".join(f"customer_id + {n}" for n in range(10)) + ")",
 ]  # fmt: skip
 
 
