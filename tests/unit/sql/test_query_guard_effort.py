@@ -18,7 +18,7 @@ from tests.unit.sql.sql_grammar import Grammar
 
 GUARD = QueryGuard(max_rows=1_000)
 SCHEMA = shop_schema()
-MAX_CALLS = 2_000_000  # of functions, for one text; a second or so
+MAX_CALLS = 4_000_000  # of functions, for one text; a second or so
 
 # What stands in front of the innermost part, once for each level, and what behind it.
 NESTED = {
