@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from services.sql.answering import Answering, AutoApproval, AutoApprovePolicy
 from services.sql.approvals import Approvals
-from services.sql.auditing import Auditing
 from services.sql.approved_training import ApprovedTraining
+from services.sql.auditing import Auditing
 from services.sql.generating import Generating
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.learning import Learning
