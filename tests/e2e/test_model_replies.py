@@ -20,7 +20,7 @@ WAITS: dict[str, Any] = {
     "in a fence": f"Sure!\n```json\n{json.dumps(reply(COUNT, 'Counts.'))}\n```",
     "bare query": f"```sql\n{COUNT};\n```",
     "comments": reply(f"/* one */ {COUNT} -- two\n", "Counts."),
-    "unicode": reply("SELECT count(*) AS \"číslo 数\", '\u202eколичество' AS о FROM customers", "Считает 数."),
+    "unicode": reply("SELECT count(*) AS \"číslo 数\", 'количество' AS о FROM customers", "Считает 数."),
     "long explanation": reply(COUNT, "x" * 100_000),
     "confidence out of range": {**reply(COUNT, "Counts."), "confidence": 1e9},
     "half a character in the text": '{"sql": "' + COUNT + '", "explanation": "\\ud800", "refusal": null}',

@@ -50,7 +50,7 @@ async def test_words_taught_on_a_laptop_are_approved_at_once(house: House) -> No
 
 async def test_the_same_again_is_the_same_item_and_no_news(house: House) -> None:
     first = await house.post("/sql/training", DDL)
-    second = await house.post("/sql/training", {"ddl": DDL["ddl"].replace(" ", "\n  ") + "  "})
+    second = await house.post("/sql/training", {"ddl": f"\r\n  {DDL['ddl']}  "})
 
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()

@@ -12,14 +12,15 @@ import pytest
 from protos.rag.v1 import rag_service_pb2
 from protos.rag.v1.rag_service_pb2_grpc import RagServiceServicer, add_RagServiceServicer_to_server
 from protos.sql.v1 import sql_service_pb2
-from services.transport.identity import acting_as
+from services.transport.identity import Caller, acting_as
 from services.transport.serving import ServiceDefinition, serving
 from tests.contract.sql.vanna_generators import reply
-from tests.integration.sql.running_service import ADA, OUTSIDER, TRANSPORT, running, settings_for
+from tests.integration.sql.running_service import OUTSIDER, TRANSPORT, running, settings_for
 from tests.openai_server import OpenAiServer, embedding_of
 from tests.pinecone_server import PineconeServer
 
 DIMENSION = 128
+TRAINER = Caller("acme", "ada", frozenset({"user", "sql_trainer"}))
 QUESTION = "How many customers do we have?"
 COUNT = "SELECT count(*) AS customer_count FROM customers"
 
@@ -70,7 +71,7 @@ async def test_an_approved_query_becomes_an_example_for_its_tenant_and_for_no_ot
                 PINECONE_CONTROLLER_HOST=pinecone.url,
             )
             async with running(settings, make_folder()) as stub:
-                with acting_as(ADA):
+                with acting_as(TRAINER):
                     generated = await stub.GenerateSql(
                         sql_service_pb2.GenerateSqlRequest(question=QUESTION, request_id=str(uuid4()))
                     )
