@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -272,10 +272,15 @@ async def _open_vectors(
                     stores.training,
                     index,
                     rag.embedder,
-                    apart=lambda: acting_as(current_caller()),
+                    apart=_apart,
                 )
             )
         )
+
+
+def _apart() -> AbstractContextManager[object]:
+    """The caller of now, without the deadline of the call being served: work that outlives it."""
+    return acting_as(current_caller())
 
 
 @asynccontextmanager
@@ -284,7 +289,7 @@ async def _open_meanings(rag: _Rag | None) -> AsyncIterator[MeaningLinks | None]
     if rag is None:
         yield None
         return
-    async with aclosing(MeaningLinks(rag.embedder, apart=lambda: acting_as(current_caller()))) as meanings:
+    async with aclosing(MeaningLinks(rag.embedder, apart=_apart)) as meanings:
         yield meanings
 
 

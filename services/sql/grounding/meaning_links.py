@@ -25,6 +25,7 @@ from services.sql.grounding.linking import link_question
 from services.sql.grounding.thesaurus import SYNONYMS
 from services.sql.grounding.words import split_identifier, stem
 from services.sql.ports import QuestionEmbedder
+from services.sql.training_models import Vector
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,6 @@ MEASURES = frozenset(
         " degree time times average mean"
     ).split()
 )
-
-Vector = Sequence[float]
 
 
 @dataclass(frozen=True)
