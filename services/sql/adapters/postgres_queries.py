@@ -30,9 +30,9 @@ _INSERT = f"""
 WITH added AS (
     INSERT INTO queries (id, tenant, owner, request_id, question, sql, sql_hash, explanation, confidence, tables,
                          plan_cost, state, state_reason, create_time, expire_time)
-    VALUES (%(id)s, %(tenant)s, %(owner)s, %(request_id)s, %(question)s, %(sql)s, %(sql_hash)s, %(explanation)s,
-            %(confidence)s, %(tables)s, %(plan_cost)s, 'PENDING', %(state_reason)s,
-            clock_timestamp(), clock_timestamp() + %(keeps_for)s)
+    SELECT %(id)s, %(tenant)s, %(owner)s, %(request_id)s, %(question)s, %(sql)s, %(sql_hash)s, %(explanation)s,
+           %(confidence)s, %(tables)s, %(plan_cost)s, 'PENDING', %(state_reason)s, now, now + %(keeps_for)s
+    FROM clock_timestamp() AS now
     ON CONFLICT (tenant, owner, request_id) WHERE request_id IS NOT NULL DO NOTHING
     RETURNING {_COLUMNS}
 ), audited AS (
