@@ -94,7 +94,7 @@ class ImageList(Answer):
     summary="List documents",
     response_model=DocumentList,
     response_model_exclude_unset=True,
-    responses=problem_docs(404, 422, 503, 504),
+    responses=problem_docs(400, 422, 503, 504),
 )
 async def list_documents(callees: Asked, page_size: PageSize = 50, page_token: PageToken = "") -> DocumentList:
     """The searchable documents, newest first."""
@@ -136,7 +136,7 @@ async def delete_document(document_id: DocumentId, callees: Asked) -> Response:
     "/{document_id}/images",
     summary="List a document's images",
     response_model=ImageList,
-    responses=problem_docs(404, 422, 503, 504),
+    responses=problem_docs(400, 404, 422, 503, 504),
 )
 async def list_images(
     document_id: DocumentId, callees: Asked, page_size: PageSize = 50, page_token: PageToken = ""

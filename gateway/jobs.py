@@ -59,7 +59,7 @@ class JobList(Answer):
     summary="List jobs",
     response_model=JobList,
     response_model_exclude_unset=True,
-    responses=problem_docs(404, 422, 503, 504),
+    responses=problem_docs(400, 422, 503, 504),
 )
 async def list_jobs(callees: Asked, page_size: PageSize = 50, page_token: PageToken = "") -> JobList:
     """The ingest jobs, newest first."""

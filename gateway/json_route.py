@@ -12,14 +12,14 @@ from gateway.problems import ProblemRaised
 
 
 class JsonRoute(APIRoute):
-    """Refuses other media types (415), other encodings and an empty body (400)."""
+    """Refuses other media types (415), other encodings, and an empty body where one is needed (400)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        takes_body = self.body_field is not None
+        body_field = self.body_field
 
         async def handle_json(request: Request) -> Response:
-            if takes_body:
+            if body_field is not None and (body_field.field_info.is_required() or await request.body()):
                 _check_media_type(request.headers.get("content-type", ""))
                 _check_text(await request.body())
             return await handle(request)

@@ -38,7 +38,7 @@ HTTP_STATUS: Mapping[StatusCode, int] = {
     StatusCode.DEADLINE_EXCEEDED: 504,
 }
 # Reasons for which HTTP has a truer word than the code's.
-_STATUS_BY_REASON: Mapping[str, int] = {"FILE_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413, "PAGE_TOKEN_INVALID": 404}
+_STATUS_BY_REASON: Mapping[str, int] = {"FILE_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413}
 _REASONS_BY_STATUS: Mapping[int, str] = {400: "BODY_INVALID", 404: "PATH_UNKNOWN", 405: "METHOD_NOT_ALLOWED"}
 _TITLES: Mapping[str, str] = {
     "PATH_UNKNOWN": "There is nothing at this path",

@@ -66,6 +66,10 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class NoFields(Body):
+    """What a call without parameters may be sent, besides nothing at all: `{}`."""
+
+
 class QuestionBody(Body):
     """A body with a question under one of its two names."""
 

@@ -209,7 +209,7 @@ async def execute(body: Execute, callees: Asked) -> Executed:
     summary="Queries that wait for a decision",
     response_model=QueryList,
     response_model_exclude_unset=True,
-    responses=problem_docs(404, 422, 503, 504),
+    responses=problem_docs(400, 422, 503, 504),
 )
 async def pending(callees: Asked, page_size: PageSize = 50, page_token: PageToken = "") -> QueryList:
     """The caller's own pending queries, newest first."""

@@ -10,6 +10,7 @@ from gateway.callees import Service, reply_of
 from gateway.context import Asked, Stopwatch
 from gateway.json_route import JsonRoute
 from gateway.problems import problem_docs
+from gateway.questions import NoFields
 from gateway.values import iso_time
 from protos.sql.v1 import sql_service_pb2
 
@@ -76,8 +77,13 @@ async def schema(callees: Asked) -> DatabaseSchema:
     )
 
 
-@router.post("/sync", summary="Read the schema again", response_model=SchemaSync, responses=problem_docs(503, 504))
-async def sync(callees: Asked) -> SchemaSync:
+@router.post(
+    "/sync",
+    summary="Read the schema again",
+    response_model=SchemaSync,
+    responses=problem_docs(400, 413, 415, 422, 503, 504),
+)
+async def sync(callees: Asked, body: NoFields | None = None) -> SchemaSync:
     """Notice what has changed in the database. Calls that come together or in quick succession share one reading."""
     stopwatch = Stopwatch()
     reply = await reply_of(Service.SQL, callees.sql.SyncSchema(sql_service_pb2.SyncSchemaRequest()))

@@ -16,7 +16,7 @@ from gateway.context import Asked
 from gateway.json_route import JsonRoute
 from gateway.paging import PageSize, PageToken
 from gateway.problems import ProblemRaised, problem_docs
-from gateway.questions import Body, QuestionText, valid_text, without_default
+from gateway.questions import Body, NoFields, QuestionText, valid_text, without_default
 from gateway.values import iso_time
 from protos.sql.v1 import sql_service_pb2, sql_training_pb2
 
@@ -153,7 +153,7 @@ async def teach(body: Teach, response: Response, callees: Asked) -> TrainingAnsw
     summary="What is taught",
     response_model=TrainingList,
     response_model_exclude_unset=True,
-    responses=problem_docs(404, 422, 503, 504),
+    responses=problem_docs(400, 422, 503, 504),
 )
 async def list_training(
     callees: Asked,
@@ -191,9 +191,9 @@ async def get_training(training_id: TrainingId, callees: Asked) -> TrainingAnswe
     summary="Let it be used",
     response_model=TrainingAnswer,
     response_model_exclude_unset=True,
-    responses=problem_docs(400, 403, 404, 422, 503, 504),
+    responses=problem_docs(400, 403, 404, 413, 415, 422, 503, 504),
 )
-async def approve_training(training_id: TrainingId, callees: Asked) -> TrainingAnswer:
+async def approve_training(training_id: TrainingId, callees: Asked, body: NoFields | None = None) -> TrainingAnswer:
     """Approve an item; it takes the role `sql_trainer`. Approving again changes nothing."""
     request = sql_service_pb2.ApproveTrainingRequest(name=_name(training_id))
     return _answer((await reply_of(Service.SQL, callees.sql.ApproveTraining(request), _FIELDS)).item)

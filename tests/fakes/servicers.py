@@ -114,7 +114,12 @@ async def served(servicer: Servable) -> AsyncIterator[str]:
 def page_of(items: list[Any], page_size: int, page_token: str, domain: str) -> tuple[list[Any], str]:
     """One page of a list and the token of the next."""
     if page_token and not re.fullmatch(r"p[0-9]{1,6}", page_token):
-        raise PassedOn(failure(grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID", domain=domain))
+        text = "page_token is not from this list"
+        raise PassedOn(
+            failure(
+                grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID", text, domain=domain, fields={"page_token": text}
+            )
+        )
     start = int(page_token[1:]) if page_token else 0
     end = start + (page_size or 50)
     return items[start:end], f"p{end}" if end < len(items) else ""

@@ -214,6 +214,14 @@ async def test_jobs_are_listed_and_got(house: House) -> None:
     problem(await house.client.get("/jobs/%20"), 404, "JOB_NOT_FOUND")
 
 
+async def test_a_page_token_of_no_list_is_refused(house: House) -> None:
+    document_id = (await house.upload(TEXT)).json()["document_id"]
+
+    for path in ("/documents", "/jobs", f"/documents/{document_id}/images"):
+        response = await house.client.get(path, params={"page_token": "nonsense"})
+        problem(response, 400, "PAGE_TOKEN_INVALID", "page_token")
+
+
 async def test_images_of_a_document_are_listed_with_where_their_bytes_are(house: House) -> None:
     house.ingest.images = [b"first", b"second"]
     document_id = (await house.upload(TEXT)).json()["document_id"]

@@ -104,9 +104,9 @@ async def test_the_log_of_an_unknown_query_is_not_found(house: House, query_id: 
     problem(await house.client.get("/sql/audit", params={"query_id": query_id}), 404, "QUERY_NOT_FOUND", "query_id")
 
 
-async def test_a_page_token_of_another_list_leads_nowhere(house: House) -> None:
+async def test_a_page_token_of_another_list_is_refused(house: House) -> None:
     problem(
-        await house.client.get("/sql/audit", params={"page_token": "nonsense"}), 404, "PAGE_TOKEN_INVALID", "page_token"
+        await house.client.get("/sql/audit", params={"page_token": "nonsense"}), 400, "PAGE_TOKEN_INVALID", "page_token"
     )
 
 

@@ -200,7 +200,7 @@ async def test_a_malformed_page_size_names_it(house: House, name: str, value: st
     problem(await house.client.get("/query/sql/pending", params={name: value}), 422, "REQUEST_INVALID", name)
 
 
-async def test_a_page_token_of_another_list_leads_nowhere(house: House) -> None:
+async def test_a_page_token_of_another_list_is_refused(house: House) -> None:
     response = await house.client.get("/query/sql/pending", params={"page_token": "nonsense"})
 
-    problem(response, 404, "PAGE_TOKEN_INVALID", "page_token")
+    problem(response, 400, "PAGE_TOKEN_INVALID", "page_token")

@@ -45,3 +45,40 @@ async def test_other_methods_are_refused_and_told_which_there_are(house: House) 
     assert (await house.client.get("/sql/schema/sync")).headers["allow"] == "POST"
     assert (await house.client.post("/sql/schema")).headers["allow"] == "GET"
     assert (await house.client.post("/sql/audit")).headers["allow"] == "GET"
+
+
+CALLS_WITHOUT_FIELDS = ["/sql/schema/sync", f"/sql/training/{'a' * 64}/approve"]
+
+
+@pytest.mark.parametrize("path", CALLS_WITHOUT_FIELDS)
+@pytest.mark.parametrize(
+    ("content", "media_type", "status", "reason", "field"),
+    [
+        (b'{"force": true}', "application/json", 422, "REQUEST_INVALID", "force"),
+        (b"[1]", "application/json", 422, "REQUEST_INVALID", "body"),
+        (b"nonsense", "application/json", 400, "JSON_INVALID", "body"),
+        (b" ", "application/json", 400, "JSON_INVALID", "body"),
+        (b"force=true", "application/x-www-form-urlencoded", 415, "MEDIA_TYPE_UNSUPPORTED", "Content-Type"),
+    ],
+)
+async def test_a_call_without_fields_refuses_a_body_that_says_something(
+    house: House, path: str, content: bytes, media_type: str, status: int, reason: str, field: str
+) -> None:
+    response = await house.client.post(path, content=content, headers={"Content-Type": media_type})
+
+    problem(response, status, reason, field)
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"), [(b"", "application/x-www-form-urlencoded"), (b"{}", "application/json")]
+)
+async def test_a_call_without_fields_takes_a_body_that_says_nothing(
+    house: House, content: bytes, media_type: str
+) -> None:
+    headers = {"Content-Type": media_type}
+
+    synced = await house.client.post("/sql/schema/sync", content=content, headers=headers)
+    unknown = await house.client.post(CALLS_WITHOUT_FIELDS[1], content=content, headers=headers)
+
+    assert synced.status_code == 200
+    problem(unknown, 404, "TRAINING_NOT_FOUND")

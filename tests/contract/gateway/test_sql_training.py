@@ -87,7 +87,7 @@ async def test_a_list_is_paged_and_narrowed_newest_first(house: House) -> None:
     assert whole["next_page_token"] is None
     assert [item["training_id"] for item in page["training"] + rest.json()["training"]] == list(reversed(ids))
     assert [item["training_id"] for item in pending["training"]] == [example]
-    assert (foreign.status_code, foreign.json()["reason"]) == (404, "PAGE_TOKEN_INVALID")
+    assert (foreign.status_code, foreign.json()["reason"]) == (400, "PAGE_TOKEN_INVALID")
 
 
 async def test_what_is_forgotten_is_gone(house: House) -> None:
