@@ -34,9 +34,9 @@ RETURNING items
 _GET_MANY = f"SELECT {_COLUMNS} FROM training WHERE {_SCOPE} AND id = ANY(%(ids)s)"  # noqa: S608
 _ADD = f"""
 INSERT INTO training (tenant, database, {_COLUMNS})
-VALUES (%(tenant)s, %(database)s, %(id)s, %(kind)s, %(content)s, %(sql)s, %(state)s, %(source)s, %(query_id)s,
-        %(author)s, %(decided_by)s, clock_timestamp(),
-        CASE WHEN %(state)s = 'APPROVED' THEN clock_timestamp() END)
+SELECT %(tenant)s, %(database)s, %(id)s, %(kind)s, %(content)s, %(sql)s, %(state)s, %(source)s, %(query_id)s,
+       %(author)s, %(decided_by)s, now, CASE WHEN %(state)s = 'APPROVED' THEN now END
+FROM clock_timestamp() AS now
 RETURNING {_COLUMNS}
 """  # noqa: S608
 _APPROVE = f"""
