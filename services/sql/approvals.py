@@ -82,8 +82,8 @@ class Approvals:
         """The owner's queries, newest first. Raises QueryStoreUnavailable."""
         return await self._store.page(owner, state=state, after=after, limit=limit)
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str = "") -> SqlQuery:
-        """Let the query be run once; approving again what is approved changes nothing. The note is for the audit log.
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery:
+        """Let the query be run once; approving again what is approved changes nothing.
 
         Raises: QueryNotFound, SqlHashMismatch, QueryStateConflict, SqlRefused, DatabaseUnavailable,
             QueryStoreUnavailable.
@@ -92,7 +92,7 @@ class Approvals:
         if pending.state is QueryState.PENDING and pending.sql_hash == sql_hash:
             # Nobody is asked to decide on what could not be run: see `run`.
             _allowed(self._guard.check_again(pending.sql, await self._knowledge.current()))
-        approved = await self._store.approve(owner, query_id, sql_hash=sql_hash, note=note)
+        approved = await self._store.approve(owner, query_id, sql_hash=sql_hash)
         if approved is not None:
             return approved
         query = await self.get(owner, query_id)

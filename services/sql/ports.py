@@ -259,8 +259,8 @@ class QueryStore(Protocol):
         """The query as it stands now."""
         ...
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
-        """PENDING with this hash → APPROVED, its state_reason gone; the note goes to the audit log."""
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
+        """PENDING with this hash → APPROVED, its state_reason gone."""
         ...
 
     async def reject(self, owner: Owner, query_id: str, *, note: str) -> SqlQuery | None:

@@ -60,13 +60,13 @@ class FakeQueryStore:
         query = self.queries.get(query_id)
         return query if query is not None and query.owner == owner else None
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         return self._move(
             owner,
             query_id,
             {QueryState.PENDING},
             QueryState.APPROVED,
-            note,
+            "",
             sql_hash,
             decide_time=self.now(),
             state_reason="",

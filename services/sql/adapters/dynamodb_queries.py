@@ -120,14 +120,13 @@ class DynamoQueryStore:
         query = await self._settled(query_key(owner.tenant, query_id))
         return query if query is not None and query.owner == owner else None
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         """See the port."""
         return await self._move(
             owner,
             query_id,
             lambda query: query.state is QueryState.PENDING and query.sql_hash == sql_hash,
             lambda query, now: replace(query, state=QueryState.APPROVED, state_reason="", decide_time=now),
-            note,
         )
 
     async def reject(self, owner: Owner, query_id: str, *, note: str) -> SqlQuery | None:

@@ -175,9 +175,9 @@ class PostgresQueryStore:
             row = await (await cursor.execute(_BY_ID.encode(), {"id": query_id, **_whose(owner)})).fetchone()
         return _query(row) if row else None
 
-    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str, note: str) -> SqlQuery | None:
+    async def approve(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         """See the port."""
-        return await self._move(_APPROVE, owner, query_id, {"sql_hash": sql_hash, "note": note})
+        return await self._move(_APPROVE, owner, query_id, {"sql_hash": sql_hash})
 
     async def reject(self, owner: Owner, query_id: str, *, note: str) -> SqlQuery | None:
         """See the port."""

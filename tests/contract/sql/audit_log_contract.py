@@ -64,7 +64,7 @@ class AuditLogContract(StoreSuite):
     async def test_every_step_to_a_failed_run_is_told_with_who_made_it(self, store: QueryStore) -> None:
         query = await add(store)
         edited = await edit(store, query, NEW)
-        await store.approve(ADA, query.id, sql_hash=NEW_HASH, note="for the report")
+        await store.approve(ADA, query.id, sql_hash=NEW_HASH)
         await store.begin_run(ADA, query.id, sql_hash=NEW_HASH)
         await store.fail_run(ADA, query.id, reason="QUERY_FAILED")
 
@@ -72,7 +72,7 @@ class AuditLogContract(StoreSuite):
         assert told(await log_of(store, query)) == [
             ("ada", "", "PENDING", query.sql_hash, ""),
             ("ada", "PENDING", "PENDING", NEW_HASH, "EDITED"),
-            ("ada", "PENDING", "APPROVED", NEW_HASH, "for the report"),
+            ("ada", "PENDING", "APPROVED", NEW_HASH, ""),
             ("ada", "APPROVED", "EXECUTING", NEW_HASH, ""),
             ("ada", "EXECUTING", "FAILED", NEW_HASH, "QUERY_FAILED"),
         ]
@@ -80,7 +80,7 @@ class AuditLogContract(StoreSuite):
     async def test_the_text_of_every_version_can_be_told_from_the_log(self, store: QueryStore) -> None:
         query = await add(store)
         back = await edit(store, await edit(store, query, NEW), SQL)
-        await store.approve(ADA, query.id, sql_hash=back.sql_hash, note="")
+        await store.approve(ADA, query.id, sql_hash=back.sql_hash)
 
         assert [(entry.sql, entry.sql_hash, entry.previous_sql_hash) for entry in await log_of(store, query)] == [
             (SQL, query.sql_hash, ""),
@@ -122,8 +122,8 @@ class AuditLogContract(StoreSuite):
 
     async def test_what_changed_nothing_is_not_in_the_log(self, store: QueryStore) -> None:
         query = await add(store)
-        await store.approve(BO, query.id, sql_hash=query.sql_hash, note="")
-        await store.approve(ADA, query.id, sql_hash="0" * 64, note="")
+        await store.approve(BO, query.id, sql_hash=query.sql_hash)
+        await store.approve(ADA, query.id, sql_hash="0" * 64)
         await store.begin_run(ADA, query.id, sql_hash=query.sql_hash)
         await store.finish_run(ADA, query.id, row_count=1)
 
@@ -132,7 +132,7 @@ class AuditLogContract(StoreSuite):
     async def test_of_many_that_decide_at_once_the_log_tells_one(self, store: QueryStore) -> None:
         query = await add(store)
 
-        approved = [store.approve(ADA, query.id, sql_hash=query.sql_hash, note="") for _ in range(8)]
+        approved = [store.approve(ADA, query.id, sql_hash=query.sql_hash) for _ in range(8)]
         await asyncio.gather(*approved, *(store.reject(ADA, query.id, note="no") for _ in range(2)))
 
         states = [entry.to_state for entry in await log_of(store, query)]
@@ -149,7 +149,7 @@ class AuditLogContract(StoreSuite):
             return await approve_and_run(edited.sql_hash) if edited is not None else None
 
         async def approve_and_run(sql_hash: str) -> SqlQuery | None:
-            await store.approve(ADA, query.id, sql_hash=sql_hash, note="")
+            await store.approve(ADA, query.id, sql_hash=sql_hash)
             return await store.begin_run(ADA, query.id, sql_hash=sql_hash)
 
         outcomes = await asyncio.gather(

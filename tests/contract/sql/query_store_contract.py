@@ -80,7 +80,7 @@ class QueryStoreContract(StoreSuite):
         assert (waiting.plan_cost, waiting.state_reason) == (cost, "NOT_ASKED")
         assert await store.get(ADA, waiting.id) == waiting
         assert await store.get(ADA, begun.id) == begun
-        approved = await store.approve(ADA, waiting.id, sql_hash=waiting.sql_hash, note="")
+        approved = await store.approve(ADA, waiting.id, sql_hash=waiting.sql_hash)
         assert approved is not None
         assert (approved.plan_cost, approved.state_reason) == (cost, "")
 
@@ -89,7 +89,7 @@ class QueryStoreContract(StoreSuite):
 
         assert await store.get(BO, query.id) is None
         assert await store.get(OTHER_TENANT, query.id) is None
-        assert not await store.approve(BO, query.id, sql_hash=query.sql_hash, note="")
+        assert not await store.approve(BO, query.id, sql_hash=query.sql_hash)
         assert not await store.reject(OTHER_TENANT, query.id, note="")
         assert await store.get(ADA, "0" * 32) is None
 
@@ -114,7 +114,7 @@ class QueryStoreContract(StoreSuite):
     async def test_a_query_goes_from_pending_over_approved_to_executed(self, store: QueryStore) -> None:
         query = await add(store)
 
-        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash)
         approved = await store.get(ADA, query.id)
         assert await store.begin_run(ADA, query.id, sql_hash=query.sql_hash)
         running = await store.get(ADA, query.id)
@@ -149,7 +149,7 @@ class QueryStoreContract(StoreSuite):
         query = await store.add_begun(draft(), note="", keeps_for=HOUR)
 
         assert await store.get(BO, query.id) is None
-        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="") is None
+        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash) is None
         assert await store.begin_run(ADA, query.id, sql_hash=query.sql_hash) is None
         assert await store.reject(ADA, query.id, note="") is None
         assert not await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
@@ -173,7 +173,7 @@ class QueryStoreContract(StoreSuite):
 
     async def test_of_many_that_begin_a_run_one_may(self, store: QueryStore) -> None:
         query = await add(store)
-        await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        await store.approve(ADA, query.id, sql_hash=query.sql_hash)
 
         begun = await asyncio.gather(*(store.begin_run(ADA, query.id, sql_hash=query.sql_hash) for _ in range(10)))
 
@@ -188,8 +188,8 @@ class QueryStoreContract(StoreSuite):
     async def test_decisions_and_runs_need_the_hash_of_the_text(self, store: QueryStore) -> None:
         query = await add(store)
 
-        assert not await store.approve(ADA, query.id, sql_hash="0" * 64, note="")
-        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        assert not await store.approve(ADA, query.id, sql_hash="0" * 64)
+        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash)
         assert not await store.begin_run(ADA, query.id, sql_hash="0" * 64)
         assert await state_of(store, query) == (QueryState.APPROVED, "")
 
@@ -197,12 +197,12 @@ class QueryStoreContract(StoreSuite):
     async def test_a_query_that_has_not_begun_can_be_rejected(self, store: QueryStore, approved_first: bool) -> None:
         query = await add(store)
         if approved_first:
-            await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+            await store.approve(ADA, query.id, sql_hash=query.sql_hash)
 
         assert await store.reject(ADA, query.id, note="not needed")
 
         assert await state_of(store, query) == (QueryState.REJECTED, "REJECTED")
-        assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash)
         assert not await store.begin_run(ADA, query.id, sql_hash=query.sql_hash)
 
     async def test_an_edit_replaces_text_and_hash_of_a_pending_query(self, store: QueryStore) -> None:
@@ -224,12 +224,12 @@ class QueryStoreContract(StoreSuite):
         assert (edited.sql, edited.sql_hash, edited.state) == (new, sql_hash(new), QueryState.PENDING)
         assert (edited.explanation, edited.tables) == ("edited", ("public.orders",))
         assert (edited.plan_cost, edited.state_reason) == (2.5, "EDITED")
-        assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash)
 
     async def test_an_edit_of_another_text_or_after_a_decision_changes_nothing(self, store: QueryStore) -> None:
         query = await add(store)
         assert not await store.edit(ADA, query.id, old_hash="0" * 64, sql="SELECT 1", explanation="", tables=())
-        await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        await store.approve(ADA, query.id, sql_hash=query.sql_hash)
 
         assert not await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
 
@@ -241,18 +241,18 @@ class QueryStoreContract(StoreSuite):
     async def test_what_nobody_ran_in_time_is_expired_for_good(self, store: QueryStore, approved_first: bool) -> None:
         query = await add(store, keeps_for=timedelta(milliseconds=500))
         if approved_first:
-            assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+            assert await store.approve(ADA, query.id, sql_hash=query.sql_hash)
         await asyncio.sleep(0.55)
 
         assert not await store.begin_run(ADA, query.id, sql_hash=query.sql_hash)
-        assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        assert not await store.approve(ADA, query.id, sql_hash=query.sql_hash)
         assert not await store.reject(ADA, query.id, note="")
         assert not await store.edit(ADA, query.id, old_hash=query.sql_hash, sql="SELECT 1", explanation="", tables=())
         assert await state_of(store, query) == (QueryState.EXPIRED, "EXPIRED")
 
     async def test_a_failed_run_keeps_its_reason_and_is_final(self, store: QueryStore) -> None:
         query = await add(store)
-        await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        await store.approve(ADA, query.id, sql_hash=query.sql_hash)
         await store.begin_run(ADA, query.id, sql_hash=query.sql_hash)
 
         failed = await store.fail_run(ADA, query.id, reason="STATEMENT_TIMEOUT")
@@ -265,7 +265,7 @@ class QueryStoreContract(StoreSuite):
     async def test_a_run_whose_process_died_failed_with_unknown_outcome(self, make_store: MakeStore) -> None:
         died_long_ago = make_store(timedelta(0))
         query = await add(died_long_ago)
-        await died_long_ago.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        await died_long_ago.approve(ADA, query.id, sql_hash=query.sql_hash)
         assert await died_long_ago.begin_run(ADA, query.id, sql_hash=query.sql_hash)
 
         assert await state_of(died_long_ago, query) == (QueryState.FAILED, "OUTCOME_UNKNOWN")

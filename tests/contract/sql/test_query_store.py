@@ -51,7 +51,7 @@ class TestDynamoQueryStore(QueryStoreContract, AuditLogContract):
     async def test_of_fifty_that_begin_a_run_one_may_and_the_log_says_so_once(self, queries_table: DynamoTable) -> None:
         store = DynamoQueryStore(queries_table, run_lease=HOUR)
         query = await add(store)
-        await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        await store.approve(ADA, query.id, sql_hash=query.sql_hash)
 
         begun = await asyncio.gather(*(store.begin_run(ADA, query.id, sql_hash=query.sql_hash) for _ in range(50)))
 
@@ -79,7 +79,7 @@ class TestDynamoQueryStore(QueryStoreContract, AuditLogContract):
             (ADA, QueryState.PENDING, "")
         ]
         assert (await store.audit(AuditScope("acme", "ada"), after=None, limit=9)).entries == ()
-        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash)
 
     async def test_a_store_that_is_gone_is_unavailable_and_unreachable(
         self, aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch

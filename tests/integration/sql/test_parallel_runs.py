@@ -137,7 +137,7 @@ async def test_fifty_stores_begin_a_run_once(store_url: str) -> None:
     ):
         stores = [PostgresQueryStore(pool, run_lease=timedelta(hours=1)) for pool in (first, second)]
         query = await stores[0].add(draft(), request_id="", keeps_for=timedelta(hours=1))
-        await stores[1].approve(query.owner, query.id, sql_hash=query.sql_hash, note="")
+        await stores[1].approve(query.owner, query.id, sql_hash=query.sql_hash)
 
         begun = await asyncio.gather(
             *(stores[number % 2].begin_run(query.owner, query.id, sql_hash=query.sql_hash) for number in range(50))

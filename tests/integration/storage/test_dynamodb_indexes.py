@@ -151,7 +151,7 @@ async def test_a_query_is_listed_as_it_stands_and_not_as_an_index_has_it(queries
     store = DynamoQueryStore(queries, run_lease=HOUR)
     first, second, third = [await add(store) for _ in range(3)]
     await queries.freeze(QUERIES)
-    await store.approve(ADA, second.id, sql_hash=second.sql_hash, note="")
+    await store.approve(ADA, second.id, sql_hash=second.sql_hash)
 
     page = await store.page(ADA, state=QueryState.PENDING, after=None, limit=1)
     everything = await store.page(ADA, state=None, after=None, limit=9)

@@ -71,7 +71,7 @@ async def hold_together() -> None:
 async def step_of(store: DynamoQueryStore, name: str, query: SqlQuery) -> SqlQuery | None:
     match name:
         case "approve":
-            return await store.approve(ADA, query.id, sql_hash=query.sql_hash, note="")
+            return await store.approve(ADA, query.id, sql_hash=query.sql_hash)
         case "reject":
             return await store.reject(ADA, query.id, note="no")
         case "edit":
