@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from services.sql.grounding.logical_form import CompareColumns, CompareToMeasure, CompareToRow, Measure, OneOf, Related
+from services.sql.grounding.phrases import Cue
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_states import done_in
 from services.sql.grounding.thesaurus import QUANTITY_WORDS
-from services.sql.grounding.wording import Cue
 from services.sql.grounding.words import stem
 
 SIGNS = frozenset({">", "<", ">=", "<=", "<>", "="})

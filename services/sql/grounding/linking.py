@@ -14,6 +14,7 @@ from services.sql.grounding.lexicon import (
     TableEntry,
 )
 from services.sql.grounding.mentions import Mention
+from services.sql.grounding.phrases import LONGEST_PHRASE, PHRASES
 from services.sql.grounding.role_mentions import settle_roles
 from services.sql.grounding.value_links import values_at
 from services.sql.grounding.wording import (
@@ -21,10 +22,8 @@ from services.sql.grounding.wording import (
     FUNCTION_WORDS,
     IMPERATIVES,
     LIGHT_WORDS,
-    LONGEST_PHRASE,
     MULTIPLIERS,
     NUMBER_WORDS,
-    PHRASES,
     REQUEST_VERBS,
 )
 from services.sql.grounding.words import Token, split_question, stem

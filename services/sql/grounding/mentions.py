@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from services.sql.grounding.dates import Period
 from services.sql.grounding.lexicon import ColumnEntry
-from services.sql.grounding.wording import Cue
+from services.sql.grounding.phrases import Cue
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from services.sql.grounding.abbreviations import ABBREVIATIONS
 from services.sql.grounding.lexicon import Lexicon
 from services.sql.grounding.linking import link_question
+from services.sql.grounding.phrases import PHRASES
 from services.sql.grounding.thesaurus import EVERYDAY_WORDS, SYNONYMS
-from services.sql.grounding.wording import FUNCTION_WORDS, PHRASES
+from services.sql.grounding.wording import FUNCTION_WORDS
 from services.sql.grounding.words import split_identifier, stem
 
 CERTAINTY = 0.9  # what a corrected word takes from the confidence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.sql.grounding.logical_form import ColumnOf, Compare, Measure, Ordering
+from services.sql.grounding.phrases import Cue
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_values import table_beside
 from services.sql.grounding.superlative_orders import (
@@ -11,7 +12,7 @@ from services.sql.grounding.superlative_orders import (
     order_by_named,
     order_by_what_precedes,
 )
-from services.sql.grounding.wording import ORDINALS, Cue
+from services.sql.grounding.wording import ORDINALS
 from services.sql.grounding.words import stem
 
 PLAIN_EXTREMES = frozenset({"highest", "lowest", "largest", "smallest", "greatest", "biggest"})

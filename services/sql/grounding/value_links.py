@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from services.sql.grounding.lexicon import Lexicon, equivalents
 from services.sql.grounding.mentions import Mention, ValueLink
-from services.sql.grounding.wording import FUNCTION_WORDS, NUMBER_WORDS, PHRASES
+from services.sql.grounding.phrases import PHRASES
+from services.sql.grounding.wording import FUNCTION_WORDS, NUMBER_WORDS
 from services.sql.grounding.words import IRREGULAR, Token, stem, value_stems
 
 TIME_STEMS = frozenset({"day", "daili", "week", "month", "quarter", "year"})
