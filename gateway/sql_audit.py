@@ -55,7 +55,12 @@ class AuditEntry(Answer):
     sql: str = Field(
         default="", description="The text, where this step brought it; else that of an earlier step of the same hash."
     )
-    note: str = Field(default="", description="The reason of a rejection or failure, or by what it was approved.")
+    note: str = Field(
+        default="", description="The reason of a rejection, failure or refused edit, or by what it was approved."
+    )
+    refused_sql: str = Field(
+        default="", description="The text of an edit that was refused; the first 10 of a query are told."
+    )
 
 
 class AuditLog(Answer):
@@ -117,5 +122,7 @@ def _entry(entry: sql_query_pb2.AuditEntry) -> AuditEntry:
     }
     if entry.from_state:
         fields["from_state"] = _STATE.Name(entry.from_state)
-    fields |= {name: text for name in ("previous_sql_hash", "sql", "note") if (text := getattr(entry, name))}
+    fields |= {
+        name: text for name in ("previous_sql_hash", "sql", "note", "refused_sql") if (text := getattr(entry, name))
+    }
     return AuditEntry(**fields)

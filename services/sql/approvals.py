@@ -29,12 +29,13 @@ from services.sql.learning import Learning
 from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, ResultTable, SqlQuery
 from services.sql.planning import planned_cost
 from services.sql.ports import QueryStore, TargetDatabase
-from services.sql.query_guard import QueryGuard, Verdict
+from services.sql.query_guard import MAX_SQL_CHARACTERS, QueryGuard, Verdict
 
 logger = logging.getLogger(__name__)
 
 MAX_NOTE_CHARACTERS = 500
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+EDIT_REFUSED = "EDIT_REFUSED"  # in the audit log
 EDITED = "The text was edited by a person after it was generated."
 
 # Control and format characters (text direction among them), halves of characters, line and paragraph separators.
@@ -121,14 +122,22 @@ class Approvals:
     async def edit(self, owner: Owner, query_id: str, *, sql: str) -> SqlQuery:
         """Replace the text by another that passes guard and planner; the query waits for a decision as before.
 
+        A text that is refused is told in the audit log before the caller hears of it.
+
         Raises: QueryNotFound, QueryStateConflict, SqlRefused, QueryFailed, DatabaseUnavailable, QueryStoreUnavailable.
         """
         query = await self.get(owner, query_id)
         if query.state is not QueryState.PENDING:
             raise QueryStateConflict(query.state)
-        verdict = _allowed(self._guard.check(sql, await self._knowledge.current()))
-        if verdict.sql == query.sql:
-            return query
+        schema = await self._knowledge.current()
+        try:
+            verdict = _allowed(self._guard.check(sql, schema))
+            if verdict.sql == query.sql:
+                return query
+            plan_cost = await planned_cost(self._target, verdict.sql)
+        except (SqlRefused, QueryFailed) as error:
+            await self._tell_refused(query, sql, error)
+            raise
         explanation = f"{EDITED} It reads {', '.join(verdict.tables) or 'no table'}."
         edited = await self._store.edit(
             owner,
@@ -137,12 +146,18 @@ class Approvals:
             sql=verdict.sql,
             explanation=explanation,
             tables=verdict.tables,
-            plan_cost=await planned_cost(self._target, verdict.sql),
+            plan_cost=plan_cost,
         )
         if edited is None:
             # Decided meanwhile; or edited by another, which is no less a change under the caller's feet.
             raise QueryStateConflict((await self.get(owner, query_id)).state)
         return edited
+
+    async def _tell_refused(self, query: SqlQuery, sql: str, error: SqlRefused | QueryFailed) -> None:
+        why = error.metadata.get("refusal") or f"SQLSTATE {error.metadata['sqlstate']}"
+        logger.info("edit.refused", extra={"reason": why})
+        shown = _shown(sql[:MAX_SQL_CHARACTERS], "\ufffd", kept="\n\t")
+        await self._store.tell_refused_edit(query.owner, query.id, sql=shown, note=f"{EDIT_REFUSED}; {why}")
 
     async def run(
         self, owner: Owner, query_id: str, *, sql_hash: str, may_teach: bool = False
@@ -213,5 +228,10 @@ def _allowed(verdict: Verdict) -> Verdict:
 
 def _one_line(text: str) -> str:
     """The text without line breaks, and without what a terminal or a page would obey rather than show."""
-    shown = "".join(" " if unicodedata.category(each) in _UNSHOWN and each not in _JOINERS else each for each in text)
-    return " ".join(shown.split())
+    return " ".join(_shown(text, " ").split())
+
+
+def _shown(text: str, instead: str, *, kept: str = "") -> str:
+    """The text with something instead of each sign that a terminal or a page would obey."""
+    allowed = _JOINERS + kept
+    return "".join(instead if unicodedata.category(each) in _UNSHOWN and each not in allowed else each for each in text)

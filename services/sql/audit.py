@@ -7,6 +7,8 @@ from datetime import datetime
 
 from services.sql.models import Owner, QueryState
 
+MAX_REFUSED_EDITS = 10  # told of one query, so that nobody fills the log with what never was a query
+
 
 @dataclass(frozen=True)
 class AuditEntry:
@@ -14,7 +16,8 @@ class AuditEntry:
 
     `number` grows from step to step of a query. `subject` is empty where nobody decided: policy or time did.
     `from_state` is None where the query came about. `sql` is the text where this step brought it, and empty where it is
-    still that of the step before; `previous_sql_hash` is the hash of the text that an edit replaced.
+    still that of the step before; `previous_sql_hash` is the hash of the text that an edit replaced. `refused_sql` is
+    the text of an edit that was refused: the step leads nowhere, and the query keeps its own.
     """
 
     query_id: str
@@ -28,6 +31,7 @@ class AuditEntry:
     previous_sql_hash: str = ""
     sql: str = ""
     note: str = ""
+    refused_sql: str = ""
 
 
 @dataclass(frozen=True)

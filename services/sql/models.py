@@ -222,6 +222,7 @@ class SqlQuery:
     state_reason: str = ""
     row_count: int | None = None
     plan_cost: float | None = None  # None where it was not planned
+    refused_edits: int = 0  # that the audit log tells
 
 
 @dataclass(frozen=True)

@@ -281,6 +281,10 @@ class QueryStore(Protocol):
         """PENDING with the old hash → PENDING with the new text, its hash and cost, and state_reason EDITED."""
         ...
 
+    async def tell_refused_edit(self, owner: Owner, query_id: str, *, sql: str, note: str) -> SqlQuery | None:
+        """PENDING → PENDING as it was; the refused text and the note go to the audit log, MAX_REFUSED_EDITS at most."""
+        ...
+
     async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         """APPROVED with this hash → EXECUTING. Who gets the query, and nobody else, ever, may run it."""
         ...

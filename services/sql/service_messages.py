@@ -66,6 +66,7 @@ def audit_message(entry: AuditEntry) -> sql_query_pb2.AuditEntry:
         previous_sql_hash=entry.previous_sql_hash,
         sql=entry.sql,
         note=entry.note,
+        refused_sql=entry.refused_sql,
     )
 
 

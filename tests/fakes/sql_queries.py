@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from services.sql.audit import AuditEntry, AuditPage, AuditPosition, AuditScope, audit_page
+from services.sql.audit import MAX_REFUSED_EDITS, AuditEntry, AuditPage, AuditPosition, AuditScope, audit_page
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, SqlQuery, sql_hash
 
@@ -109,6 +109,14 @@ class FakeQueryStore:
             state_reason="EDITED",
         )
 
+    async def tell_refused_edit(self, owner: Owner, query_id: str, *, sql: str, note: str) -> SqlQuery | None:
+        query = await self.get(owner, query_id)
+        if query is None or query.state is not QueryState.PENDING or query.refused_edits == MAX_REFUSED_EDITS:
+            return None
+        moved = self.queries[query_id] = replace(query, refused_edits=query.refused_edits + 1)
+        self._note(owner.subject, query, moved, note, refused_sql=sql)
+        return moved
+
     async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         return self._move(
             owner, query_id, {QueryState.APPROVED}, QueryState.EXECUTING, "", sql_hash, execute_time=self.now()
@@ -193,7 +201,10 @@ class FakeQueryStore:
             return None
         moved = replace(query, state=to_state, **changes)  # type: ignore[arg-type]
         self.queries[query_id] = moved
-        self._note(owner.subject, query, moved, note)
+        at_time = moved.execute_time if to_state is QueryState.EXECUTING else self.now()
+        if to_state in (QueryState.APPROVED, QueryState.REJECTED):
+            at_time = moved.decide_time
+        self._note(owner.subject, query, moved, note, at_time=at_time)
         return moved
 
     def _settle(self) -> None:
@@ -211,7 +222,14 @@ class FakeQueryStore:
             self._note("", query, self.queries[query.id], reason)
 
     def _note(
-        self, subject: str, before: SqlQuery | None, after: SqlQuery, note: str, *, at_time: datetime | None = None
+        self,
+        subject: str,
+        before: SqlQuery | None,
+        after: SqlQuery,
+        note: str,
+        *,
+        at_time: datetime | None = None,
+        refused_sql: str = "",
     ) -> None:
         brings_text = before is None or before.sql_hash != after.sql_hash
         self.log.append(
@@ -227,5 +245,6 @@ class FakeQueryStore:
                 previous_sql_hash=before.sql_hash if before is not None and brings_text else "",
                 sql=after.sql if brings_text else "",
                 note=note,
+                refused_sql=refused_sql,
             )
         )

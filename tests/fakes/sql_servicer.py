@@ -76,6 +76,7 @@ class FakeSql(TrainingServicer, sql_service_pb2_grpc.SqlServiceServicer):
     ) -> sql_service_pb2.EditQueryResponse:
         query = self._in_state(request.name, _STATE.PENDING)
         if not request.sql.lower().startswith("select"):
+            self._step(query, _STATE.PENDING, note="EDIT_REFUSED; NOT_A_SELECT", refused_sql=request.sql)
             raise PassedOn(
                 failure(
                     grpc.StatusCode.INVALID_ARGUMENT,
@@ -227,6 +228,7 @@ class FakeSql(TrainingServicer, sql_service_pb2_grpc.SqlServiceServicer):
         subject: str | None = None,
         note: str = "",
         sql: str = "",
+        refused_sql: str = "",
     ) -> None:
         steps = [entry for entry in self.log if entry.query == query.name]
         entry = sql_query_pb2.AuditEntry(
@@ -239,6 +241,7 @@ class FakeSql(TrainingServicer, sql_service_pb2_grpc.SqlServiceServicer):
             previous_sql_hash=steps[-1].sql_hash if steps and sql else "",
             sql=sql,
             note=note,
+            refused_sql=refused_sql,
         )
         entry.step_time.FromSeconds(1_763_700_000 + len(self.log))
         self.log.append(entry)

@@ -182,6 +182,7 @@ class AuditEntry(_message.Message):
     PREVIOUS_SQL_HASH_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    REFUSED_SQL_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """Resource name of the query, `queries/{query}`."""
     owner: _builtins.str
@@ -191,7 +192,7 @@ class AuditEntry(_message.Message):
     from_state: Global___SqlQuery.State.ValueType
     """Where the query stood before; unspecified where it came about."""
     to_state: Global___SqlQuery.State.ValueType
-    """Where it stood afterwards. An edit leaves it PENDING."""
+    """Where it stood afterwards. An edit leaves it PENDING, and so does one that is refused."""
     sql_hash: _builtins.str
     """SHA-256 of the query's text after the step."""
     previous_sql_hash: _builtins.str
@@ -202,7 +203,12 @@ class AuditEntry(_message.Message):
     """
     note: _builtins.str
     """The reason of a rejection or failure, AUTO_APPROVED for an approval by policy, with `REPAIRS queries/{query}` where
-    the query takes the place of one that failed.
+    the query takes the place of one that failed; for an edit that was refused EDIT_REFUSED, with the guard's code or the
+    SQLSTATE that the planner gave.
+    """
+    refused_sql: _builtins.str
+    """The text of an edit that was refused, at most 20,000 characters, with U+FFFD for signs that change how a text is
+    shown; the query kept its own. The first 10 of a query are told, further ones are not.
     """
     @_builtins.property
     def step_time(self) -> _timestamp_pb2.Timestamp:
@@ -221,10 +227,11 @@ class AuditEntry(_message.Message):
         previous_sql_hash: _builtins.str = ...,
         sql: _builtins.str = ...,
         note: _builtins.str = ...,
+        refused_sql: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["step_time", b"step_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_state", b"from_state", "note", b"note", "owner", b"owner", "previous_sql_hash", b"previous_sql_hash", "query", b"query", "sql", b"sql", "sql_hash", b"sql_hash", "step_time", b"step_time", "subject", b"subject", "to_state", b"to_state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_state", b"from_state", "note", b"note", "owner", b"owner", "previous_sql_hash", b"previous_sql_hash", "query", b"query", "refused_sql", b"refused_sql", "sql", b"sql", "sql_hash", b"sql_hash", "step_time", b"step_time", "subject", b"subject", "to_state", b"to_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

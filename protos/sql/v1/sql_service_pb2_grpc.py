@@ -172,9 +172,10 @@ class SqlServiceServicer:
     def EditQuery(self, request, context):
         """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
         INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
-        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed,
+        and the audit log tells it.
         FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
-        changed.
+        changed, and the audit log tells it.
         NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
         ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.

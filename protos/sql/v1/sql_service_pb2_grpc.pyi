@@ -67,9 +67,10 @@ class SqlServiceStub:
     EditQuery: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.EditQueryRequest, _sql_service_pb2.EditQueryResponse]
     """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
     INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
-    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed,
+    and the audit log tells it.
     FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
-    changed.
+    changed, and the audit log tells it.
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -208,9 +209,10 @@ class SqlServiceAsyncStub(SqlServiceStub):
     EditQuery: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.EditQueryRequest, _sql_service_pb2.EditQueryResponse]  # type: ignore[assignment]
     """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
     INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
-    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+    INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed,
+    and the audit log tells it.
     FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
-    changed.
+    changed, and the audit log tells it.
     NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
     ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
@@ -370,9 +372,10 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sql_service_pb2.EditQueryResponse, _abc.Awaitable[_sql_service_pb2.EditQueryResponse]]:
         """Replaces the text of a pending query by an edited one that passes the guard. It stays PENDING with a new hash.
         INVALID_ARGUMENT / NAME_INVALID when `name` is no query name.
-        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed.
+        INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text; metadata `refusal` says why. Nothing is changed,
+        and the audit log tells it.
         FAILED_PRECONDITION / QUERY_FAILED when the database cannot plan the text; metadata `sqlstate` says why. Nothing is
-        changed.
+        changed, and the audit log tells it.
         NOT_FOUND / QUERY_NOT_FOUND when it is unknown or belongs to another.
         ABORTED / QUERY_STATE_CONFLICT when it is not pending; metadata `state` says where it stands.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.

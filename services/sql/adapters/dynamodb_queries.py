@@ -45,7 +45,7 @@ from services.sql.adapters.dynamodb_query_items import (
     read_record,
     request_key,
 )
-from services.sql.audit import AuditEntry, AuditPage, AuditPosition, AuditScope, audit_page
+from services.sql.audit import MAX_REFUSED_EDITS, AuditEntry, AuditPage, AuditPosition, AuditScope, audit_page
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, SqlQuery, WaitReason, sql_hash
 from services.storage.dynamodb import ConditionFailed, DynamoTable, first
@@ -167,6 +167,17 @@ class DynamoQueryStore:
             WaitReason.EDITED,
         )
 
+    async def tell_refused_edit(self, owner: Owner, query_id: str, *, sql: str, note: str) -> SqlQuery | None:
+        """See the port."""
+        return await self._move(
+            owner,
+            query_id,
+            lambda query: query.state is QueryState.PENDING and query.refused_edits < MAX_REFUSED_EDITS,
+            lambda query, now: replace(query, refused_edits=query.refused_edits + 1),
+            note,
+            refused_sql=sql,
+        )
+
     async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         """See the port."""
         return await self._move(
@@ -252,17 +263,20 @@ class DynamoQueryStore:
         """See the port."""
         return await self._table.is_reachable()
 
-    async def _move(self, owner: Owner, query_id: str, guard: Guard, change: Change, note: str = "") -> SqlQuery | None:
+    async def _move(
+        self, owner: Owner, query_id: str, guard: Guard, change: Change, note: str = "", *, refused_sql: str = ""
+    ) -> SqlQuery | None:
         """Make a transition; the query after it, or None when it did not stand where the transition starts."""
 
         async def attempt() -> SqlQuery | None:
             record = await self._read(query_key(owner.tenant, query_id))
             if record is None or record.query.owner != owner or not guard(record.query):
                 return None
-            if self._items.overdue(record.query, self._now()) is not None:
+            now = self._now()
+            if self._items.overdue(record.query, now) is not None:
                 return None  # written down by whoever reads it next
-            moved = change(record.query, self._now())
-            await self._write(record, moved, subject=owner.subject, note=note)
+            moved = change(record.query, now)
+            await self._write(record, moved, now, subject=owner.subject, note=note, refused_sql=refused_sql)
             return moved
 
         return await self._table.until_it_holds(attempt)
@@ -273,11 +287,12 @@ class DynamoQueryStore:
 
     async def _settled_record(self, record: Record) -> SqlQuery | None:
         """The query after what time alone has decided has been written down."""
-        settled = self._items.overdue(record.query, self._now())
+        now = self._now()
+        settled = self._items.overdue(record.query, now)
         if settled is None:
             return record.query
         try:
-            await self._write(record, settled, subject="", note=settled.state_reason)
+            await self._write(record, settled, now, subject="", note=settled.state_reason)
         except ConditionFailed:  # Somebody else has moved it on.
             return await self._settled(query_key(record.query.owner.tenant, record.query.id))
         return settled
@@ -299,8 +314,11 @@ class DynamoQueryStore:
         item = await self._table.get(key)
         return read_record(item) if item is not None else None
 
-    async def _write(self, record: Record, moved: SqlQuery, *, subject: str, note: str) -> None:
+    async def _write(
+        self, record: Record, moved: SqlQuery, now: datetime, *, subject: str, note: str, refused_sql: str = ""
+    ) -> None:
         """Raises: ConditionFailed: the query is no longer as it was read."""
         before = record.query
-        step = Step(subject, before.state, moved, note, before.sql_hash if moved.sql_hash != before.sql_hash else "")
-        await self._table.transact(self._items.next_writes(record, step, self._now()))
+        replaced_hash = before.sql_hash if moved.sql_hash != before.sql_hash else ""
+        step = Step(subject, before.state, moved, note, replaced_hash, refused_sql)
+        await self._table.transact(self._items.next_writes(record, step, now))

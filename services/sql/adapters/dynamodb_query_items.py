@@ -33,7 +33,7 @@ class Record:
 class Step:
     """A transition for the audit log. `subject` is empty where policy or time made it.
 
-    `replaced_hash` is that of the text it put another one in the place of.
+    `replaced_hash` is that of the text it put another one in the place of, `refused_sql` one that it did not take.
     """
 
     subject: str
@@ -41,6 +41,7 @@ class Step:
     after: SqlQuery
     note: str
     replaced_hash: str = ""
+    refused_sql: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class QueryItems:
             "owner_subject": query.owner.subject,
             **{name: getattr(query, name) for name in _FIELDS},
             "tables": list(query.tables),
+            "refused_edits": query.refused_edits,
             "query_state": query.state,
             # As text: a planner's number may be larger than DynamoDB's numbers go.
             **({} if query.plan_cost is None else {"plan_cost": repr(query.plan_cost)}),
@@ -136,6 +138,8 @@ def _audit(step: Step, number: int, now: datetime, expires_at: int) -> Write:
         row["previous_sql_hash"] = step.replaced_hash
     if step.replaced_hash or not step.before:
         row["sql"] = query.sql
+    if step.refused_sql:
+        row["refused_sql"] = step.refused_sql
     # A row of the log is never written over.
     key = Key(query_key(query.owner.tenant, query.id).partition, audit_sort(number))
     return Write(key, row, condition="attribute_not_exists(#pk)")
@@ -205,6 +209,7 @@ def read_entry(item: Item, owner: Owner) -> AuditEntry:
         previous_sql_hash=item.get("previous_sql_hash", ""),
         sql=item.get("sql", ""),
         note=item["note"],
+        refused_sql=item.get("refused_sql", ""),
     )
 
 
@@ -217,6 +222,7 @@ def read_record(item: Item) -> Record:
         state=QueryState(item["query_state"]),
         tables=tuple(item["tables"]),
         plan_cost=float(item["plan_cost"]) if "plan_cost" in item else None,
+        refused_edits=int(item.get("refused_edits", 0)),
         **{**facts, "confidence": float(item["confidence"])},
         **times,
     )

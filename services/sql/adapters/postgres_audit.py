@@ -11,7 +11,8 @@ from services.sql.audit import AuditEntry, AuditPage, AuditPosition, AuditScope,
 from services.sql.models import Owner, QueryState
 
 _COLUMNS = (
-    "query_id, tenant, owner, sequence, subject, from_state, to_state, at_time, sql_hash, previous_sql_hash, sql, note"
+    "query_id, tenant, owner, sequence, subject, from_state, to_state, at_time, sql_hash, previous_sql_hash, sql, note,"
+    " refused_sql"
 )
 
 
@@ -54,4 +55,5 @@ def _entry(row: DictRow) -> AuditEntry:
         previous_sql_hash=row["previous_sql_hash"],
         sql=row["sql"],
         note=row["note"],
+        refused_sql=row["refused_sql"],
     )

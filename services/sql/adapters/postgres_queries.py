@@ -16,7 +16,7 @@ from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from services.sql.adapters.postgres_audit import read_audit
-from services.sql.audit import AuditPage, AuditPosition, AuditScope
+from services.sql.audit import MAX_REFUSED_EDITS, AuditPage, AuditPosition, AuditScope
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, SqlQuery, WaitReason, sql_hash
 
@@ -24,7 +24,7 @@ StorePool = AsyncConnectionPool[AsyncConnection[TupleRow]]
 
 _COLUMNS = (
     "id, tenant, owner, question, sql, sql_hash, explanation, confidence, tables, plan_cost, state, state_reason,"
-    " row_count, create_time, expire_time, decide_time, execute_time"
+    " row_count, create_time, expire_time, decide_time, execute_time, refused_edits"
 )
 _INSERT = f"""
 WITH added AS (
@@ -74,22 +74,25 @@ ORDER BY create_time DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608
 _COUNT = "SELECT state, count(*) AS number FROM queries WHERE tenant = %(tenant)s GROUP BY state"
 
-# Audit rows of a transition come from the rows as they were (`before`) and as they are (`after`). A text that the
-# transition brought is kept there, with the hash of the one that it took the place of.
+# Audit rows of a transition come from the rows as they were (`before`) and as they are (`after`), and have its one time
+# (`step`, read when the row was waited for). A text that the transition brought is kept there, with the hash of the one
+# that it took the place of.
 _TRANSITION = """
 WITH before AS (
     SELECT id, state, sql_hash FROM queries
     WHERE id = %(id)s AND tenant = %(tenant)s AND owner = %(owner)s AND {guard}
     FOR UPDATE
+), step AS MATERIALIZED (
+    SELECT *, clock_timestamp() AS now FROM before
 ), after AS (
-    UPDATE queries q SET {change} FROM before WHERE q.id = before.id
-    RETURNING q.*, before.state AS from_state, before.sql_hash AS old_hash
+    UPDATE queries q SET {change} FROM step WHERE q.id = step.id
+    RETURNING q.*, step.state AS from_state, step.sql_hash AS old_hash, step.now
 ), audited AS (
     INSERT INTO query_audit (query_id, tenant, owner, subject, from_state, to_state, sql_hash, previous_sql_hash, sql,
-                             note, at_time)
+                             note, refused_sql, at_time)
     SELECT id, tenant, owner, %(subject)s, from_state, state, sql_hash,
            CASE WHEN sql_hash <> old_hash THEN old_hash ELSE '' END,
-           CASE WHEN sql_hash <> old_hash THEN sql ELSE '' END, %(note)s, clock_timestamp()
+           CASE WHEN sql_hash <> old_hash THEN sql ELSE '' END, %(note)s, %(refused_sql)s, now
     FROM after
 )
 SELECT {columns} FROM after
@@ -97,20 +100,24 @@ SELECT {columns} FROM after
 _IN_TIME = "expire_time > clock_timestamp()"
 _APPROVE = (
     f"state = 'PENDING' AND sql_hash = %(sql_hash)s AND {_IN_TIME}",
-    "state = 'APPROVED', state_reason = '', decide_time = clock_timestamp()",
+    "state = 'APPROVED', state_reason = '', decide_time = now",
 )
 _REJECT = (
     f"state IN ('PENDING', 'APPROVED') AND {_IN_TIME}",
-    "state = 'REJECTED', state_reason = 'REJECTED', decide_time = clock_timestamp()",
+    "state = 'REJECTED', state_reason = 'REJECTED', decide_time = now",
 )
 _EDIT = (
     f"state = 'PENDING' AND sql_hash = %(old_hash)s AND {_IN_TIME}",
     "sql = %(sql)s, sql_hash = %(sql_hash)s, explanation = %(explanation)s, tables = %(tables)s,"
     " plan_cost = %(plan_cost)s, state_reason = %(note)s",
 )
+_TELL_REFUSED = (
+    f"state = 'PENDING' AND refused_edits < {MAX_REFUSED_EDITS} AND {_IN_TIME}",
+    "refused_edits = refused_edits + 1",
+)
 _BEGIN = (
     f"state = 'APPROVED' AND sql_hash = %(sql_hash)s AND {_IN_TIME}",
-    "state = 'EXECUTING', execute_time = clock_timestamp()",
+    "state = 'EXECUTING', execute_time = now",
 )
 _FINISH = ("state = 'EXECUTING'", "state = 'EXECUTED', row_count = %(row_count)s")
 _FAIL = ("state = 'EXECUTING'", "state = 'FAILED', state_reason = %(note)s")
@@ -206,6 +213,10 @@ class PostgresQueryStore:
         }
         return await self._move(_EDIT, owner, query_id, values)
 
+    async def tell_refused_edit(self, owner: Owner, query_id: str, *, sql: str, note: str) -> SqlQuery | None:
+        """See the port."""
+        return await self._move(_TELL_REFUSED, owner, query_id, {"refused_sql": sql, "note": note})
+
     async def begin_run(self, owner: Owner, query_id: str, *, sql_hash: str) -> SqlQuery | None:
         """See the port."""
         return await self._move(_BEGIN, owner, query_id, {"sql_hash": sql_hash})
@@ -261,7 +272,7 @@ class PostgresQueryStore:
         """Make a transition; the query after it, or None when it did not stand where the transition starts."""
         guard, change = transition
         statement = _TRANSITION.format(guard=guard, change=change, columns=_COLUMNS)
-        known = {"id": query_id, "subject": owner.subject, "note": "", **_whose(owner), **values}
+        known = {"id": query_id, "subject": owner.subject, "note": "", "refused_sql": "", **_whose(owner), **values}
         async with self._cursor() as cursor:
             row = await (await cursor.execute(statement.encode(), known)).fetchone()
         return _query(row) if row else None
@@ -323,4 +334,5 @@ def _query(row: DictRow) -> SqlQuery:
         state_reason=row["state_reason"],
         row_count=row["row_count"],
         plan_cost=row["plan_cost"],
+        refused_edits=row["refused_edits"],
     )

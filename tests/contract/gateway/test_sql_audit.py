@@ -44,6 +44,19 @@ async def test_the_log_tells_every_step_newest_first_with_the_text_that_was_appr
     assert [entry["sql_hash"] for entry in body["entries"]] == [edited_hash] * 3 + [generated["sql_hash"]]
 
 
+async def test_an_edit_that_is_refused_is_a_step_with_its_text_and_why(house: House) -> None:
+    generated = await generate(house)
+    refused = {"query_id": generated["query_id"], "approved": True, "sql": "DROP TABLE customers"}
+    problem(await house.post("/query/sql/execute", refused), 400, "SQL_REFUSED", "sql")
+
+    step, first = (await house.client.get("/sql/audit")).json()["entries"]
+
+    assert (step["from_state"], step["to_state"], step["sql_hash"]) == ("PENDING", "PENDING", generated["sql_hash"])
+    assert (step["refused_sql"], step["note"]) == ("DROP TABLE customers", "EDIT_REFUSED; NOT_A_SELECT")
+    assert "sql" not in step
+    assert "refused_sql" not in first
+
+
 async def test_an_approval_by_policy_names_nobody(house: House) -> None:
     await house.post("/query", {"query": COUNT, "auto_approve_sql": True})
 

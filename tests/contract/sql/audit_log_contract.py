@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from services.sql.audit import AuditEntry, AuditPage, AuditPosition, AuditScope
+from services.sql.audit import MAX_REFUSED_EDITS, AuditEntry, AuditPage, AuditPosition, AuditScope
 from services.sql.models import Owner, QueryState, SqlQuery, sql_hash
 from services.sql.ports import QueryStore
 from tests.contract.sql.query_store_contract import (
@@ -88,6 +88,54 @@ class AuditLogContract(StoreSuite):
             (SQL, query.sql_hash, NEW_HASH),
             ("", query.sql_hash, ""),
         ]
+
+    async def test_a_refused_edit_is_a_step_that_changes_nothing(self, store: QueryStore) -> None:
+        query = await add(store)
+
+        kept = await store.tell_refused_edit(ADA, query.id, sql="DROP TABLE “é\n😀”", note="EDIT_REFUSED; NOT_A_SELECT")
+
+        assert kept == replace(query, refused_edits=1) == await store.get(ADA, query.id)
+        first, refused = await log_of(store, query)
+        assert told([refused]) == [("ada", "PENDING", "PENDING", query.sql_hash, "EDIT_REFUSED; NOT_A_SELECT")]
+        assert (refused.refused_sql, refused.sql, refused.previous_sql_hash) == ("DROP TABLE “é\n😀”", "", "")
+        assert first.refused_sql == ""
+        assert await store.approve(ADA, query.id, sql_hash=query.sql_hash) is not None
+
+    async def test_of_refused_edits_the_log_tells_the_first_alone_however_many_come_at_once(
+        self, store: QueryStore
+    ) -> None:
+        query = await add(store)
+
+        async def refuse(number: int) -> bool:
+            return await store.tell_refused_edit(ADA, query.id, sql=f"DROP {number}", note="no") is not None
+
+        are_told = await asyncio.gather(*map(refuse, range(MAX_REFUSED_EDITS + 5)))
+
+        assert sum(are_told) == MAX_REFUSED_EDITS
+        assert len(await log_of(store, query)) == 1 + MAX_REFUSED_EDITS
+        edited = await edit(store, query, NEW)
+        assert edited.refused_edits == MAX_REFUSED_EDITS
+
+    async def test_no_edit_is_told_of_another_s_or_a_decided_query(self, store: QueryStore) -> None:
+        pending, rejected, late = await add(store), await add(store), await add(store, keeps_for=timedelta(0))
+        await store.reject(ADA, rejected.id, note="")
+
+        assert await store.tell_refused_edit(BO, pending.id, sql="DROP", note="no") is None
+        assert await store.tell_refused_edit(OTHER_TENANT, pending.id, sql="DROP", note="no") is None
+        assert await store.tell_refused_edit(ADA, rejected.id, sql="DROP", note="no") is None
+        assert await store.tell_refused_edit(ADA, late.id, sql="DROP", note="no") is None
+        assert await store.tell_refused_edit(ADA, "0" * 32, sql="DROP", note="no") is None
+        assert {entry.refused_sql for entry in (await store.audit(OF_ALL, after=None, limit=50)).entries} == {""}
+
+    async def test_a_decision_has_the_time_of_its_step(self, store: QueryStore) -> None:
+        query = await add(store)
+        approved = await store.approve(ADA, query.id, sql_hash=query.sql_hash)
+        begun = await store.begin_run(ADA, query.id, sql_hash=query.sql_hash)
+
+        assert approved is not None
+        assert begun is not None
+        times = [entry.at_time for entry in await log_of(store, query)]
+        assert times == [query.create_time, approved.decide_time, begun.execute_time]
 
     async def test_what_time_decided_has_no_subject(self, make_store: MakeStore) -> None:
         store = make_store(timedelta(0))

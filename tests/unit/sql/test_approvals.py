@@ -1,9 +1,11 @@
 """Which decisions may be made when, and that a query is run once at most."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from services.sql.audit import MAX_REFUSED_EDITS
 from services.sql.errors import (
     DatabaseUnavailable,
     QueryFailed,
@@ -244,7 +246,45 @@ async def test_a_refused_edit_names_the_field_and_changes_nothing() -> None:
 
     assert caught.value.field == "sql"
     assert caught.value.metadata == {"refusal": "NOT_A_SELECT"}
-    assert await parts.approvals.get(ADA, query.id) == query
+    assert await parts.approvals.get(ADA, query.id) == replace(query, refused_edits=1)
+
+
+async def test_a_refused_edit_is_a_step_of_the_log_with_its_text_and_why() -> None:
+    parts = Parts()
+    query = await parts.pending()
+    parts.target.plan_errors = [QueryFailed("operator does not exist: text > integer", sqlstate="42883")]
+
+    for text in ("DELETE FROM customers", "SELECT name FROM customers WHERE name > 1"):
+        with pytest.raises((SqlRefused, QueryFailed)):
+            await parts.approvals.edit(ADA, query.id, sql=text)
+
+    told = [(entry.subject, entry.refused_sql, entry.note) for entry in parts.store.log[-2:]]
+    assert told == [
+        ("ada", "DELETE FROM customers", "EDIT_REFUSED; NOT_A_SELECT"),
+        ("ada", "SELECT name FROM customers WHERE name > 1", "EDIT_REFUSED; SQLSTATE 42883"),
+    ]
+
+
+async def test_a_refused_text_is_told_cut_and_without_signs_that_change_how_it_is_shown() -> None:
+    parts = Parts()
+    query = await parts.pending()
+
+    for text in ("DROP\0 \x1b[2J\u202e x\n\ty", "x" * 30_000):
+        with pytest.raises(SqlRefused):
+            await parts.approvals.edit(ADA, query.id, sql=text)
+
+    assert [entry.refused_sql for entry in parts.store.log[-2:]] == ["DROP\ufffd \ufffd[2J\ufffd x\n\ty", "x" * 20_000]
+
+
+async def test_whoever_goes_on_with_refused_edits_does_not_fill_the_log() -> None:
+    parts = Parts()
+    query = await parts.pending()
+
+    for number in range(2 * MAX_REFUSED_EDITS):
+        with pytest.raises(SqlRefused):
+            await parts.approvals.edit(ADA, query.id, sql=f"DROP TABLE t{number}")
+
+    assert len(parts.store.log) == 1 + MAX_REFUSED_EDITS
 
 
 async def test_an_edit_is_planned_anew_and_waits_because_it_is_one() -> None:
@@ -266,7 +306,7 @@ async def test_an_edit_that_the_database_cannot_plan_says_why_and_changes_nothin
     with pytest.raises(QueryFailed, match="operator does not exist"):
         await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers WHERE name > 1")
 
-    assert await parts.approvals.get(ADA, query.id) == query
+    assert await parts.approvals.get(ADA, query.id) == replace(query, refused_edits=1)
 
 
 async def test_an_edit_that_cannot_be_planned_in_time_is_refused_and_changes_nothing() -> None:
@@ -277,7 +317,7 @@ async def test_an_edit_that_cannot_be_planned_in_time_is_refused_and_changes_not
     with pytest.raises(QueryFailed, match="within its time limit"):
         await parts.approvals.edit(ADA, query.id, sql="SELECT name FROM customers LIMIT 5")
 
-    assert await parts.approvals.get(ADA, query.id) == query
+    assert await parts.approvals.get(ADA, query.id) == replace(query, refused_edits=1)
 
 
 async def test_an_edit_is_kept_unplanned_while_the_planner_cannot_be_asked() -> None:
