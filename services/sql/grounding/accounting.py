@@ -25,7 +25,7 @@ DOUBLES = {"address": frozenset({"email", "mail", "home", "ip", "web"}), "date":
 MEASURED = frozenset({"consumption", "usage", "figure", "figures", "reading", "readings"})
 OTHER_PARTICIPLES = frozenset("seen known drawn thrown worn sworn torn cut set put read heard found brought".split())
 # Adjectives without content in "the first names of the new table", which narrow the rows they are said of.
-NARROWING = frozenset({"new", "newly", "recent", "recently"})
+NARROWING = frozenset({"new", "newly", "recent", "recently", "current"})
 STATE_VERBS = frozenset("is are was were be been being get got still yet not never currently already now".split())
 NEGATING = ("in", "un", "non", "dis", "ir", "im")
 _NO_NEGATION = frozenset(

@@ -35,4 +35,5 @@ def orders_a_change(tokens: Sequence[Token]) -> bool:
     verb, following = words[0], words[1]
     if following in _NO_OBJECT and verb not in {"delete", "truncate", "insert", "purge", "erase"}:
         return False
-    return verb in _ALWAYS or (verb in _WITH_OBJECT and following in _OBJECT_BEGINS)
+    one_row = len(words) == 3 and words[2].isdigit()  # "Cancel booking 12"
+    return verb in _ALWAYS or (verb in _WITH_OBJECT and (following in _OBJECT_BEGINS or one_row))

@@ -28,6 +28,8 @@ def check_nothing_is_left(reading: Reading) -> None:
             continue
         if item.is_cue("negation"):
             raise Unreadable(f"It is not clear what “{item.text}” denies.")
+        if item.is_cue("low", "zero"):
+            raise Unreadable(f"It is not clear what “{item.text}” is about.")
         if item.is_cue("superlative") and item.text not in {"first", "last", "top", "most"}:
             raise Unreadable(f"It is not clear what “{item.text}” is about.")
         if (

@@ -16,6 +16,7 @@ from services.sql.grounding.lexicon import (
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.phrases import LONGEST_PHRASE, PHRASES
 from services.sql.grounding.role_mentions import settle_roles
+from services.sql.grounding.thesaurus import PRICE_WORDS
 from services.sql.grounding.value_links import values_at
 from services.sql.grounding.wording import (
     BEFORE_REQUESTS,
@@ -39,6 +40,12 @@ SILENT_HEADS = frozenset(
 ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annually"})
 PARTICLES = frozenset({"in", "up", "out", "off", "on"})
 DATE_HEADS = frozenset({"date", "time", "year", "day", "timestamp"})
+DENYING = frozenset({"out", "not", "no", "non", "without", "never"})
+TIMED_RATES = frozenset(
+    stem(word)
+    for word in "minute hour hourly day daily night nightly week weekly month monthly year yearly annual".split()
+)
+PAY_WORDS = PRICE_WORDS | frozenset(stem(word) for word in "salary wage pay amount budget income rent premium".split())
 SWALLOWED = {"total": "sum", "sum": "sum", "averag": "avg", "maximum": "max", "minimum": "min"}
 
 
@@ -193,7 +200,8 @@ def _name_of_span(
             if quality >= 0.5:
                 tables[table.name] = quality
             for entry in entries:
-                quality = _column_quality(hits, entry, table.stems)
+                timed = tokens[max(span[0] - 1, 0)].lower != "per" and _is_only_timed(hits, entry)
+                quality = 0.0 if timed else _column_quality(hits, entry, table.stems)
                 if quality and _is_said_of_rows(tokens, span, hits, entry):
                     continue
                 named = len(span) == 1 and "name" in hits[0] and quality and entry.own[-1] == "name"
@@ -242,6 +250,18 @@ def _met(hits: Sequence[dict[str, float]], lexicon: Lexicon) -> list[tuple[Table
         for name, table in lexicon.tables.items()
         if name in tables
     ]
+
+
+def _is_only_timed(hits: Sequence[dict[str, float]], entry: ColumnEntry) -> bool:
+    """Whether a span names no more of a column than what it is counted by or that it is denied.
+
+    "Nights" are no nightly rate, "hours" no hourly cost; "in service" is not "out of service".
+    """
+    own = set(entry.own)
+    met = {word for hit in hits for word in hit if word in own}
+    if entry.column.kind is ColumnKind.BOOLEAN and own & DENYING and not met & DENYING:
+        return True
+    return bool(met) and met <= TIMED_RATES and bool(own & PAY_WORDS)
 
 
 def _is_said_of_rows(

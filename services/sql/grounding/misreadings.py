@@ -15,7 +15,7 @@ _STOCK = frozenset({stem("stock"), stem("inventory")})
 _RATINGS = frozenset({"rating", "ratings"})
 _OF_RATINGS = ("rat", "score", "star", "grade", "mark", "review")
 _ONLY = frozenset({"only", "solely", "exclusively"})
-_BUYING = frozenset("buy buys order orders purchase purchases visit visits use uses play plays".split())
+_BUYING = frozenset("have has had buy buys order orders purchase purchases visit visits use uses play plays".split())
 _SHARING = frozenset("have has had share shares sharing with having".split())
 
 

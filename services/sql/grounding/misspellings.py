@@ -132,6 +132,8 @@ def _correct(question: str, lexicon: Lexicon, spellings: dict[str, str]) -> Corr
         near = [known for known in spellings if _is_one_slip(token.lower, known, long)]
         if len({spellings[known] for known in near}) != 1:
             continue
+        if any(one.stem == stem(known) for known in near for one in tokens):
+            continue  # "can host 5 guests": the guests are named already
         read = min(near, key=lambda known: (abs(len(known) - len(token.lower)), known))
         text = text[: token.start] + read + text[token.end :]
         words.append((token.text, read))

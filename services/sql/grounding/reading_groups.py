@@ -6,7 +6,7 @@ from services.sql.grounding.lexicon import label_of
 from services.sql.grounding.logical_form import ColumnOf, Measure
 from services.sql.grounding.reading_measures import is_money_word, measured_tables
 from services.sql.grounding.reading_state import Reading, Unreadable
-from services.sql.grounding.words import stem
+from services.sql.grounding.words import IRREGULAR, stem
 
 TIME_UNITS = {
     "day": "day",
@@ -90,7 +90,8 @@ def _names_doers(reading: Reading, index: int) -> bool:
     after = index + 1
     if after >= len(reading.items) or reading.items[after].kind != "table" or reading.words_between(index, after):
         return False
-    return reading.word_before(index).endswith("ed") and reading.items[after].text.lower().endswith("s")
+    verb = reading.word_before(index)
+    return (verb.endswith("ed") or verb in IRREGULAR) and reading.items[after].text.lower().endswith("s")
 
 
 def _asked_time(reading: Reading) -> None:

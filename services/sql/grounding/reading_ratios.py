@@ -217,7 +217,7 @@ def _side(reading: Reading, start: int, end: int) -> tuple[Measure | None, list[
             function = "count" if item.cue.kind == "count" else item.cue.data
         elif item.is_cue("superlative") and item.cue is not None and not item.cue.hints:
             function = "max" if item.cue.data == "desc" else "min"
-        elif item.values:
+        elif item.values and not (item.kind == "table" and item.quality >= 0.95):
             link = choose_value(reading, index)
             conditions.append(OneOf(link.entry.ref, (link.value,)))
         elif is_money_word(reading, index) and function != "count":

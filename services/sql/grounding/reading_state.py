@@ -185,7 +185,8 @@ class Reading:
         for hint in hints:
             word = stem(hint)
             for entry in self.lexicon.tables[table].columns:
-                if word in entry.own and _fits(entry, wanted):
+                born = hint == "date" and bool(set(entry.own) & BIRTH_WORDS)  # the last guest is not the youngest
+                if word in entry.own and _fits(entry, wanted) and not born:
                     return entry
         if "date" in hints and wanted == "":
             return self.date_column([table])

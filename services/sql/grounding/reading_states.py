@@ -31,7 +31,7 @@ approved left retired deleted refunded settled solved fixed repaid discharged ch
 """.split()
 )
 DEATH = frozenset(stem(word) for word in ("death", "died", "deceased"))
-_OPEN = frozenset({"open", "outstanding", "ongoing", "unfinished", "unresolved", "pending", "incomplete"})
+_OPEN = frozenset({"current", "open", "outstanding", "ongoing", "unfinished", "unresolved", "pending", "incomplete"})
 _USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
 _LEADING = frozenset(stem(word) for word in ("report", "supervise", "manage", "oversee", "lead", "head"))
 _STANDING = frozenset("is are was were still been remain yet have has had already".split())

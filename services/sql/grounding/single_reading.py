@@ -15,6 +15,7 @@ from services.sql.grounding.misreadings import refuse_misreadings
 from services.sql.grounding.reading import read_question
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.separate_figures import compile_apart
+from services.sql.grounding.soundness import refuse_unsound
 from services.sql.grounding.words import split_question
 from services.sql.models import NoDraft, SqlDraft
 
@@ -48,6 +49,7 @@ def read_once(question: str, index: Index) -> Outcome:
         form, reading = read_question(tokens, mentions, index.lexicon, index.graph)
         refuse_unaccounted(reading)
         refuse_misreadings(form, reading)
+        refuse_unsound(form, reading)
         apart = compile_apart(form, lambda one: compile_form(one, index.lexicon, index.graph))
         sql, tables = apart or compile_form(form, index.lexicon, index.graph)
     except (Unreadable, CannotCompile) as error:

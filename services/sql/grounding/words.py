@@ -74,6 +74,7 @@ IRREGULAR = {
     "flown": "fly",
 }
 
+_RATINGS = frozenset({"rating", "ratings"})
 _NOT = re.compile(r"(?:n['’]t)$")
 _PIECE = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 
@@ -98,6 +99,8 @@ class Token:
 @lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """The stem of one lower-case word, irregular forms first."""
+    if word in _RATINGS:
+        return "rating"  # what is rated has no rate
     found = str(_STEMMER.stemWord(IRREGULAR.get(word, word)))
     return found[:-1] + "pt" if found.endswith("scrib") else found  # prescribe and prescription
 

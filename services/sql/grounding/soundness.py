@@ -1,0 +1,206 @@
+"""What an answer must hold for the form of its question: whose rows it shows, what is added up, for each of what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from services.sql.grounding.lexicon import COMMENT_QUALITY, FAMILY_NAMES, GIVEN_NAMES
+from services.sql.grounding.logical_form import (
+    ColumnOf,
+    LogicalForm,
+    Measure,
+    OfEach,
+    OneOf,
+    Operand,
+    PartOfAll,
+    Ratio,
+    Windowed,
+)
+from services.sql.grounding.mentions import Mention
+from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_subject import PERSON_MARKS
+from services.sql.grounding.wording import IMPERATIVES
+from services.sql.grounding.words import stem
+
+_COMPUTED = frozenset({"sum", "avg", "median", "stddev", "variance"})
+_ASKING = frozenset({"which", "what"})
+_BEFORE_HEADS = frozenset("me us all the every each any of our some please list show a an".split())
+_PEOPLE = frozenset(
+    stem(word)
+    for word in "person people customer client member user passenger patient student pupil employee staff guest player "
+    "rider subscriber contact visitor agent worker teacher driver author artist singer actor director manager owner "
+    "doctor nurse coach candidate technician supplier vendor company team chauffeur trainer pilot winner".split()
+)
+_PERSONAL_NAMES = frozenset({stem("name"), stem("surname"), stem("forename")}) | GIVEN_NAMES | FAMILY_NAMES
+_DOER_ENDINGS = ("er", "or", "ist", "ian", "ant", "ee")
+_OVER = frozenset({"per", "for each", "for every", "in each", "of each", "by each", "in every", "within each"})
+_AVAILABLE = stem("available")
+
+
+def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
+    """Raises Unreadable where the query, whatever else it is, is no answer to a question of this form."""
+    _refuse_sums_of_dates(form, reading)
+    _refuse_other_rows(form, reading)
+    _refuse_no_person(form, reading)
+    _refuse_lost_groups(form, reading)
+    _refuse_several_for_one(form, reading)
+    _refuse_asides(reading)
+
+
+def _operands(form: LogicalForm) -> Iterator[Operand]:
+    yield from form.outputs
+    yield from form.groups
+    yield from (one.operand for one in form.order)
+    yield from (measure for measure, _, _ in form.having)
+
+
+def measures_of(form: LogicalForm) -> Iterator[Measure]:
+    """Every measure that is shown, sorted by, or compared in a group."""
+    for one in _operands(form):
+        if isinstance(one, Measure):
+            yield one
+        elif isinstance(one, Ratio):
+            yield from (one.upper, one.lower)
+        elif isinstance(one, (PartOfAll, Windowed, OfEach)):
+            yield one.measure
+
+
+def _refuse_sums_of_dates(form: LogicalForm, reading: Reading) -> None:
+    """Only numbers are added up; a count is no part of a sum of something else."""
+    for measure in measures_of(form):
+        if measure.function in _COMPUTED and measure.ref is not None and not measure.unit:
+            entry = reading.lexicon.columns.get(measure.ref)
+            if entry is not None and not entry.is_numeric:
+                raise Unreadable(f"{reading.text_of(measure.ref)} is no number that could be added up.")
+    for one in form.outputs:
+        if isinstance(one, Ratio) and one.combine == "difference":
+            kinds = {one.upper.function == "count", one.lower.function == "count"}
+            if len(kinds) == 2:
+                raise Unreadable("It asks for a difference, but not of two like numbers.")
+
+
+def _refuse_other_rows(form: LogicalForm, reading: Reading) -> None:
+    """For "which agent …" and "list the reviews …": agents and reviews are to be seen, not something beside them."""
+    head = _head(reading)
+    if head is None or form.share_of or not any(isinstance(one, ColumnOf) for one in form.outputs):
+        return
+    wanted = {table for table, quality in head.tables.items() if quality >= head.quality - 0.15}
+    wanted |= {link.entry.table for link in head.values}
+    roles = reading.lexicon.roles
+    wanted |= {roles[one].target for one in wanted if one in roles}
+    shown = {one.table for one in (*form.outputs, *form.groups) if isinstance(one, ColumnOf)}
+    shown |= {roles[one].target for one in shown if one in roles}
+    keys = {
+        edge.target
+        for one in form.outputs
+        if isinstance(one, ColumnOf)
+        for edge in reading.graph.edges.get(one.table, ())
+        if edge.to_one and edge.source_columns == (one.ref[1],)
+    }
+    own = {ref[0] for ref in head.columns} if head.columns else set()
+    if not wanted & (shown | keys) and not own & shown:
+        raise Unreadable(f"It asks for {head.text}, and no rows of them could be told.")
+
+
+def _head(reading: Reading) -> Mention | None:
+    """The rows that the beginning of a question asks for: "which agents", "list all reviews"; None where it is unsure.
+
+    A name beside it says that something of them is asked for instead: "list the agents' names".
+    """
+    tokens, items = reading.tokens, reading.items
+    first = tokens[0].lower
+    if first not in _ASKING and (first not in IMPERATIVES or first in {"count", "order", "sort", "rank"}):
+        return None
+    place = 1
+    while place < len(tokens) and (tokens[place].lower in _BEFORE_HEADS or tokens[place].kind == "number"):
+        place += 1
+    at = next((one for one, item in enumerate(items) if item.first == place), None)
+    if at is None:
+        return None
+    head = items[at]
+    if first in _ASKING and head.kind == "value" and head.text.lower().endswith("s") and place == 1:
+        return head if len({link.entry.table for link in head.values}) == 1 else None
+    if head.kind != "table" or head.quality < 0.75 or (first in _ASKING and place > 2):
+        return None
+    after = items[at + 1] if at + 1 < len(items) else None
+    beside = after is not None and after.first == head.last + 1
+    if beside and after is not None and (after.kind in {"column", "table"} or after.is_cue("count", "pair", "and")):
+        return None
+    return None if tokens[head.last + 1 : head.last + 2] and tokens[head.last + 1].lower in {"'", "s"} else head
+
+
+def _refuse_no_person(form: LogicalForm, reading: Reading) -> None:
+    """Who did it is a person or a firm, by name: the subject of a ticket is nobody."""
+    if reading.tokens[0].lower != "who" or not form.outputs:
+        return
+    for one in form.outputs:
+        if not isinstance(one, ColumnOf):
+            continue
+        table, entry = reading.lexicon.tables[one.table], reading.lexicon.columns[one.ref]
+        people = any(set(other.own) & PERSON_MARKS for other in table.columns) or set(table.stems) & _PEOPLE
+        role = reading.lexicon.roles.get(one.table)
+        said = {word for word in entry.own if word.endswith(_DOER_ENDINGS)} | (set(entry.own) & _PEOPLE)
+        if people or role is not None or said or (set(entry.own) & _PERSONAL_NAMES and entry.is_text):
+            return
+    raise Unreadable("It asks who, and nobody could be told.")
+
+
+def _refuse_lost_groups(form: LogicalForm, reading: Reading) -> None:
+    """For "average rating per hotel" one figure over all hotels is no answer."""
+    figures = any(not isinstance(one, ColumnOf) for one in form.outputs)
+    if not figures or form.groups or form.within:
+        return
+    for index, item in enumerate(reading.items[:-1]):
+        following = reading.items[index + 1]
+        measured = index > 0 and reading.items[index - 1].number is not None
+        named = following.kind in {"table", "column"} and following.first == item.last + 1
+        if item.is_cue("group") and item.text in _OVER and not item.used and not measured and named:
+            raise Unreadable(f"It is not clear how to tell the figures for each {following.text}.")
+
+
+def _refuse_several_for_one(form: LogicalForm, reading: Reading) -> None:
+    """For "what is the score of the Billing team", which has many: how they become one is not said."""
+    words = [token.lower for token in reading.tokens[:3]]
+    if words[:2] != ["what", "is"] or form.groups or form.order or form.limit or len(form.outputs) != 1:
+        return
+    shown = form.outputs[0]
+    if not isinstance(shown, ColumnOf) or form.distinct:
+        return
+    entry = reading.lexicon.columns[shown.ref]
+    said = next((item for item in reading.items if shown.ref in item.columns and item.used), None)
+    plural = said is not None and reading.tokens[said.last].lower.endswith("s")
+    if not entry.is_numeric or said is None or plural:
+        return
+    for condition in form.conditions:
+        if not isinstance(condition, OneOf) or condition.negated or len(condition.values) != 1:
+            continue
+        other = condition.ref[0]
+        if other != shown.table and reading.lexicon.columns[condition.ref].is_name:
+            many = reading.graph.path((other,), shown.table, to_one=True) is None
+            if many and reading.graph.path((shown.table,), other, to_one=True) is not None:
+                raise Unreadable(f"There are many “{said.text}” of “{condition.values[0]}”; which figure is not said.")
+
+
+def _refuse_asides(reading: Reading) -> None:
+    """A word that only a comment knows, right before a name, narrows it: "bad reviews", "the fleet plan"."""
+    for index, item in enumerate(reading.items[:-1]):
+        following = reading.items[index + 1]
+        if item.kind != "column" or item.first != item.last or item.quality > COMMENT_QUALITY:
+            continue
+        if item.last + 1 != following.first or (index and reading.items[index - 1].is_cue("superlative")):
+            continue
+        told = [reading.lexicon.columns[ref] for ref in item.columns]
+        of_kinds = following.kind == "column" and any(one.is_text and one.ref in following.columns for one in told)
+        if of_kinds or (following.kind == "table" and not any(one.is_date for one in told)):
+            raise Unreadable(f"It is not clear what “{item.text}” says of “{following.text}”.")
+    for place, token in enumerate(reading.tokens):
+        if token.stem != _AVAILABLE or token.kind != "word":
+            continue
+        holder = next((item for item in reading.items if item.first <= place <= item.last), None)
+        if holder is not None and holder.used and holder.kind != "word":
+            continue
+        rest = [one for one in reading.tokens[place + 1 :] if one.kind != "sign"]
+        names = any(item.first == place + 1 and item.kind == "table" for item in reading.items)
+        said = place > 0 and any(one.lower in {"are", "is", "were", "was"} for one in reading.tokens[:place])
+        if names or (said and not rest):
+            raise Unreadable(f"Nothing in the database stands for “{token.text}”.")
