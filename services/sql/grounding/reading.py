@@ -269,6 +269,13 @@ def _natural_key(reading: Reading, wording: str) -> Operand:
     numbers = [
         one for one in reading.outputs if isinstance(one, ColumnOf) and reading.lexicon.columns[one.ref].is_numeric
     ]
+    compared = [
+        ColumnOf(one.ref)
+        for one in reading.conditions
+        if isinstance(one, Compare) and one.ref[0] == reading.subject and reading.lexicon.columns[one.ref].is_numeric
+    ]
+    if sized and not numbers and len(compared) == 1:
+        return compared[0]  # "companies with more than 1000 employees, largest first"
     return numbers[-1] if sized and numbers else reading.outputs[0]
 
 

@@ -8,6 +8,7 @@ from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, MONEY_WORDS, PRICE_WORDS, QUANTITY_WORDS
 from services.sql.grounding.words import stem
 
+TOTAL = stem("total")  # a total price is an amount, not the price of one thing
 PERCENT_WORDS = frozenset(stem(word) for word in ("interest", "percent", "discount", "tax"))
 
 
@@ -37,7 +38,7 @@ def money_measure(reading: Reading, index: int, function: str) -> Measure | None
     best: tuple[float, ColumnEntry] | None = None
     for entry in reading.lexicon.columns.values():
         own = set(entry.own)
-        if not entry.is_numeric or own & PRICE_WORDS or not own & MONEY_COLUMN_WORDS:
+        if not entry.is_numeric or (own & PRICE_WORDS and TOTAL not in own) or not own & MONEY_COLUMN_WORDS:
             continue
         score = len(own & MONEY_COLUMN_WORDS) - 0.3 * _rank(entry.table, tables) - 0.2 * len(own - MONEY_COLUMN_WORDS)
         if any(edge.to_one for edge in reading.graph.edges.get(entry.table, ())):

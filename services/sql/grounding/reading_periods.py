@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.sql.grounding.dates import Period, between, bounded
+from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.logical_form import InPeriod
 from services.sql.grounding.reading_measures import measured_tables
 from services.sql.grounding.reading_state import Reading, Unreadable
@@ -129,6 +130,16 @@ def _opening(reading: Reading, index: int) -> str:
     return ""
 
 
+def _is_of_others(reading: Reading, index: int, entry: ColumnEntry) -> bool:
+    """Whether a likeness names the date of rows nobody spoke of, while those spoken of have one of their own."""
+    item = reading.items[index]
+    if not reading.subject or entry.table in {*reading.mentioned_tables(), *measured_tables(reading)}:
+        return False
+    outright = any(token.stem in entry.own for token in reading.tokens[item.first : item.last + 1])
+    near = reading.graph.path((reading.subject,), entry.table, to_one=True) is not None
+    return not outright and not near and reading.date_column([reading.subject]) is not None
+
+
 def _is_dated(reading: Reading, index: int) -> bool:
     """Whether a four-digit number is a year here: "in 2014", "since 2014", "the 2014 orders", "year 2014"."""
     before = reading.word_before(index)
@@ -166,6 +177,8 @@ def date_near(reading: Reading, index: int) -> tuple[str, str] | None:
             if items[other].kind == "column" and items[other].quality < 0.45:
                 continue  # "per day" names no date
             entry = reading.column_of(other, wanted="date")
+            if entry is not None and _is_of_others(reading, other, entry):
+                continue
             own_state = any(link.entry.table == reading.subject for link in items[other].values)
             if entry is not None and own_state and entry.table != reading.subject:
                 continue  # "bookings that were cancelled" by their status: when is told by no date of another table

@@ -157,6 +157,9 @@ def _ratio(reading: Reading, index: int) -> None:
         measure = Measure("count", reading.subject)
     if measure is None or (upper is None and not upper_if) or (lower is None and not lower_if):
         raise Unreadable("It asks for a ratio, but not of which two numbers.")
+    kinds = [one for one in (upper, lower) if one is not None and one.function == "count" and one.ref is None]
+    if combine == "ratio" and len({one.table for one in kinds}) == 2 and end < len(reading.tokens):
+        raise Unreadable("It asks for a ratio of rows of two tables for each of something.")
     if combine == "difference":
         if upper is not None and lower is None:
             lower = measure = upper

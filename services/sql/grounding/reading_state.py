@@ -12,6 +12,7 @@ from services.sql.grounding.mentions import Mention
 from services.sql.grounding.wording import IMPERATIVES
 from services.sql.grounding.words import Token, stem
 
+OUTRIGHT, PARTLY = 0.95, 0.45  # a name met as a whole, or in part
 STRONG = 0.7  # a link at or above this is a name rather than a likeness
 BIRTH_WORDS = frozenset(stem(word) for word in ("birth", "age", "old", "young", "oldest", "youngest", "dob"))
 CALENDAR_WORDS = frozenset(stem(word) for word in ("date", "calendar", "time", "day", "period"))
@@ -123,9 +124,10 @@ class Reading:
         says_key = {"id", "ids", "number", "code", "identifier"} & {
             token.lower for token in self.tokens[item.first : item.last + 1]
         }
+        literal = self._named_outright(item, wanted, table)
         for position, (ref, quality) in enumerate(sorted(item.columns.items())):
             entry = self.lexicon.columns[ref]
-            if not _fits(entry, wanted) or (table and entry.table != table):
+            if not _fits(entry, wanted) or (table and entry.table != table) or (literal and ref not in literal):
                 continue
             score = quality + near.get(entry.table, 0.0) * (0.4 + 0.6 * quality)
             if entry.table == self.subject:
@@ -149,6 +151,24 @@ class Reading:
             if best is None or (score, -position) > best:
                 best, chosen = (score, -position), entry
         return chosen
+
+    def _named_outright(self, item: Mention, wanted: str, table: str) -> set[tuple[str, str]]:
+        """The columns that bear the very word, within reach: beside them no synonym counts."""
+        if item.first != item.last:
+            return set()
+        word = self.tokens[item.first].stem
+        near = [*self.mentioned_tables(), *([self.subject] if self.subject else [])]
+        found = set()
+        for ref, quality in item.columns.items():
+            entry = self.lexicon.columns[ref]
+            fits = _fits(entry, wanted) and (not table or entry.table == table) and not entry.is_key
+            whole = quality >= OUTRIGHT or (entry.table in near and quality >= PARTLY)
+            if fits and word in entry.own and whole and (not near or self._is_reached(near, entry.table)):
+                found.add(ref)
+        return found
+
+    def _is_reached(self, near: Sequence[str], table: str) -> bool:
+        return any(self.graph.distance(table, one) < 99 for one in near)
 
     def _neighbouring_tables(self, index: int) -> dict[str, float]:
         """Tables named right beside an item: "name of the student", "student name"."""

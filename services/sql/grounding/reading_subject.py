@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_state import STRONG, Reading
 from services.sql.grounding.words import stem
 
@@ -20,6 +21,11 @@ def find_subject(reading: Reading) -> None:
                     ):
                         break
                     reading.subject = reading.table_of(after) or ""
+                    return
+                counted = {link.entry.table for link in items[after].values} if items[after].kind == "value" else set()
+                plural = items[after].text.lower().endswith("s")
+                if after == index + 1 and not index and len(counted) == 1 and plural and _has_kinds(items[after]):
+                    reading.subject = counted.pop()  # "how many suites" are rooms
                     return
                 if items[after].kind == "cue" and not items[after].is_cue("distinct", "superlative"):
                     break
@@ -43,6 +49,11 @@ def find_subject(reading: Reading) -> None:
         reading.subject = _person_behind(reading, reading.table_of(best) or "")
         return
     reading.subject = _voted_subject(reading)
+
+
+def _has_kinds(item: Mention) -> bool:
+    """Whether a value is a kind of rows, in the plural: no name, and not a word that ends in "s" by itself."""
+    return all(not link.entry.is_name and link.value.lower() != item.text.lower() for link in item.values)
 
 
 def _doer(reading: Reading) -> bool:

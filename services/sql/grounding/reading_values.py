@@ -83,6 +83,8 @@ def _value_wins(reading: Reading, index: int) -> bool:
             return True  # "active subscriptions" where a subscription's status may be active
     if _stands_before_figure(reading, index):
         return True  # "paid amounts" are those of what is paid
+    if _is_dated_state(reading, index):
+        return True
     is_state = reading.word_before(index) in {"is", "are", "was", "were", "been", "be", "still", "already", "currently"}
     spoken_of = reading.subject or _table_before(reading, index)
     if is_state and any(link.entry.table == spoken_of for link in item.values):
@@ -93,6 +95,23 @@ def _value_wins(reading: Reading, index: int) -> bool:
     if token.is_capitalised and item.first > 0 and any(link.value == item.text for link in item.values):
         return True
     return item.quality < 0.75
+
+
+def _is_dated_state(reading: Reading, index: int) -> bool:
+    """Whether a word that is a state of the rows and part of a date's name stands where only the state is meant."""
+    item = reading.items[index]
+    dated = bool(item.columns) and all(reading.lexicon.columns[ref].is_date for ref in item.columns)
+    exact = any(link.value.lower() == item.text.lower() for link in item.values)
+    if not dated or not exact or item.first != item.last:
+        return False
+    following = reading.items[index + 1] if index + 1 < len(reading.items) else None
+    if following is not None and (following.period is not None or following.is_cue("compare", "between")):
+        return False
+    before = reading.items[index - 1] if index else None
+    does = before is not None and before.kind == "table" and before.last + 1 == item.first and following is not None
+    return reading.word_before(index) in {"still", "is", "are", "was", "were"} or (
+        does and following is not None and following.is_cue("superlative", "compare")
+    )
 
 
 def _table_before(reading: Reading, index: int) -> str:

@@ -17,10 +17,11 @@ from services.sql.grounding.logical_form import (
     Windowed,
 )
 from services.sql.grounding.mentions import Mention
+from services.sql.grounding.reading_measures import is_money_word
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_subject import PERSON_MARKS
 from services.sql.grounding.wording import IMPERATIVES
-from services.sql.grounding.words import stem
+from services.sql.grounding.words import IRREGULAR, stem
 
 _COMPUTED = frozenset({"sum", "avg", "median", "stddev", "variance"})
 _ASKING = frozenset({"which", "what"})
@@ -34,6 +35,7 @@ _PEOPLE = frozenset(
 _PERSONAL_NAMES = frozenset({stem("name"), stem("surname"), stem("forename")}) | GIVEN_NAMES | FAMILY_NAMES
 _DOER_ENDINGS = ("er", "or", "ist", "ian", "ant", "ee")
 _OVER = frozenset({"per", "for each", "for every", "in each", "of each", "by each", "in every", "within each"})
+_PERSONS = frozenset("people persons individuals".split())
 _AVAILABLE = stem("available")
 
 
@@ -45,6 +47,8 @@ def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
     _refuse_lost_groups(form, reading)
     _refuse_several_for_one(form, reading)
     _refuse_asides(reading)
+    _refuse_unread_money(reading)
+    _refuse_what_they_do(form, reading)
 
 
 def _operands(form: LogicalForm) -> Iterator[Operand]:
@@ -74,7 +78,7 @@ def _refuse_sums_of_dates(form: LogicalForm, reading: Reading) -> None:
                 raise Unreadable(f"{reading.text_of(measure.ref)} is no number that could be added up.")
     for one in form.outputs:
         if isinstance(one, Ratio) and one.combine == "difference":
-            kinds = {one.upper.function == "count", one.lower.function == "count"}
+            kinds = {one.upper.function == "count", one.lower.function == "count"}  # no rows are taken from a sum
             if len(kinds) == 2:
                 raise Unreadable("It asks for a difference, but not of two like numbers.")
 
@@ -97,8 +101,8 @@ def _refuse_other_rows(form: LogicalForm, reading: Reading) -> None:
         for edge in reading.graph.edges.get(one.table, ())
         if edge.to_one and edge.source_columns == (one.ref[1],)
     }
-    own = {ref[0] for ref in head.columns} if head.columns else set()
-    if not wanted & (shown | keys) and not own & shown:
+    itself = any(isinstance(one, ColumnOf) and head.columns.get(one.ref, 0) >= 0.75 for one in form.outputs)
+    if not wanted & (shown | keys) and not itself:
         raise Unreadable(f"It asks for {head.text}, and no rows of them could be told.")
 
 
@@ -204,3 +208,27 @@ def _refuse_asides(reading: Reading) -> None:
         said = place > 0 and any(one.lower in {"are", "is", "were", "was"} for one in reading.tokens[:place])
         if names or (said and not rest):
             raise Unreadable(f"Nothing in the database stands for “{token.text}”.")
+
+
+def _refuse_unread_money(reading: Reading) -> None:
+    """For "total revenue by channel" a count is no revenue."""
+    for index, item in enumerate(reading.items):
+        if not item.used and item.kind in {"word", "column"} and is_money_word(reading, index):
+            sold = reading.tokens[item.first].lower in IRREGULAR or item.text.lower().endswith("ed")
+            if not sold or any(one.is_cue("aggregate") for one in reading.items[max(0, index - 1) : index]):
+                raise Unreadable(f"It is not clear which number “{item.text}” is.")
+
+
+def _refuse_what_they_do(form: LogicalForm, reading: Reading) -> None:
+    """For "what did guests say about …" the guests are no answer; nor are counted rows for "how many people"."""
+    words = [token.lower for token in reading.tokens]
+    doer = next((item for item in reading.items if item.first in {2, 3} and item.kind == "table"), None)
+    if words[0] == "what" and words[1:2] and words[1] in {"did", "do", "does"} and doer is not None:
+        named = {entry.ref for table in doer.tables for entry in reading.lexicon.tables[table].named()}
+        if form.outputs and all(isinstance(one, ColumnOf) and one.ref in named for one in form.outputs):
+            raise Unreadable(f"It is not clear what “{doer.text}” did.")
+    if words[:2] == ["how", "many"] and words[2:3] and words[2] in _PERSONS and form.subject:
+        people = reading.lexicon.tables[form.subject]
+        known = set(people.stems) & _PEOPLE or any(set(one.own) & PERSON_MARKS for one in people.columns)
+        if not known:
+            raise Unreadable(f"It is not clear who the “{words[2]}” are.")
