@@ -119,6 +119,10 @@ class TrainingStore(Protocol):
         """All approved items, the one decided last first."""
         ...
 
+    async def approved_ids(self, scope: TrainingScope) -> list[str]:
+        """Ids of all approved items, in no order; carries no texts."""
+        ...
+
     async def census(self, scope: TrainingScope) -> TrainingCensus:
         """How much is approved; cheap, asked at every question."""
         ...

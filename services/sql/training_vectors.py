@@ -121,18 +121,18 @@ class TrainingVectors:
         """
         # The index first: what it holds and the rows, read later, do not have, was deleted.
         held = await self._index.held(scope)
-        items = {item.id: item for item in await self._store.approved(scope)}
-        if items:
+        ids = set(await self._store.approved_ids(scope))
+        if ids:
             model = self._model or (await self._embed(["model"])).model
-            present = {entry.id for entry in held if entry.model == model}
-            missing = [item for item in items.values() if item.id not in present]
+            missing = sorted(ids - {entry.id for entry in held if entry.model == model})
             for start in range(0, len(missing), _TEXTS_A_CALL):
-                await self._put(scope, missing[start : start + _TEXTS_A_CALL], model)
+                items = await self._store.get_many(scope, missing[start : start + _TEXTS_A_CALL])
+                await self._put(scope, items, model)
             self._compared_with[scope] = model
             if self._model != model:
                 self._waiting.add(scope)  # rag has another model since: once more, with that
                 return
-            stale = [entry for entry in held if entry.id not in items or entry.model != model]
+            stale = [entry for entry in held if entry.id not in ids or entry.model != model]
         else:
             stale = held
         if stale:
@@ -157,6 +157,8 @@ class TrainingVectors:
                     return
 
     async def _put(self, scope: TrainingScope, items: Sequence[TrainingItem], model: str) -> None:
+        if not items:  # deleted since their ids were read
+            return
         embedded = await self._embed_all([item.content.text for item in items])
         vectors = [
             TrainingVector(item.id, item.content.kind, one[0])

@@ -40,6 +40,7 @@ class FakeTrainingStore:
     fault: Exception | None = None
     """Raised by every call: what no store should."""
     censuses: int = 0
+    texts_read: int = 0
     _revision: int = 0
     _last: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -59,6 +60,7 @@ class FakeTrainingStore:
 
     async def get_many(self, scope: TrainingScope, ids: Sequence[str]) -> list[TrainingItem]:
         self._refuse_when_down()
+        self.texts_read += len(ids)
         return [self.items[scope, item_id] for item_id in ids if (scope, item_id) in self.items]
 
     async def approve(self, scope: TrainingScope, item_id: str, *, by: str) -> TrainingItem | None:
@@ -102,7 +104,12 @@ class FakeTrainingStore:
     async def approved(self, scope: TrainingScope) -> list[TrainingItem]:
         self._refuse_when_down()
         found = [item for (of, _), item in self.items.items() if of == scope and item.decide_time is not None]
+        self.texts_read += len(found)
         return sorted(found, key=lambda item: item.decide_time or item.create_time, reverse=True)
+
+    async def approved_ids(self, scope: TrainingScope) -> list[str]:
+        self._refuse_when_down()
+        return [item.id for (of, _), item in self.items.items() if of == scope and item.decide_time is not None]
 
     async def census(self, scope: TrainingScope) -> TrainingCensus:
         self._refuse_when_down()

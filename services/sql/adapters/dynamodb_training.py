@@ -143,6 +143,11 @@ class DynamoTrainingStore:
         decided = [(item.decide_time, item) for item in items if item.decide_time is not None]
         return [item for _, item in sorted(decided, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
 
+    async def approved_ids(self, scope: TrainingScope) -> list[str]:
+        """See the port."""
+        rows = self._table.query("#pk = :pk", {"pk": _partition(scope)}, only=("state",))
+        return [row["sk"] async for row in rows if row.get("state") == TrainingState.APPROVED]
+
     async def census(self, scope: TrainingScope) -> TrainingCensus:
         """See the port."""
         census = await self._table.get(_census_key(scope))

@@ -61,6 +61,7 @@ ORDER BY create_time DESC, id DESC LIMIT %(limit)s
 _APPROVED = f"""
 SELECT {_COLUMNS} FROM training WHERE {_SCOPE} AND state = 'APPROVED' ORDER BY decide_time DESC, id
 """  # noqa: S608
+_APPROVED_IDS = f"SELECT id FROM training WHERE {_SCOPE} AND state = 'APPROVED'"  # noqa: S608
 _CENSUS = f"SELECT ddl, documentation, example, revision FROM training_census WHERE {_SCOPE}"  # noqa: S608
 
 
@@ -154,6 +155,11 @@ class PostgresTrainingStore:
         """See the port."""
         async with self._cursor() as cursor:
             return list(map(_item, await (await cursor.execute(_APPROVED, _of(scope))).fetchall()))
+
+    async def approved_ids(self, scope: TrainingScope) -> list[str]:
+        """See the port."""
+        async with self._cursor() as cursor:
+            return [row["id"] for row in await (await cursor.execute(_APPROVED_IDS, _of(scope))).fetchall()]
 
     async def census(self, scope: TrainingScope) -> TrainingCensus:
         """See the port."""

@@ -59,7 +59,7 @@ class TrainingStoreContract:
 
         assert replace(kept, create_time=EPOCH, decide_time=None) == item
         assert kept.create_time > EPOCH
-        assert kept.decide_time is not None
+        assert kept.decide_time == kept.create_time
         assert await store.get_many(SHOP, [item.id]) == [kept]
 
     async def test_what_is_pending_has_no_time_of_a_decision(self, store: TrainingStore) -> None:
@@ -161,6 +161,7 @@ class TrainingStoreContract:
         decided = await store.approve(SHOP, late.id, by="tim")
 
         assert await store.approved(SHOP) == [decided, early]
+        assert sorted(await store.approved_ids(SHOP)) == sorted([late.id, early.id])
 
     async def test_the_census_counts_what_is_approved_and_moves_with_it(self, store: TrainingStore) -> None:
         empty = await store.census(SHOP)
@@ -189,6 +190,7 @@ class TrainingStoreContract:
             assert await store.delete(scope, item.id) is False
             assert (await store.page(scope, kind=None, state=None, after=None, limit=9)).items == ()
             assert await store.approved(scope) == []
+            assert await store.approved_ids(scope) == []
             assert (await store.census(scope)).total == 0
         assert await store.get_many(SHOP, [item.id]) == [item]
 

@@ -151,6 +151,17 @@ async def test_a_query_goes_on_over_its_pages(table: DynamoTable) -> None:
     assert [item["size"] async for item in newest] == list("6543210")
 
 
+async def test_a_query_for_some_attributes_gives_those_and_the_keys_of_what_is_still_there(table: DynamoTable) -> None:
+    past, to_come = (epoch_seconds(utc_now() + timedelta(seconds=seconds)) for seconds in (-1, 60))
+    await table.write(Write(Key("A", "1"), {"colour": "red", "size": 1, "expires_at": to_come}))
+    await table.write(Write(Key("A", "2"), {"colour": "red", "expires_at": past}))
+    await table.write(Write(Key("A", "3"), {"size": 3}))
+
+    found = [item async for item in table.query("#pk = :pk", {"pk": "A"}, only=("size",))]
+
+    assert found == [{"pk": "A", "sk": "1", "size": 1, "expires_at": to_come}, {"pk": "A", "sk": "3", "size": 3}]
+
+
 async def test_what_an_index_leads_to_is_read_again(table: DynamoTable) -> None:
     for number in range(5):
         await table.write(Write(Key("A", str(number)), {"colour": "red", "size": str(number), "even": number % 2 == 0}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -63,9 +63,12 @@ class LaggingTable(DynamoTable):
         index: str = "",
         newest_first: bool = False,
         page_size: int | None = None,
+        only: Sequence[str] = (),
     ) -> AsyncGenerator[Item]:
         if not index or self._frozen is None:
-            reading = super().query(condition, values, index=index, newest_first=newest_first, page_size=page_size)
+            reading = super().query(
+                condition, values, index=index, newest_first=newest_first, page_size=page_size, only=only
+            )
             async for item in reading:
                 yield item
             return

@@ -98,6 +98,16 @@ async def test_nothing_is_embedded_again_that_has_its_vector(parts: Parts) -> No
     assert parts.embedder.asked == []
 
 
+async def test_a_comparison_that_finds_all_in_place_reads_no_texts(parts: Parts) -> None:
+    await parts.approved("How many customers do we have?")
+    await parts.vectors.compare(SHOP)
+    parts.store.texts_read = 0
+
+    await parts.vectors.compare(SHOP)
+
+    assert parts.store.texts_read == 0
+
+
 async def test_a_model_that_changes_while_items_are_embedded_is_the_one_they_are_embedded_by(parts: Parts) -> None:
     first = await parts.approved("How many customers do we have?")
     await parts.vectors.compare(SHOP)
