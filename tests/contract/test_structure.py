@@ -14,7 +14,8 @@ SERVICES = ("ingest", "rag", "router", "sql")
 MAX_LINES = 400
 
 SERVICE_FILES = ("server", "handler", "wiring", "settings", "service", "errors", "models", "ports")
-# service.py may be split: service_<part>.py translates between messages and models too.
+# service.py and wiring.py may be split: service_<part>.py translates between messages and models too, wiring_<part>.py
+# names adapters too.
 OUTER_FILES = ("server", "handler", "wiring", "settings", "service")
 FORBIDDEN_NAMES = ("base", "common", "constants", "helpers", "misc", "utils")
 
@@ -73,9 +74,13 @@ def _is_within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def _domain_modules(service: str) -> list[Path]:
+def _outer_modules(service: str) -> set[Path]:
     root = ROOT / "services" / service
-    outer = {root / f"{name}.py" for name in OUTER_FILES} | set(root.glob("service_*.py"))
+    return {root / f"{name}.py" for name in OUTER_FILES} | {*root.glob("service_*.py"), *root.glob("wiring_*.py")}
+
+
+def _domain_modules(service: str) -> list[Path]:
+    root, outer = ROOT / "services" / service, _outer_modules(service)
     paths = [path for path in _sources(f"services/{service}") if "adapters" not in path.relative_to(root).parts]
     return [path for path in paths if path not in outer]
 
@@ -111,7 +116,8 @@ def test_services_have_the_same_eight_files(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_domain_modules_know_no_technology(service: str) -> None:
-    forbidden = (*OUTER_PACKAGES, *(f"services.{service}.{name}" for name in (*OUTER_FILES, "adapters")))
+    outer = ("adapters", *(path.stem for path in _outer_modules(service)))
+    forbidden = (*OUTER_PACKAGES, *(f"services.{service}.{name}" for name in outer))
 
     found = [
         f"{path.relative_to(ROOT)} imports {module}"
@@ -143,7 +149,7 @@ def test_only_adapters_and_wiring_know_the_store(service: str) -> None:
     found = [
         f"{path.relative_to(ROOT)} imports {module}"
         for path in _sources(f"services/{service}")
-        if path.name != "wiring.py" and "adapters" not in path.parts
+        if not path.name.startswith("wiring") and "adapters" not in path.parts
         for module in _imports(path)
         if any(_is_within(module, package) for package in ("services.storage", "psycopg", "psycopg_pool"))
         and not (path.name == "settings.py" and _is_within(module, "services.storage.cache_settings"))

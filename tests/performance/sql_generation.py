@@ -21,7 +21,7 @@ from deploy.local.databases import SAMPLE_FOLDER
 from deploy.local.settings import REPOSITORY
 from services.sql.models import Schema
 from services.sql.query_guard import QueryGuard
-from services.sql.wiring import MAX_RESULT_ROWS
+from services.sql.wiring_target import MAX_RESULT_ROWS
 from tests.quality.sql.scratch import ScratchPostgres, scratch_postgres
 from tests.quality.sql.service import GROUNDED, open_services
 from tests.quality.sql_databases import read_schema

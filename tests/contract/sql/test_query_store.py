@@ -14,7 +14,7 @@ from services.sql.audit import AuditScope
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.models import QueryState
 from services.sql.ports import QueryStore
-from services.sql.wiring import MIGRATIONS
+from services.sql.wiring_stores import MIGRATIONS
 from services.storage.dynamodb import DynamoTable
 from services.storage.postgres import open_store
 from services.transport.aws_clients import make_aws_client

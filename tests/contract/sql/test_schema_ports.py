@@ -11,7 +11,7 @@ from services.sql.adapters.postgres_schemas import PostgresSchemaStore
 from services.sql.adapters.postgres_session import open_target_pool
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.ports import SchemaReader, SchemaStore
-from services.sql.wiring import MIGRATIONS
+from services.sql.wiring_stores import MIGRATIONS
 from services.storage.postgres import open_store
 from tests.aws_server import AwsAccount
 from tests.contract.sql.schema_ports_contract import SchemaReaderContract, SchemaStoreContract

@@ -11,7 +11,7 @@ from services.sql.adapters.pinecone_training_index import PineconeTrainingIndex
 from services.sql.errors import KnowledgeUnavailable
 from services.sql.ports import TrainingIndex
 from services.sql.training_models import HeldVector
-from services.sql.wiring import MIGRATIONS
+from services.sql.wiring_stores import MIGRATIONS
 from services.storage.postgres import open_store
 from tests.contract.sql.training_index_contract import (
     CUSTOMERS,

@@ -10,7 +10,7 @@ from services.sql.adapters.dynamodb_training import DynamoTrainingStore
 from services.sql.adapters.postgres_training import PostgresTrainingStore
 from services.sql.errors import QueryStoreUnavailable
 from services.sql.ports import TrainingStore
-from services.sql.wiring import MIGRATIONS
+from services.sql.wiring_stores import MIGRATIONS
 from services.storage.postgres import open_store
 from tests.aws_server import AwsAccount
 from tests.contract.sql.training_store_contract import SHOP, TrainingStoreContract, add, fact

@@ -16,7 +16,7 @@ from services.sql.adapters.postgres_queries import PostgresQueryStore
 from services.sql.answering import AutoApprovePolicy
 from services.sql.audit import AuditScope
 from services.sql.models import Owner
-from services.sql.wiring import MIGRATIONS
+from services.sql.wiring_stores import MIGRATIONS
 from services.storage.postgres import open_store
 from services.transport.identity import Caller, acting_as
 from tests.contract.sql.query_store_contract import draft

@@ -14,7 +14,7 @@ import pytest
 from protos.sql.v1 import sql_query_pb2, sql_service_pb2
 from services.sql.adapters.dynamodb_tables import TABLES
 from services.sql.adapters.postgres_queries import PostgresQueryStore
-from services.sql.wiring import MIGRATIONS
+from services.sql.wiring_stores import MIGRATIONS
 from services.storage.postgres import open_store
 from services.transport.errors import read_failure
 from services.transport.identity import acting_as

@@ -5,7 +5,7 @@ import pytest
 from services.sql.answering import AutoApprovePolicy
 from services.sql.settings import SqlSettings
 from services.sql.visibility import Visibility
-from services.sql.wiring import model_client
+from services.sql.wiring_generator import model_client
 from services.transport.errors import SettingsRefused
 from services.transport.settings import read_settings
 
