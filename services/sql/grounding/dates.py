@@ -153,6 +153,16 @@ def bare_year(token: Token) -> int | None:
     return int(token.text) if _is_year(token) else None
 
 
+def unit_of(period: Period) -> str:
+    """Of which unit a period is exactly one, as its text says: year, quarter, month or day; "" of none."""
+    words = period.text.split()
+    if period.year is not None and period.text == str(period.year):
+        return "year"
+    if len(words) == 2 and words[1].isdigit():
+        return "quarter" if words[0][:1] == "Q" and words[0][1:].isdigit() else "month"
+    return "day" if period.begin == f"DATE '{period.text}'" else ""
+
+
 def between(first: Period, last: Period) -> Period:
     """From the beginning of one period to the end of another."""
     return Period(first.begin, last.end, f"{first.text} to {last.text}", first.year, last.last_year)

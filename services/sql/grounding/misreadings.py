@@ -42,7 +42,9 @@ def _refuse_other_meanings(form: LogicalForm, reading: Reading) -> None:
         if word in _RATINGS and not any(piece.startswith(_OF_RATINGS) for piece in pieces):
             _refuse_words(item)
         before = reading.items[index - 1] if index and item.first == reading.items[index - 1].last + 1 else None
-        narrowed = before is not None and (before.kind in {"word", "verb"} or (before.kind == "value"))
+        narrowed = before is not None and (
+            before.kind in {"word", "verb", "value"} or (before.kind == "column" and before.quality < 0.6)
+        )
         if narrowed and before is not None and known in PRICE_WORDS and known not in entry.own:
             _refuse_words(before, item)
         head = _head(reading)

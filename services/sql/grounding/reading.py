@@ -31,9 +31,12 @@ from services.sql.grounding.reading_occasions import read_occasions, read_weekda
 from services.sql.grounding.reading_orders import read_order
 from services.sql.grounding.reading_outputs import read_outputs
 from services.sql.grounding.reading_periods import read_periods
+from services.sql.grounding.reading_periods_apart import read_once_not_again
+from services.sql.grounding.reading_rates import mark_rates
 from services.sql.grounding.reading_ratios import read_differences, read_growth, read_ratios
+from services.sql.grounding.reading_rows import are_kinds, count_rows_by, read_contents, read_row_limit
 from services.sql.grounding.reading_shares import read_share
-from services.sql.grounding.reading_sides import choose_side, mark_sides
+from services.sql.grounding.reading_sides import choose_side, mark_sides, read_sold_more
 from services.sql.grounding.reading_spans import read_spans
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_states import mark_verbs, read_states
@@ -60,15 +63,21 @@ def read_question(
     """The logical form and the state it was read in. Raises Unreadable."""
     reading = Reading(tokens, mentions, lexicon, graph)
     _refuse_what_cannot_be_said(reading)
+    mark_rates(reading)
     mark_zeros(reading)
     mark_windows(reading)
     read_doer_nouns(reading)
     find_subject(reading)
+    read_contents(reading)
+    read_row_limit(reading)
+    count_rows_by(reading)
     read_spans(reading)
     _refuse_unknown_kind(reading)
     mark_verbs(reading)
     mark_sides(reading)
     read_goods(reading)
+    read_sold_more(reading)
+    read_once_not_again(reading)
     read_texts(reading)
     read_states(reading)
     _read_low(reading)
@@ -295,7 +304,7 @@ def _form(reading: Reading) -> LogicalForm:
     if reading.offset and reading.limit is None:
         raise Unreadable("It asks for the second or third of something that has no order.")
     plain = [one for one in reading.outputs if isinstance(one, ColumnOf)]
-    distinct = reading.distinct or _asks_for_values(reading)
+    distinct = reading.distinct or _asks_for_values(reading) or are_kinds(reading)
     return LogicalForm(
         outputs=(count,) if reading.share else tuple(reading.outputs),
         conditions=tuple(dict.fromkeys(reading.conditions)),

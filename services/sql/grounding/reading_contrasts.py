@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.sql.grounding.logical_form import ColumnOf, CompareToMeasure, InPeriod, Measure, OneOf, Ratio
 from services.sql.grounding.reading_groups import TIME_UNITS, has_aggregate
+from services.sql.grounding.reading_periods_apart import periods_by_unit
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.wording import CONTRASTS
 
@@ -23,10 +24,10 @@ def read_contrasts(reading: Reading) -> None:
             reading.groups.append(ColumnOf(side.ref))
             reading.notes.append(f"“{said.text}” → one row for each {reading.text_of(side.ref)}")
     for span in [one for one in reading.conditions if isinstance(one, InPeriod) and len(one.periods) > 1]:
-        if all(period.year is not None and period.year == period.last_year for period in span.periods):
-            is_year = reading.lexicon.columns[span.ref].is_year
-            reading.groups.append(ColumnOf(span.ref, "" if is_year else "year"))
-            reading.notes.append(f"“{said.text}” → one row for each year of {reading.text_of(span.ref)}")
+        unit = periods_by_unit(reading, span)
+        if unit is not None:
+            reading.groups.append(unit)
+            reading.notes.append(f"“{said.text}” → one row for each {unit.part} of {reading.text_of(span.ref)}")
     if not reading.groups:
         raise Unreadable(f"It is not clear what “{said.text}” sets against what.")
 

@@ -82,7 +82,22 @@ def price_times_quantity(reading: Reading, function: str) -> Measure | None:
         points_on = any(edge.to_one for edge in reading.graph.edges.get(table.name, ()))
         if prices and amounts and points_on:
             return Measure(function, table.name, prices[0].ref, times=amounts[0].ref)
-    return None
+    return _price_of_what_is_counted(reading, function)
+
+
+def _price_of_what_is_counted(reading: Reading, function: str) -> Measure | None:
+    """Quantity × the price of the thing it points to, where that is the only pair of this kind."""
+    found = []
+    for table in reading.lexicon.tables.values():
+        amounts = [one for one in table.columns if one.is_numeric and set(one.own) & QUANTITY_WORDS]
+        for edge in reading.graph.edges.get(table.name, ()):
+            if not edge.to_one or len(amounts) != 1 or edge.target in reading.lexicon.roles:
+                continue
+            things = reading.lexicon.tables[edge.target].columns
+            prices = [one for one in things if one.is_numeric and set(one.own) & PRICE_WORDS and TOTAL not in one.own]
+            if len(prices) == 1:
+                found.append(Measure(function, table.name, prices[0].ref, times=amounts[0].ref))
+    return found[0] if len(found) == 1 else None
 
 
 def _tables_near(reading: Reading) -> dict[str, int]:

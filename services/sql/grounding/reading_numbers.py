@@ -64,11 +64,20 @@ def _names_row(reading: Reading, index: int) -> bool:
     """For "order 10", "customer 5": the row with this key."""
     before = reading.items[index - 1] if index else None
     number = reading.items[index].number
-    if before is None or before.kind != "table" or before.last + 1 != reading.items[index].first or number is None:
+    of_owner = before is not None and before.kind == "column" and bool(before.owner)
+    of_owner = (
+        of_owner and reading.tokens[before.last].stem in reading.lexicon.tables[before.owner].stems if before else False
+    )
+    if (
+        before is None
+        or not (before.kind == "table" or of_owner)
+        or before.last + 1 != reading.items[index].first
+        or number is None
+    ):
         return False
     if reading.tokens[before.last].lower.endswith("s") or not reading.items[index].text.isdigit():
         return False
-    table = reading.table_of(index - 1)
+    table = before.owner if of_owner else reading.table_of(index - 1)
     key = reading.graph.keys.get(table or "", ())
     entry = reading.lexicon.columns[(table, key[0])] if table is not None and len(key) == 1 else None
     if entry is None or entry.column.kind.value != "integer":

@@ -8,6 +8,7 @@ from services.sql.grounding.logical_form import InPeriod
 from services.sql.grounding.reading_measures import measured_tables
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_values import is_negated
+from services.sql.grounding.wording import CONTRASTS
 
 TIME_WORDS = frozenset({"day", "week", "month", "quarter", "year", "calendar", "period", "summer", "time"})
 
@@ -38,7 +39,11 @@ def read_periods(reading: Reading) -> None:
             and items[other].period is not None
             and (
                 opening == "between"
-                or (opening in {"since", "from", ""} and set(joining) & {"to", "until", "till", "through"})
+                or (
+                    opening in {"since", "from", ""}
+                    and not set(joining) & CONTRASTS
+                    and set(joining) & {"to", "until", "till", "through"}
+                )
             )
         ):
             period = between(period, items[other].period or period)

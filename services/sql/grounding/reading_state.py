@@ -9,6 +9,7 @@ from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import ColumnEntry, Lexicon
 from services.sql.grounding.logical_form import ColumnOf, Condition, Measure, Operand, Ordering
 from services.sql.grounding.mentions import Mention
+from services.sql.grounding.thesaurus import PRICE_WORDS
 from services.sql.grounding.wording import IMPERATIVES
 from services.sql.grounding.words import Token, stem
 
@@ -163,9 +164,17 @@ class Reading:
             entry = self.lexicon.columns[ref]
             fits = _fits(entry, wanted) and (not table or entry.table == table) and not entry.is_key
             whole = quality >= OUTRIGHT or (entry.table in near and quality >= PARTLY)
+            if quality >= OUTRIGHT and entry.table not in near and self._has_its_own(item, near, wanted, word):
+                continue  # the price per reservation is that of the reservation, whatever services have prices
             if fits and word in entry.own and whole and (not near or self._is_reached(near, entry.table)):
                 found.add(ref)
         return found
+
+    def _has_its_own(self, item: Mention, near: Sequence[str], wanted: str, word: str) -> bool:
+        if word not in PRICE_WORDS:
+            return False
+        entries = [self.lexicon.columns[ref] for ref, quality in item.columns.items() if quality >= PARTLY]
+        return any(one.table in near and word in one.own and _fits(one, wanted) and not one.is_key for one in entries)
 
     def _is_reached(self, near: Sequence[str], table: str) -> bool:
         return any(self.graph.distance(table, one) < 99 for one in near)

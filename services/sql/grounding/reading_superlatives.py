@@ -210,7 +210,8 @@ def _limit_and_next(reading: Reading, index: int) -> tuple[int | None, int | Non
         at = reading.next_index(at)
     while at is not None and items[at].is_cue("superlative", "distinct"):  # "top 3 most expensive"
         following = items[at].cue
-        if following is not None and following.kind == "superlative" and following.hints:
+        said_by = any(one.is_cue("by") and not one.used for one in items[at:])
+        if following is not None and following.kind == "superlative" and following.hints and not said_by:
             break
         items[at].used = True
         at = reading.next_index(at)

@@ -8,6 +8,7 @@ from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, OneOf
 from services.sql.grounding.mentions import Mention, ValueLink
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.words import IRREGULAR
 from services.sql.models import ColumnKind
 
 CODE_WORDS = frozenset({"number", "code", "id", "key", "refer", "serial", "plate"})
@@ -85,6 +86,10 @@ def _value_wins(reading: Reading, index: int) -> bool:
         return True  # "paid amounts" are those of what is paid
     if _is_dated_state(reading, index):
         return True
+    by = item.first > 1 and reading.word_before(index) == "by" and reading.word_before(index, 2)
+    done = by and (by.endswith("ed") or by in IRREGULAR)
+    if done and item.text.lower().endswith("s") and any(link.entry.table == reading.subject for link in item.values):
+        return True  # "messages sent by agents" where a message tells who it is from
     is_state = reading.word_before(index) in {"is", "are", "was", "were", "been", "be", "still", "already", "currently"}
     spoken_of = reading.subject or _table_before(reading, index)
     if is_state and any(link.entry.table == spoken_of for link in item.values):

@@ -15,7 +15,7 @@ from services.sql.grounding.misreadings import refuse_misreadings
 from services.sql.grounding.reading import read_question
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.separate_figures import compile_apart
-from services.sql.grounding.soundness import refuse_unsound
+from services.sql.grounding.soundness import refuse_unread_tables, refuse_unsound
 from services.sql.grounding.words import split_question
 from services.sql.models import NoDraft, SqlDraft
 
@@ -52,6 +52,7 @@ def read_once(question: str, index: Index) -> Outcome:
         refuse_unsound(form, reading)
         apart = compile_apart(form, lambda one: compile_form(one, index.lexicon, index.graph))
         sql, tables = apart or compile_form(form, index.lexicon, index.graph)
+        refuse_unread_tables(set(tables), reading)
     except (Unreadable, CannotCompile) as error:
         unmatched = unmatched_words(loose)
         return Outcome(NoDraft(_bounded(str(error)), unmatched), unmatched, unlinked)

@@ -20,7 +20,7 @@ from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_subject import PERSON_MARKS
-from services.sql.grounding.wording import IMPERATIVES
+from services.sql.grounding.wording import IMPERATIVES, LIGHT_WORDS
 from services.sql.grounding.words import IRREGULAR, stem
 
 _COMPUTED = frozenset({"sum", "avg", "median", "stddev", "variance"})
@@ -49,6 +49,20 @@ def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
     _refuse_asides(reading)
     _refuse_unread_money(reading)
     _refuse_what_they_do(form, reading)
+    _refuse_half_of_both(form, reading)
+
+
+def refuse_unread_tables(tables: frozenset[str] | set[str], reading: Reading) -> None:
+    """Raises Unreadable where the question names rows that the query, which reads `tables`, never looks at."""
+    known = set(tables) | {role.name for role in reading.lexicon.roles.values() if role.target in tables}
+    for item in reading.items:
+        if item.kind != "table" or item.quality < 0.85 or item.values:
+            continue
+        if all(token.stem in LIGHT_WORDS for token in reading.tokens[item.first : item.last + 1]):
+            continue
+        named = {table for table, quality in item.tables.items() if quality >= item.quality - 0.3}
+        if named and not named & known and not {ref[0] for ref in item.columns} & known:
+            raise Unreadable(f"It is not clear what “{item.text}” has to do with the answer.")
 
 
 def _operands(form: LogicalForm) -> Iterator[Operand]:
@@ -86,7 +100,12 @@ def _refuse_sums_of_dates(form: LogicalForm, reading: Reading) -> None:
 def _refuse_other_rows(form: LogicalForm, reading: Reading) -> None:
     """For "which agent …" and "list the reviews …": agents and reviews are to be seen, not something beside them."""
     head = _head(reading)
-    if head is None or form.share_of or not any(isinstance(one, ColumnOf) for one in form.outputs):
+    if head is None or form.share_of:
+        return
+    if not any(isinstance(one, ColumnOf) for one in form.outputs):
+        figures = {measure.table for measure in measures_of(form)}
+        if reading.tokens[0].lower in IMPERATIVES and not form.groups and not figures & set(head.tables):
+            raise Unreadable(f"It asks for {head.text}, and no rows of them could be told.")
         return
     wanted = {table for table, quality in head.tables.items() if quality >= head.quality - 0.15}
     wanted |= {link.entry.table for link in head.values}
@@ -217,6 +236,16 @@ def _refuse_unread_money(reading: Reading) -> None:
             sold = reading.tokens[item.first].lower in IRREGULAR or item.text.lower().endswith("ed")
             if not sold or any(one.is_cue("aggregate") for one in reading.items[max(0, index - 1) : index]):
                 raise Unreadable(f"It is not clear which number “{item.text}” is.")
+
+
+def _refuse_half_of_both(form: LogicalForm, reading: Reading) -> None:
+    """Where both of two are asked for, two have to be found."""
+    names = {entry.ref for table in reading.lexicon.tables.values() for entry in table.named()}
+    only_names = all(isinstance(one, ColumnOf) and one.ref in names for one in form.outputs)
+    if not any(item.is_cue("both") for item in reading.items) or not (only_names or len(form.outputs) == 1):
+        return
+    if len(form.conditions) < 2 and not any(isinstance(one, OneOf) and len(one.values) > 1 for one in form.conditions):
+        raise Unreadable("It asks for both of two, and only one could be told.")
 
 
 def _refuse_what_they_do(form: LogicalForm, reading: Reading) -> None:
