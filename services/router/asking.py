@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from services.router.errors import SourceFailed
-from services.router.fusing import documents_sentences, fused_answer, sql_sentence
+from services.router.fusing import documents_sentences, fused_answer, nothing_found, sql_sentence
 from services.router.models import (
     Decision,
     DocumentAnswer,
@@ -24,8 +24,6 @@ from services.router.ports import DatabaseSource, DocumentSource
 from services.router.questions import valid_question, valid_top_k
 from services.router.routing import Thresholds, decide, decide_alone
 from services.router.splitting import split_question
-
-NOTHING_FOUND = "Neither the documents nor the database hold an answer to this."
 
 Given = TypeVar("Given")
 First = TypeVar("First")
@@ -62,7 +60,7 @@ class Asking:
             case Route.NONE:
                 if missing:
                     raise missing[0]
-                return Reply(Status.NO_ANSWER, decision, NOTHING_FOUND)
+                return Reply(Status.NO_ANSWER, decision, nothing_found())
             case Route.HYBRID:
                 return await self._ask_both(question, decision, top_k=top_k, auto_approve=auto_approve)
             case route:
@@ -105,14 +103,14 @@ class Asking:
                 return _sql_reply(decision, sql)
             documents = await self._documents.answer(question, top_k=top_k)
             if not documents.answered:
-                return replace(_sql_reply(decision, sql), answer=NOTHING_FOUND)
+                return replace(_sql_reply(decision, sql), answer=nothing_found(sql))
             return _documents_reply(_moved(decision, Route.DOCUMENTS, question, sql.explanation), documents)
         documents = await self._documents.answer(decision.question_for(route, question), top_k=top_k)
         if documents.answered or not decision.other_fits:
             return _documents_reply(decision, documents)
         sql = await self._database.answer(question, auto_approve=auto_approve)
         if not sql.answered:
-            return replace(_documents_reply(decision, documents), answer=NOTHING_FOUND)
+            return replace(_documents_reply(decision, documents), answer=nothing_found(sql))
         return _sql_reply(_moved(decision, Route.SQL, question, documents.answer), sql)
 
     async def _ask_both(self, question: str, decision: Decision, *, top_k: int, auto_approve: bool) -> Reply:
@@ -129,7 +127,7 @@ class Asking:
         if failed and not any(answered):
             raise failed[0]
         if not any(answered):
-            status, answer = Status.NO_ANSWER, NOTHING_FOUND
+            status, answer = Status.NO_ANSWER, nothing_found(rows)
         else:
             answer = fused_answer(rows, passages, [str(error) for error in failed])
             if rows is not None and rows.pending:

@@ -14,6 +14,7 @@ from services.router.models import Citation, DocumentAnswer, JsonValue, SqlAnswe
 SHOWN_ROWS = 5
 SHOWN_COLUMNS = 8
 SHOWN_CHARACTERS = 120  # of one value
+_NOTHING_FOUND = "Neither the documents nor the database hold an answer to this."
 
 
 def sql_sentence(sql: SqlAnswer) -> str:
@@ -51,6 +52,12 @@ def fused_answer(sql: SqlAnswer | None, documents: DocumentAnswer | None, failed
         pieces.append(documents_sentences(documents))
     pieces.extend(_ended(detail) for detail in failed)
     return "\n\n".join(pieces)
+
+
+def nothing_found(sql: SqlAnswer | None = None) -> str:
+    """That there is no answer, and why the database has none, where it was asked and says so."""
+    why = sql.explanation.strip() if sql is not None else ""
+    return f"{_NOTHING_FOUND} {_ended(why)}" if why else _NOTHING_FOUND
 
 
 def spoken_value(value: JsonValue) -> str:

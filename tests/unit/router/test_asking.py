@@ -200,6 +200,22 @@ async def test_two_sources_that_hold_nothing_after_all_give_no_answer(chosen: st
     assert (len(documents.asked), len(database.asked)) == (1, 1)
 
 
+@pytest.mark.parametrize("scores", [(0.8, 0.5), (0.5, 0.8)])
+async def test_a_reply_without_an_answer_says_why_the_database_has_none(scores: tuple[float, float]) -> None:
+    unclear = SqlAnswer(answered=False, explanation="It is not clear what “late” is")
+    documents, database = FakeDocumentSource({COUNT: scores[0]}), FakeDatabaseSource({COUNT: scores[1]}, unclear)
+
+    alone = await asking(documents, database).ask(COUNT, top_k=3, auto_approve=True)
+    both = await asking(FakeDocumentSource(BOTH_IN_DOCUMENTS), FakeDatabaseSource(BOTH_IN_SQL, unclear)).ask(
+        BOTH, top_k=3, auto_approve=True
+    )
+
+    for reply in (alone, both):
+        assert reply.answer == (
+            "Neither the documents nor the database hold an answer to this. It is not clear what “late” is."
+        )
+
+
 async def test_equal_and_weak_evidence_asks_back_and_runs_nothing() -> None:
     documents, database = FakeDocumentSource({COUNT: 0.4}), FakeDatabaseSource({COUNT: 0.4}, sql_answer([100]))
 
