@@ -15,7 +15,7 @@ from functools import cached_property
 from sqlglot import exp
 
 from services.sql.column_names import given_name
-from services.sql.guard_growth import TooLarge
+from services.sql.guard_counts import TooLarge
 from services.sql.guard_shapes import holds_query
 from services.sql.guard_work import MAX_STEPS
 from services.sql.models import Schema

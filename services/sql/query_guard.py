@@ -20,7 +20,8 @@ from sqlglot.errors import ParseError, SqlglotError
 from services.sql.bounded_parser import ParsingTooLong
 from services.sql.column_names import TooManyNames, UnreadableQuery
 from services.sql.guard_dialect import GuardDialect
-from services.sql.guard_growth import TooLarge, check_growth
+from services.sql.guard_counts import TooLarge
+from services.sql.guard_growth import check_growth
 from services.sql.guard_inlining import check_inlining
 from services.sql.guard_lexemes import is_read_alike
 from services.sql.guard_precedence import binds_like_postgres

@@ -80,6 +80,25 @@ TENFOLD = "||".join(["s"] * 10)
         "SELECT ARRAY(SELECT 1 FROM generate_series(1, 100000) a, generate_series(1, 100000) b)",
         "SELECT jsonb_agg(a.n) FROM (VALUES (1), (2), (3)) a(n)" + ", (VALUES (1), (2), (3), (4), (5), (6)) v" * 9,
         "SELECT array_to_string(ARRAY(SELECT a FROM generate_series(1, 99999) a), '" + "b" * 8000 + "')",
+        # One argument, written again and again.
+        "SELECT format('" + "%1$s" * 300 + "', repeat(repeat('x', 1000), 400))",
+        "SELECT format('" + "%1$I" * 300 + "', repeat(name, 1000)) FROM customers",
+        # Large for each row, and as many of them as tables have.
+        "SELECT array_agg(repeat(repeat(name, 100), 50)) FROM customers a, orders b",
+        "SELECT string_agg('" + "z" * 15_000 + "' || name, '') FROM customers",
+        "SELECT jsonb_agg(s) FROM (SELECT repeat(repeat(name, 100), 50) AS s FROM customers) q",
+        "SELECT 1 WHERE 'a' NOT IN (SELECT repeat(repeat(name, 100), 50) FROM customers)",
+        "SELECT 1 FROM customers WHERE name <> ALL (SELECT repeat(repeat(name, 100), 50) FROM customers)",
+        "SELECT repeat(repeat(name, 100), 50) FROM customers INTERSECT SELECT name FROM customers",
+        "SELECT 1 FROM customers JOIN (SELECT 1 AS k, repeat(repeat(name, 100), 50) AS s FROM customers) q"
+        " ON k = customer_id",
+        "WITH q AS (SELECT repeat(repeat(name, 100), 50) AS s FROM customers) SELECT array_agg(s) FROM q",
+        # Rows out of the parts of one value.
+        "SELECT array_agg(lpad('x', 1000)) FROM unnest(string_to_array(repeat(repeat('x', 1000), 500), NULL)) u",
+        "SELECT ARRAY(SELECT lpad('x', 1000) FROM regexp_split_to_table(repeat(repeat('x', 1000), 500), '') t)",
+        "SELECT array_agg(n) FROM generate_series(1, (SELECT max(order_id) FROM orders)) n",
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)"
+        " SELECT 1 WHERE '0' NOT IN (SELECT repeat(lpad(n::text, 500), 200) FROM r)",
     ],
 )  # fmt: skip
 def test_what_could_use_up_memory_is_refused(sql: str) -> None:
@@ -128,6 +147,16 @@ def test_what_could_use_up_memory_is_refused(sql: str) -> None:
         "SELECT 1 WHERE 1 IN (" + ", ".join(map(str, range(2_000))) + ")",
         "SELECT '" + "x" * 15_000 + "'",
         "SELECT quote_literal(quote_ident(name)) FROM customers",
+        "SELECT format('%s %s %s: %I %L %%', name, segment, joined_on, 'a', 'b') FROM customers",
+        "SELECT string_agg(concat_ws(', ', name, segment, profile ->> 'a', profile ->> 'b'), '; ') FROM customers",
+        "SELECT jsonb_agg(jsonb_build_object(" + ", ".join(f"'column {n}', name" for n in range(40)) + ")) FROM"
+        " customers",
+        "SELECT 1 FROM customers WHERE name IN (SELECT lpad(status, 20) FROM orders)",
+        "SELECT string_agg(part, '-') FROM unnest(string_to_array('a,b,c', ',')) AS part",
+        "SELECT array_agg(day) FROM generate_series((SELECT min(placed_at) FROM orders), now(), '1 day') AS day",
+        "WITH RECURSIVE r(n, path) AS (SELECT 1, name FROM customers UNION ALL SELECT n + 1, path || ' / ' || name"
+        " FROM r JOIN customers ON customer_id = n) SELECT DISTINCT path FROM r",
+        "SELECT repeat(name, 1000), (SELECT repeat(repeat('x', 1000), 10)) FROM customers",
     ],
 )  # fmt: skip
 def test_what_people_ask_for_passes(sql: str) -> None:
