@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -28,6 +28,7 @@ from gateway.limits import BodyLimitMiddleware
 from gateway.openapi import openapi_of
 from gateway.origins import OriginMiddleware
 from gateway.problems import add_problem_handlers
+from gateway.query_parameters import refuse_unknown_parameters
 from gateway.request_scope import REQUEST_ID_HEADER, RequestScopeMiddleware
 from gateway.settings import GatewaySettings
 from gateway.version import VERSION
@@ -64,7 +65,9 @@ def create_app(callees: Callees, settings: GatewaySettings, *, own_machine_alone
     app.state.callees = callees
     app.state.settings = settings
     for resource in RESOURCES:
-        app.include_router(resource.router)
+        # Whoever watches how it is, or opens the manual, may add what keeps caches away.
+        strict = [] if resource in (docs, health, system_info) else [Depends(refuse_unknown_parameters)]
+        app.include_router(resource.router, dependencies=strict)
     add_problem_handlers(app)
     app.openapi = lambda: openapi_of(app, settings)  # type: ignore[method-assign]  # FastAPI's documented way
     app.state.methods_at = _methods_at(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -40,6 +40,7 @@ HTTP_STATUS: Mapping[StatusCode, int] = {
 # Reasons for which HTTP has a truer word than the code's.
 _STATUS_BY_REASON: Mapping[str, int] = {"FILE_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413}
 _REASONS_BY_STATUS: Mapping[int, str] = {400: "BODY_INVALID", 404: "PATH_UNKNOWN", 405: "METHOD_NOT_ALLOWED"}
+_HASH_PATTERN = "^[0-9a-f]{64}$"
 _TITLES: Mapping[str, str] = {
     "PATH_UNKNOWN": "There is nothing at this path",
     "METHOD_NOT_ALLOWED": "This path does not know the method",
@@ -201,9 +202,37 @@ async def _validation_problem(request: Request, error: Exception) -> JSONRespons
     if any(fault["type"] == "json_invalid" for fault in faults):
         fields = [("body", f"The body is no JSON: {fault['ctx']['error']}.") for fault in faults[:1]]
         return problem_response(request.url.path, 400, "JSON_INVALID", fields[0][1], fields=fields)
-    fields = [(_field_of(fault), str(fault["msg"])) for fault in faults[:20]]
+    fields = [(_field_of(fault), _said(fault, request)) for fault in faults[:20]]
     detail = "; ".join(f"{field}: {text}" for field, text in fields)
     return problem_response(request.url.path, 422, "REQUEST_INVALID", detail, fields=fields)
+
+
+def _said(fault: Mapping[str, Any], request: Request) -> str:
+    """What is wrong, for somebody who knows HTTP and JSON, and neither Python nor our patterns."""
+    match fault["type"]:
+        case "extra_forbidden" if len(fault["loc"]) == 2:
+            known = _fields_of_body(request)
+            return (
+                f"There is no such field; those of this call are {', '.join(known)}." if known else "Takes no fields."
+            )
+        case "extra_forbidden":
+            return "There is no such field."
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return "Send a JSON object, like {}."
+        case "string_pattern_mismatch" if fault["ctx"]["pattern"] == _HASH_PATTERN:
+            return "Should be 64 lower-case hexadecimal digits."
+        case "string_too_short" if fault["ctx"]["min_length"] == 1:
+            return "The text is empty."
+        case _:
+            return str(fault["msg"])
+
+
+def _fields_of_body(request: Request) -> list[str]:
+    """Names of what the body of a call may hold."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    kind = body.field_info.annotation if body is not None else None
+    models = [each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)]
+    return [name for model in models for name in model.model_fields]
 
 
 def _field_of(fault: Mapping[str, Any]) -> str:

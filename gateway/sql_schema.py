@@ -65,7 +65,7 @@ class SchemaSync(Answer):
     execution_time_ms: Milliseconds
 
 
-@router.get("", summary="The database's schema", response_model=DatabaseSchema, responses=problem_docs(503, 504))
+@router.get("", summary="The database's schema", response_model=DatabaseSchema, responses=problem_docs(422, 503, 504))
 async def schema(callees: Asked) -> DatabaseSchema:
     """Tables, columns, comments, keys, row estimates and sample values, as they were last read."""
     request = sql_service_pb2.DescribeSchemaRequest()
