@@ -77,12 +77,14 @@ class Scope:
         return None
 
 
-def check_growth(query: exp.Query) -> None:
-    """Raises TooLarge. The names of the query are resolved."""
+def check_growth(query: exp.Query) -> int:
+    """Bytes of the largest value. Raises TooLarge. The names of the query are resolved."""
     for node in query.walk():
         if isinstance(node, exp.Anonymous | exp.DataType):
             check_counts(node)
-    Sizing().query(query, {}, None)
+    sizing = Sizing()
+    sizing.query(query, {}, None)
+    return sizing.largest
 
 
 class Sizing:
@@ -90,6 +92,7 @@ class Sizing:
 
     def __init__(self, column_bytes: int = _COLUMN_BYTES) -> None:
         self.column_bytes = column_bytes
+        self.largest = 0
         self._looks = 0
 
     def query(self, node: exp.Expr, environment: Mapping[str, Size], outer: Scope | None) -> Size:
@@ -228,6 +231,7 @@ class Sizing:
         size = self._bytes(node, scope)
         if size > MAX_VALUE_BYTES:
             raise TooLarge("a value that becomes too large", node)
+        self.largest = max(self.largest, size)
         return size
 
     def _bytes(self, node: exp.Expr, scope: Scope) -> int:

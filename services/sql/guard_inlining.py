@@ -321,7 +321,9 @@ class _Weighing:
                 column = scope.column(node.table, node.name)
                 return column.tested if tested else column.read
             case exp.Query():
-                return self.query(node, scope.environment, scope).weight + _ONE
+                # A condition on what a query finds becomes a join, which is dearer to plan than one that is written.
+                joined = Weight(parts=1, tables=isinstance(node.parent, exp.Exists | exp.In))
+                return self.query(node, scope.environment, scope).weight + joined
             case exp.DataType() | exp.Identifier():
                 return Weight()
             case exp.Paren() | exp.Alias():

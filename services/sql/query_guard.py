@@ -150,8 +150,8 @@ class QueryGuard:
             _check_parts(tree, schema)
             _normalize_names(tree)
             tables = resolve_names(tree, schema)
-            check_growth(tree)
-            check_inlining(tree, schema, steps_of(tree))
+            largest = check_growth(tree)
+            check_inlining(tree, schema, steps_of(tree, largest))
             _normalize_names(tree)  # Schemas have been named meanwhile.
             _limit_rows(tree, self.max_rows + 1)
             text = _write(tree)

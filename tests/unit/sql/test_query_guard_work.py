@@ -64,6 +64,20 @@ UNINTERRUPTED = [
     "SELECT jsonb_path_query_array('[1, 2]', '$[*] ? (@ == $x[*])',"
     f" ('{{\"x\":[' || {letters('1,', 100)} || '1]}}')::jsonb)",
     f"SELECT jsonb_path_exists(({letters('[', 5)} || {letters(']', 5)})::jsonb, '$.**.**')",
+    # Parts of a value compared with each other, by one path that comes back to nothing.
+    f"SELECT jsonb_path_exists(to_jsonb(string_to_array({letters('a', 200)}, NULL)), 'strict $ ? (@[*] < @[*])')",
+    f"SELECT jsonb_path_exists(({letters('[', 5)} || {letters(']', 5)})::jsonb, '$.a ? (@.b > 1 && @.c < @.d)')",
+    # Numbers of many digits.
+    "SELECT " + " + ".join(["(9.9 ^ (130000 + order_id)) % (7.7 ^ (70000 + order_id))"] * 50) + " FROM orders",
+    "SELECT " + " + ".join(["power(9.9, 130000)"] * 50),
+    "SELECT " + " + ".join(["exp(290000.5)"] * 50),
+    "SELECT x * x * x * x FROM (SELECT 9.9 ^ 130000 AS x) q WHERE " + " AND ".join(["x % (x / 7) > 1"] * 20),
+    "WITH a0 AS (SELECT 1e999 AS x), " + ", ".join(f"a{n} AS (SELECT x * x AS x FROM a{n - 1})" for n in range(1, 8))
+    + " SELECT " + " + ".join(["x % (x / 7)"] * 100) + " FROM a7",
+    # Large values, many of them in one row or one plan.
+    "SELECT " + ", ".join([f"length({letters('xxx', 1000)})"] * 60),
+    "SELECT " + ", ".join([f"upper(lower({letters('xxx', 300)}))"] * 30) + " FROM customers",
+    f"SELECT cardinality(regexp_split_to_array({letters('xxx', 1000)}, ''))",
     # Over what tables hold.
     "SELECT translate(name, repeat(segment, 1000), 'z') FROM customers",
     "SELECT translate(name, '" + "y" * 1_001 + "', 'z') FROM customers",
@@ -101,6 +115,8 @@ PUT_TOGETHER = [
     + "".join(f") q{n}" for n in range(18)),
     # What PostgreSQL copies as it reads.
     wrapped(15, "({} BETWEEN 0 AND 1)::int"),
+    "SELECT 1 FROM orders a WHERE "
+    + " AND ".join(f"EXISTS (SELECT 1 FROM orders b WHERE b.order_id = a.order_id + {n})" for n in range(70)),
     wrapped(9, "({} BETWEEN SYMMETRIC 0 AND 1)::int"),
     wrapped(12, "({} IN (customer_id, 1 + customer_id))::int"),
     # Tables.
@@ -166,6 +182,18 @@ def test_recursive_queries_within_each_other_are_refused_before_they_take_long()
         " SELECT path FROM r",
         "SELECT " + "replace(" * 12 + "name" + "".join(f", '{letter}', '')" for letter in "abcdefghijkl")
         + " FROM customers",
+        "SELECT jsonb_path_query(profile, '$.a[*] ? (@.b > 1 && @.c < 2 || @.d == 3 && exists(@.e) && @.f != @.g)')"
+        " FROM customers",
+        "SELECT 2 * asin(sqrt(power(sin(radians(a.x - b.x) / 2), 2) + cos(radians(a.x)) * cos(radians(b.x))"
+        " * power(sin(radians(a.y - b.y) / 2), 2))) FROM (SELECT 1.5 AS x, 2.5 AS y) a, (SELECT 3.5 AS x, 4.5 AS y) b",
+        "SELECT total_amount * 0.05 * (1 + 0.05) ^ customer_id / ((1 + 0.05) ^ customer_id - 1), total_amount * 1e6,"
+        " power(total_amount, 0.5), exp(-total_amount), round((total_amount / 7) ^ 2, 2), 1.5e-3 * 1e12 FROM orders",
+        "SELECT rate FROM (SELECT power(1.02, order_id) AS rate FROM orders) q WHERE rate > 2",
+        "SELECT " + ", ".join(f"(total_amount - {n}) ^ 2 / {n + 1}" for n in range(60)) + " FROM orders",
+        f"SELECT length({letters('x', 1000)})",
+        "SELECT string_agg(repeat('x', 1000), '') FROM generate_series(1, 1000)",
+        "SELECT 1 FROM orders a WHERE "
+        + " OR ".join(f"EXISTS (SELECT 1 FROM orders b WHERE b.order_id = a.order_id + {n})" for n in range(30)),
         levels(8, "x + x"),
         levels(40, "x + 1"),
         levels(40, "x + x", "MATERIALIZED "),
