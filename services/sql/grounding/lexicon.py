@@ -22,6 +22,9 @@ GENERIC_STEMS = frozenset(
 NAME_STEMS = tuple(stem(word) for word in ("name", "title", "label", "caption", "subject", "surname", "forename"))
 GIVEN_NAMES = frozenset(stem(word) for word in ("first", "given", "forename"))
 FAMILY_NAMES = frozenset(stem(word) for word in ("last", "surname", "family"))
+YEAR_VERBS = frozenset(
+    stem(word) for word in "founded built established opened launched released born died made started ended".split()
+)
 NUMERIC_KINDS = frozenset({ColumnKind.INTEGER, ColumnKind.NUMBER})
 DATE_KINDS = frozenset({ColumnKind.DATE, ColumnKind.TIMESTAMP})
 
@@ -67,8 +70,12 @@ class ColumnEntry:
     @property
     def is_year(self) -> bool:
         """A whole number that holds years."""
-        if self.column.kind is not ColumnKind.INTEGER or "year" not in self.own or self.is_key:
+        if self.column.kind is not ColumnKind.INTEGER or self.is_key:
             return False
+        if "year" not in self.own:
+            least, most = self.column.min_value or "", self.column.max_value or ""
+            known = len(least) == len(most) == 4 and "1500" <= least <= most <= "2100"
+            return known and bool(self.own) and self.own[-1] in YEAR_VERBS  # "founded"
         bounds = [bound for bound in (self.column.min_value, self.column.max_value) if bound is not None]
         return all(len(bound) == 4 and bound.isdigit() for bound in bounds)  # "years of experience" are none
 

@@ -213,6 +213,7 @@ def _name_of_span(
         word = tokens[span[0]].stem
         if word not in LIGHT_WORDS and tokens[span[0]].lower not in FUNCTION_WORDS:
             near = lexicon.comments_by_stem.get(word, ())
+            near = [one for one in near if not (word in TIMED_RATES and set(one.own) & PAY_WORDS)]
             if 0 < len(near) <= 4:
                 columns = {entry.ref: COMMENT_QUALITY for entry in near}
             for name, entry_table in lexicon.tables.items():

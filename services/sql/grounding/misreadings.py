@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import NoReturn
 
 from services.sql.grounding.lexicon import COMMENT_QUALITY
-from services.sql.grounding.logical_form import ColumnOf, Compare, LogicalForm, Measure, tables_of
+from services.sql.grounding.logical_form import (
+    ColumnOf,
+    Compare,
+    Exists,
+    InPeriod,
+    LogicalForm,
+    Measure,
+    OneOf,
+    tables_of,
+)
 from services.sql.grounding.mentions import Mention
+from services.sql.grounding.reading_exclusives import ONLY
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.thesaurus import PRICE_WORDS, QUANTITY_WORDS
 from services.sql.grounding.words import IRREGULAR, split_identifier, stem
@@ -14,7 +24,6 @@ from services.sql.grounding.words import IRREGULAR, split_identifier, stem
 _STOCK = frozenset({stem("stock"), stem("inventory")})
 _RATINGS = frozenset({"rating", "ratings"})
 _OF_RATINGS = ("rat", "score", "star", "grade", "mark", "review")
-_ONLY = frozenset({"only", "solely", "exclusively"})
 _BUYING = frozenset("have has had buy buys order orders purchase purchases visit visits use uses play plays".split())
 _SHARING = frozenset("have has had share shares sharing with having".split())
 
@@ -23,7 +32,7 @@ def refuse_misreadings(form: LogicalForm, reading: Reading) -> None:
     """Raises Unreadable when the query would answer another question than the one that was asked."""
     _refuse_other_meanings(form, reading)
     _refuse_denied_groups(form, reading)
-    _refuse_mixed_periods(reading)
+    _refuse_mixed_periods(form, reading)
     _refuse_only(form, reading)
     _refuse_other_stock(form, reading)
     _refuse_other_shapes(form, reading)
@@ -42,10 +51,10 @@ def _refuse_other_meanings(form: LogicalForm, reading: Reading) -> None:
         if word in _RATINGS and not any(piece.startswith(_OF_RATINGS) for piece in pieces):
             _refuse_words(item)
         before = reading.items[index - 1] if index and item.first == reading.items[index - 1].last + 1 else None
-        narrowed = before is not None and (
-            before.kind in {"word", "verb", "value"} or (before.kind == "column" and before.quality < 0.6)
-        )
-        if narrowed and before is not None and known in PRICE_WORDS and known not in entry.own:
+        half = before is not None and before.kind == "column" and before.quality <= COMMENT_QUALITY
+        narrowed = before is not None and (before.kind in {"word", "verb", "value"} or half)
+        other = half and before is not None and before.columns.get(entry.ref, 0.0) == 0.0
+        if narrowed and before is not None and known in PRICE_WORDS and (known not in entry.own or other):
             _refuse_words(before, item)
         head = _head(reading)
         asks_rows = head is not None and head is not item
@@ -75,8 +84,11 @@ def _refuse_denied_groups(form: LogicalForm, reading: Reading) -> None:
         raise Unreadable("It asks which values none of the rows has, which one condition on rows cannot say.")
 
 
-def _refuse_mixed_periods(reading: Reading) -> None:
+def _refuse_mixed_periods(form: LogicalForm, reading: Reading) -> None:
     """For "no orders in 2026 but orders in 2025": one denial must not take in both."""
+    dated = [one.negated for one in form.conditions if isinstance(one, Exists) and _is_dated(one)]
+    if sorted(dated) == [False, True]:
+        return
     words = [token.lower for token in reading.tokens]
     denies = [item for item in reading.items if item.is_cue("negation")]
     if not denies or "but" not in words:
@@ -87,10 +99,16 @@ def _refuse_mixed_periods(reading: Reading) -> None:
         raise Unreadable("It denies something of one time and asks for it at another, which is not told apart here.")
 
 
+def _is_dated(condition: Exists) -> bool:
+    return any(isinstance(one, InPeriod) for one in condition.inner)
+
+
 def _refuse_only(form: LogicalForm, reading: Reading) -> None:
     """Who "only bought books" has bought nothing else, which is more than some book."""
+    if any(isinstance(one, Exists) and one.negated and _denies_a_value(one) for one in form.conditions):
+        return
     for at, token in enumerate(reading.tokens):
-        if token.lower not in _ONLY:
+        if token.lower not in ONLY:
             continue
         beside = [reading.tokens[one] for one in (at - 1, at + 1) if 0 <= one < len(reading.tokens)]
         does = any(
@@ -103,6 +121,10 @@ def _refuse_only(form: LogicalForm, reading: Reading) -> None:
         tables = {table for condition in form.conditions for table in tables_of(condition)} - {form.subject}
         if any(form.subject and reading.graph.path((form.subject,), one, to_one=True) is None for one in tables):
             raise Unreadable(f"It is not clear what “{token.text}” leaves out.")
+
+
+def _denies_a_value(condition: Exists) -> bool:
+    return any(isinstance(one, OneOf) and one.negated for one in condition.inner)
 
 
 def _refuse_other_stock(form: LogicalForm, reading: Reading) -> None:

@@ -23,6 +23,7 @@ from services.sql.grounding.question_forms import asks_for_likeness, asks_what_o
 from services.sql.grounding.reading_alternatives import join_alternatives
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_contrasts import read_choices_within_groups, read_contrasts
+from services.sql.grounding.reading_exclusives import read_only
 from services.sql.grounding.reading_goods import read_goods
 from services.sql.grounding.reading_groups import has_aggregate, read_groups
 from services.sql.grounding.reading_links import link_loose_tables
@@ -89,6 +90,7 @@ def read_question(
     read_ratios(reading)
     read_comparisons(reading)
     read_values(reading)
+    read_only(reading)
     _settle_subject(reading)
     read_periods(reading)
     read_weekdays(reading)

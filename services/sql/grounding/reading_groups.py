@@ -7,6 +7,7 @@ from services.sql.grounding.logical_form import ColumnOf, Measure
 from services.sql.grounding.reading_measures import is_money_word, measured_tables
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import IRREGULAR, stem
+from services.sql.models import ColumnKind
 
 TIME_UNITS = {
     "day": "day",
@@ -221,7 +222,13 @@ def _add_key(reading: Reading, index: int) -> bool:
     entry = reading.column_of(index)
     if entry is None:
         return False
-    if entry.is_numeric and set(entry.own) & RATED and reading.word_before(index) == "per" and has_aggregate(reading):
+    continuous = entry.column.kind is ColumnKind.NUMBER
+    if (
+        entry.is_numeric
+        and (continuous or set(entry.own) & RATED)
+        and reading.word_before(index) == "per"
+        and has_aggregate(reading)
+    ):
         raise Unreadable(f"It asks for a rate per {item.text}, not for one row of each.")
     if entry.is_key and (target := _referenced(reading, entry.ref)) is not None and not _says_key(reading, index):
         group_by_table(reading, target)

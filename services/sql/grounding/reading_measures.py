@@ -31,6 +31,10 @@ def money_measure(reading: Reading, index: int, function: str) -> Measure | None
         if reading.lexicon.columns[ref].is_numeric and quality >= 0.5
     ]
     tables = _tables_near(reading)
+    spoken = {link.entry.table for one in reading.items for link in one.values[:1]} | set(reading.mentioned_tables())
+    paid = any(_is_amount(entry) for table in spoken for entry in reading.lexicon.tables[table].columns)
+    if paid:  # "paid in cash" is what the payments say, and nobody's pay
+        named = [pair for pair in named if pair[0] >= 0.95 or pair[1].table in spoken]
     if named:
         quality, entry = max(named, key=lambda pair: (pair[0] - 0.1 * _rank(pair[1].table, tables), pair[1].ref))
         if quality >= 0.8 or not (set(entry.own) & (PRICE_WORDS | QUANTITY_WORDS)):
@@ -38,7 +42,7 @@ def money_measure(reading: Reading, index: int, function: str) -> Measure | None
     best: tuple[float, ColumnEntry] | None = None
     for entry in reading.lexicon.columns.values():
         own = set(entry.own)
-        if not entry.is_numeric or (own & PRICE_WORDS and TOTAL not in own) or not own & MONEY_COLUMN_WORDS:
+        if not _is_amount(entry):
             continue
         score = len(own & MONEY_COLUMN_WORDS) - 0.3 * _rank(entry.table, tables) - 0.2 * len(own - MONEY_COLUMN_WORDS)
         if any(edge.to_one for edge in reading.graph.edges.get(entry.table, ())):
@@ -49,6 +53,11 @@ def money_measure(reading: Reading, index: int, function: str) -> Measure | None
     if product is not None and (best is None or _needs_detail(reading, best[1].table, product.table)):
         return product
     return Measure(function, best[1].table, best[1].ref) if best is not None else product
+
+
+def _is_amount(entry: ColumnEntry) -> bool:
+    own = set(entry.own)
+    return entry.is_numeric and bool(own & MONEY_COLUMN_WORDS) and (not own & PRICE_WORDS or TOTAL in own)
 
 
 def _needs_detail(reading: Reading, coarse: str, fine: str) -> bool:
@@ -102,6 +111,7 @@ def _price_of_what_is_counted(reading: Reading, function: str) -> Measure | None
 
 def _tables_near(reading: Reading) -> dict[str, int]:
     mentioned = list(reading.mentioned_tables())
+    mentioned = mentioned or [link.entry.table for item in reading.items for link in item.values[:1]]
     return {
         table: min((reading.graph.distance(table, one) for one in mentioned), default=0)
         for table in reading.lexicon.tables

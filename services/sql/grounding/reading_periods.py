@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.sql.grounding.dates import Period, between, bounded
-from services.sql.grounding.lexicon import ColumnEntry
+from services.sql.grounding.lexicon import COMMENT_QUALITY, ColumnEntry
 from services.sql.grounding.logical_form import InPeriod
 from services.sql.grounding.reading_measures import measured_tables
 from services.sql.grounding.reading_state import Reading, Unreadable
@@ -100,9 +100,15 @@ def read_periods(reading: Reading) -> None:
                         item.used = True
 
 
+def _spoken_of(reading: Reading) -> list[str]:
+    """The tables a question names, those left out that only a comment connects with a word of it."""
+    weak = {table for item in reading.items if item.quality <= COMMENT_QUALITY for table in item.tables}
+    return [one for one in reading.mentioned_tables() if one not in weak]
+
+
 def _facts_first(reading: Reading, index: int) -> tuple[str, str] | None:
     """The date of a named table that points to another named one: when members borrowed, not when they joined."""
-    named = [one for one in dict.fromkeys([*reading.mentioned_tables(), reading.subject]) if one]
+    named = [one for one in dict.fromkeys([*_spoken_of(reading), reading.subject]) if one]
     for table in named:
         others = [one for one in named if one != table]
         if any(reading.graph.path((table,), one, to_one=True) for one in others):
@@ -196,11 +202,12 @@ def date_near(reading: Reading, index: int) -> tuple[str, str] | None:
     facts = _facts_first(reading, index)
     if not measured and facts:
         return facts
-    before = [table for item in reversed(items[:index]) if item.kind == "table" and (table := item.best_table)]
+    named = [item for item in reversed(items[:index]) if item.kind == "table" and item.quality > COMMENT_QUALITY]
+    before = [table for item in named if (table := item.best_table)]
     nearest = next((table for table in before if reading.date_column([table]) is not None), None)
     if nearest is not None and not measured:
         tables.insert(0, nearest)
-    entry = reading.date_column([*tables, *reading.mentioned_tables()])
+    entry = reading.date_column([*tables, *_spoken_of(reading)])
     if entry is None:
         near = [edge.target for table in tables for edge in reading.graph.edges.get(table, ())]
         entry = reading.date_column(near)

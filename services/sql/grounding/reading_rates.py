@@ -33,6 +33,7 @@ def mark_rates(reading: Reading) -> None:
         state = Mention("value", word.text, index - 1, index - 1, values=tuple(states))
         share = Mention("cue", token.lower, index, index, cue=Cue("share"), content=0)
         reading.items[:] = [*before, state, share, *after]
+        reading.subject = states[0].entry.table  # whose rows are in the state or not
         return
 
 

@@ -113,7 +113,7 @@ def are_kinds(reading: Reading) -> bool:
         return False
     entry = reading.lexicon.columns[shown.ref]
     said = next((item for item in reading.items if shown.ref in item.columns and item.used), None)
-    if said is None or entry.is_name or entry.is_key or not entry.is_text:
+    if said is None or entry in reading.lexicon.tables[entry.table].named() or entry.is_key or not entry.is_text:
         return False
     rows, kinds = reading.lexicon.tables[entry.table].table.estimated_row_count, entry.column.distinct_estimate
     if kinds is None and entry.column.values_complete:

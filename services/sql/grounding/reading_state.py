@@ -13,7 +13,7 @@ from services.sql.grounding.thesaurus import PRICE_WORDS
 from services.sql.grounding.wording import IMPERATIVES
 from services.sql.grounding.words import Token, stem
 
-OUTRIGHT, PARTLY = 0.95, 0.45  # a name met as a whole, or in part
+OUTRIGHT, PARTLY = 0.95, 0.4  # a name met as a whole, or in part
 STRONG = 0.7  # a link at or above this is a name rather than a likeness
 BIRTH_WORDS = frozenset(stem(word) for word in ("birth", "age", "old", "young", "oldest", "youngest", "dob"))
 CALENDAR_WORDS = frozenset(stem(word) for word in ("date", "calendar", "time", "day", "period"))
@@ -163,7 +163,8 @@ class Reading:
         for ref, quality in item.columns.items():
             entry = self.lexicon.columns[ref]
             fits = _fits(entry, wanted) and (not table or entry.table == table) and not entry.is_key
-            whole = quality >= OUTRIGHT or (entry.table in near and quality >= PARTLY)
+            priced = bool(set(entry.own) & PRICE_WORDS) and word not in PRICE_WORDS  # units are no unit price
+            whole = quality >= OUTRIGHT or (entry.table in near and quality >= PARTLY and not priced)
             if quality >= OUTRIGHT and entry.table not in near and self._has_its_own(item, near, wanted, word):
                 continue  # the price per reservation is that of the reservation, whatever services have prices
             if fits and word in entry.own and whole and (not near or self._is_reached(near, entry.table)):

@@ -10,7 +10,7 @@ from services.sql.grounding.words import stem
 def find_subject(reading: Reading) -> None:
     """The table whose rows are asked about: what is counted, else the first table that is named."""
     items = reading.items
-    if _doer(reading):
+    if reading.subject or _doer(reading):
         return
     for index, item in enumerate(items):
         if item.is_cue("count"):

@@ -21,7 +21,7 @@ from services.sql.grounding.reading_measures import is_money_word
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_subject import PERSON_MARKS
 from services.sql.grounding.wording import IMPERATIVES, LIGHT_WORDS
-from services.sql.grounding.words import IRREGULAR, stem
+from services.sql.grounding.words import IRREGULAR, split_identifier, stem
 
 _COMPUTED = frozenset({"sum", "avg", "median", "stddev", "variance"})
 _ASKING = frozenset({"which", "what"})
@@ -35,6 +35,7 @@ _PEOPLE = frozenset(
 _PERSONAL_NAMES = frozenset({stem("name"), stem("surname"), stem("forename")}) | GIVEN_NAMES | FAMILY_NAMES
 _DOER_ENDINGS = ("er", "or", "ist", "ian", "ant", "ee")
 _OVER = frozenset({"per", "for each", "for every", "in each", "of each", "by each", "in every", "within each"})
+_MONEY = stem("money")
 _PERSONS = frozenset("people persons individuals".split())
 _AVAILABLE = stem("available")
 
@@ -44,6 +45,7 @@ def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
     _refuse_sums_of_dates(form, reading)
     _refuse_other_rows(form, reading)
     _refuse_no_person(form, reading)
+    _refuse_keys_for_figures(form, reading)
     _refuse_lost_groups(form, reading)
     _refuse_several_for_one(form, reading)
     _refuse_asides(reading)
@@ -147,7 +149,7 @@ def _head(reading: Reading) -> Mention | None:
         return None
     after = items[at + 1] if at + 1 < len(items) else None
     beside = after is not None and after.first == head.last + 1
-    if beside and after is not None and (after.kind in {"column", "table"} or after.is_cue("count", "pair", "and")):
+    if beside and after is not None and (after.kind in {"column", "table"} or after.is_cue("count", "pair")):
         return None
     return None if tokens[head.last + 1 : head.last + 2] and tokens[head.last + 1].lower in {"'", "s"} else head
 
@@ -162,10 +164,26 @@ def _refuse_no_person(form: LogicalForm, reading: Reading) -> None:
         table, entry = reading.lexicon.tables[one.table], reading.lexicon.columns[one.ref]
         people = any(set(other.own) & PERSON_MARKS for other in table.columns) or set(table.stems) & _PEOPLE
         role = reading.lexicon.roles.get(one.table)
-        said = {word for word in entry.own if word.endswith(_DOER_ENDINGS)} | (set(entry.own) & _PEOPLE)
+        pieces = split_identifier(entry.column.name)
+        doers = any(piece.endswith(_DOER_ENDINGS) for piece in pieces) or bool(set(entry.own) & _PEOPLE)
+        said = doers and entry.is_text and not entry.is_key
         if people or role is not None or said or (set(entry.own) & _PERSONAL_NAMES and entry.is_text):
             return
     raise Unreadable("It asks who, and nobody could be told.")
+
+
+def _refuse_keys_for_figures(form: LogicalForm, reading: Reading) -> None:
+    """For "what is the highest total fare" the number of a row is no fare."""
+    words = [token.lower for token in reading.tokens[:3]]
+    opens = words[:1] == ["what"] and words[1:2] and words[1] in {"is", "was", "are", "were"}
+    first = reading.items[0] if reading.items else None
+    if not opens or first is None or not first.is_cue("superlative", "aggregate") or first.first > 3:
+        return
+    shown = [one for one in form.outputs if isinstance(one, ColumnOf)]
+    if shown and all(reading.lexicon.columns[one.ref].is_key for one in shown) and len(shown) == len(form.outputs):
+        following = reading.items[1] if len(reading.items) > 1 else None
+        if following is None or not set(following.tables) & {one.table for one in shown}:
+            raise Unreadable(f"It is not clear which figure is the “{first.text}”.")
 
 
 def _refuse_lost_groups(form: LogicalForm, reading: Reading) -> None:
@@ -231,7 +249,10 @@ def _refuse_asides(reading: Reading) -> None:
 
 def _refuse_unread_money(reading: Reading) -> None:
     """For "total revenue by channel" a count is no revenue."""
+    read = any(item.used and is_money_word(reading, index) for index, item in enumerate(reading.items))
     for index, item in enumerate(reading.items):
+        if read and reading.tokens[item.first].stem == _MONEY:
+            continue  # "spent the most money"
         if not item.used and item.kind in {"word", "column"} and is_money_word(reading, index):
             sold = reading.tokens[item.first].lower in IRREGULAR or item.text.lower().endswith("ed")
             if not sold or any(one.is_cue("aggregate") for one in reading.items[max(0, index - 1) : index]):

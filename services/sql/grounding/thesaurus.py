@@ -182,7 +182,8 @@ debt liability
 MONEY_WORDS = frozenset(
     stem(word)
     for word in (
-        "sale sales revenue income turnover spend spending spent paid earn earned earnings worth value expenditure"
+        "money sale sales revenue income turnover spend spending spent paid earn earned earnings worth value "
+        "expenditure"
     ).split()
 )
 MONEY_COLUMN_WORDS = frozenset(stem(word) for word in "amount total revenue sales value payment paid".split())
