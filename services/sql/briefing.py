@@ -112,7 +112,14 @@ class TrainingBriefing:
             item = rows.get(each.id)
             if item is None or item.content.text in found or self._approved.refusal(item.content.sql, schema):
                 continue
-            found[item.content.text] = SimilarExample(item.content.text, item.content.sql, min(1.0, each.similarity))
+            found[item.content.text] = SimilarExample(
+                item.content.text,
+                item.content.sql,
+                min(1.0, each.similarity),
+                explanation=item.explanation,
+                approved_by=item.decided_by,
+                approve_time=item.decide_time,
+            )
             if len(found) == MAX_EXAMPLES:
                 break
         return tuple(found.values())

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.sql.training_ddl import DeclaredKey
 
 
 @dataclass(frozen=True)
 class SimilarExample:
-    """An approved question with its query, and how near its meaning is: cosine similarity, at most 1."""
+    """An approved question with its query, and how near its meaning is: cosine similarity, at most 1.
+
+    `explanation` is what the query said of itself when it was approved, empty where it came without one.
+    """
 
     question: str
     sql: str
     similarity: float
+    explanation: str = ""
+    approved_by: str = ""
+    approve_time: datetime | None = None
 
 
 @dataclass(frozen=True)

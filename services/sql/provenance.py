@@ -22,6 +22,11 @@ def with_provenance(explanation: str, guidance: Guidance) -> str:
     return f"{explanation} {_MARK} {'; '.join(known)}.".lstrip() if known else explanation
 
 
+def without_provenance(explanation: str) -> str:
+    """The explanation alone."""
+    return explanation.partition(_MARK)[0].strip()
+
+
 def is_guided(query: SqlQuery) -> bool:
     """Whether examples or terms had, or could have had, a part in the query."""
     return _MARK in query.explanation

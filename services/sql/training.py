@@ -24,6 +24,7 @@ from services.sql.grounding.example_units import same_text
 from services.sql.knowledge import SchemaKnowledge
 from services.sql.models import EPOCH, SqlQuery
 from services.sql.ports import TrainingStore
+from services.sql.provenance import without_provenance
 from services.sql.query_guard import QueryGuard
 from services.sql.training_ddl import DdlUnreadable, check_ddl
 from services.sql.training_models import (
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 TRAINER_ROLE = "sql_trainer"
 _SETTLING_SECONDS = 0.5
 _COMPARED_AT_A_TIME = 200
+_MOST_EXPLAINED = 1_000  # characters of an explanation
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class Training:
             create_time=EPOCH,
             query_id=query.id,
             decided_by=query.owner.subject if may_decide else "",
+            explanation=without_provenance(query.explanation)[:_MOST_EXPLAINED],
         )
         await self._keep(scope, item, self._most(may_decide))
 

@@ -60,8 +60,8 @@ class TrainingContent:
 class TrainingItem:
     """One thing taught and its provenance.
 
-    `query_id` names the query it was learned from; `author` is who gave it and `decided_by` who approved it, empty
-    while nobody has.
+    `query_id` names the query it was learned from, and `explanation` is what that query said of itself; `author` is who
+    gave it and `decided_by` who approved it, empty while nobody has.
     """
 
     id: str
@@ -73,6 +73,7 @@ class TrainingItem:
     query_id: str = ""
     decided_by: str = ""
     decide_time: datetime | None = None
+    explanation: str = ""
 
 
 @dataclass(frozen=True)

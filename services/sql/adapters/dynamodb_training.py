@@ -183,6 +183,7 @@ def _written(scope: TrainingScope, item: TrainingItem) -> dict[str, Value]:
         "query_id": item.query_id,
         "author": item.author,
         "decided_by": item.decided_by,
+        "explanation": item.explanation,
         "create_time": time_text(item.create_time),
         "owner_key": _partition(scope),
         "newest": _newest(item.create_time, item.id),
@@ -204,6 +205,7 @@ def _read(item: Item) -> TrainingItem:
         query_id=item["query_id"],
         decided_by=item["decided_by"],
         decide_time=time_from(decided) if decided else None,
+        explanation=item.get("explanation", ""),  # older items lack it
     )
 
 

@@ -25,7 +25,7 @@ from services.sql.training_models import (
 )
 
 _SCOPE = "tenant = %(tenant)s AND database = %(database)s"
-_COLUMNS = "id, kind, content, sql, state, source, query_id, author, decided_by, create_time, decide_time"
+_COLUMNS = "id, kind, content, sql, state, source, query_id, author, decided_by, explanation, create_time, decide_time"
 _LOCK = """
 INSERT INTO training_census (tenant, database) VALUES (%(tenant)s, %(database)s)
 ON CONFLICT (tenant, database) DO UPDATE SET items = training_census.items
@@ -35,7 +35,7 @@ _GET_MANY = f"SELECT {_COLUMNS} FROM training WHERE {_SCOPE} AND id = ANY(%(ids)
 _ADD = f"""
 INSERT INTO training (tenant, database, {_COLUMNS})
 SELECT %(tenant)s, %(database)s, %(id)s, %(kind)s, %(content)s, %(sql)s, %(state)s, %(source)s, %(query_id)s,
-       %(author)s, %(decided_by)s, now, CASE WHEN %(state)s = 'APPROVED' THEN now END
+       %(author)s, %(decided_by)s, %(explanation)s, now, CASE WHEN %(state)s = 'APPROVED' THEN now END
 FROM clock_timestamp() AS now
 RETURNING {_COLUMNS}
 """  # noqa: S608
@@ -84,6 +84,7 @@ class PostgresTrainingStore:
             "query_id": item.query_id,
             "author": item.author,
             "decided_by": item.decided_by,
+            "explanation": item.explanation,
         }
         async with self._cursor() as cursor:
             held = await (await cursor.execute(_LOCK, values)).fetchone()
@@ -196,4 +197,5 @@ def _item(row: DictRow) -> TrainingItem:
         query_id=row["query_id"],
         decided_by=row["decided_by"],
         decide_time=row["decide_time"],
+        explanation=row["explanation"],
     )

@@ -7,6 +7,7 @@ difference is a value, number, period, column or direction that one place of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from sqlglot import exp
 
@@ -33,6 +34,7 @@ EQUAL_CONFIDENCE, ALIKE_CONFIDENCE, ADAPTED_CONFIDENCE = 0.98, 0.95, 0.9
 MOST_EXAMPLES = 10
 MOST_CHANGES = 4
 _MOST_SHOWN = 200  # characters of an example's question
+_MOST_NAMED = 80  # and of who approved it
 
 
 def reuse_example(
@@ -44,12 +46,9 @@ def reuse_example(
         if same_text(question, example.question):
             query = read_example(example.sql, schema)
             if query is not None:
-                return SqlDraft(
-                    example.sql,
-                    f"Reads {_listed(query.tables)}, as approved for the same question.",
-                    EQUAL_CONFIDENCE,
-                    query.tables,
-                )
+                what = example.explanation or f"Reads {_listed(query.tables)}."
+                text = f"{what} The query is as approved for the same question{_approval(example)}."
+                return SqlDraft(example.sql, text, EQUAL_CONFIDENCE, query.tables)
     asked = units_of(question, lexicon) if examples else None
     if not asked:
         return None
@@ -101,11 +100,12 @@ def _adapted(
         return None
     changes.apply()
     shown = example.question if len(example.question) <= _MOST_SHOWN else example.question[: _MOST_SHOWN - 1] + "…"
-    text = f"Reads {_listed(query.tables)}, as approved for “{shown}”"
+    text = f"Reads {_listed(query.tables)}, as approved for “{shown}”{_approval(example)}"
     if changes.told:
         text += ", with " + "; ".join(changes.told)
     confidence = ADAPTED_CONFIDENCE if differing else ALIKE_CONFIDENCE
-    return SqlDraft(query.sql if differing else example.sql, text + ".", confidence, query.tables)
+    text += f". Of what was approved was said: {example.explanation}" if example.explanation else "."
+    return SqlDraft(query.sql if differing else example.sql, text, confidence, query.tables)
 
 
 def _asks_for_one_or_many(given: Sequence[Unit], asked: Sequence[Unit]) -> bool:
@@ -220,6 +220,13 @@ def _is_told(use: LiteralUse, kept: Sequence[Unit]) -> bool:
         elif mention is not None and mention.number is not None and mention.number == use.number:
             return True
     return False
+
+
+def _approval(example: SimilarExample) -> str:
+    """By whom and when it was approved, as far as that is known."""
+    who = " ".join(example.approved_by.split())[:_MOST_NAMED]
+    when = f" on {example.approve_time.astimezone(UTC):%Y-%m-%d}" if example.approve_time else ""
+    return f" by {who}{when}" if who else when
 
 
 def _listed(tables: Sequence[str]) -> str:

@@ -35,7 +35,15 @@ def example(question: str, sql: str = "SELECT 1") -> TrainingItem:
     content = TrainingContent(TrainingKind.EXAMPLE, question, sql)
     source = TrainingSource.APPROVED_QUERY
     return TrainingItem(
-        content.id_in(SHOP), content, TrainingState.APPROVED, source, "ada", EPOCH, query_id="q1", decided_by="ada"
+        content.id_in(SHOP),
+        content,
+        TrainingState.APPROVED,
+        source,
+        "ada",
+        EPOCH,
+        query_id="q1",
+        decided_by="ada",
+        explanation="Shows “it” – 😀.",
     )
 
 

@@ -67,7 +67,10 @@ class Parts:
     async def teach(self, kind: TrainingKind, text: str, sql: str = "", *, approved: bool = True) -> TrainingItem:
         content = TrainingContent(kind, text, sql)
         state = TrainingState.APPROVED if approved else TrainingState.PENDING
-        item = TrainingItem(content.id_in(SHOP), content, state, TrainingSource.API, "ada", EPOCH)
+        decided_by = "tim" if approved else ""
+        item = TrainingItem(
+            content.id_in(SHOP), content, state, TrainingSource.API, "ada", EPOCH, decided_by=decided_by
+        )
         added = await self.store.add(SHOP, item, most=1_000)
         assert added is not None
         if not isinstance(self.embedder, SlowEmbedder) and not self.embedder.away:
@@ -109,6 +112,8 @@ async def test_examples_come_nearest_first_and_those_that_have_nothing_to_do_wit
     assert [example.sql for example in guidance.examples] == [COUNT, "SELECT 1"]
     assert guidance.examples[0].question == QUESTION
     assert guidance.examples[0].similarity == pytest.approx(1)
+    assert guidance.examples[0].approved_by == "tim"
+    assert guidance.examples[0].approve_time is not None
     assert 0.3 <= guidance.examples[1].similarity < 1
 
 

@@ -23,6 +23,7 @@ async def test_a_query_that_a_person_approved_and_that_ran_becomes_an_example() 
     assert learned.state is TrainingState.APPROVED
     assert (learned.source, learned.query_id) == (TrainingSource.APPROVED_QUERY, query.id)
     assert (learned.author, learned.decided_by) == ("ada", "ada")
+    assert learned.explanation == query.explanation != ""
 
 
 async def test_what_somebody_approved_who_may_not_decide_on_training_waits_for_who_may() -> None:
@@ -64,6 +65,8 @@ async def test_what_a_document_or_an_example_had_a_part_in_says_so_and_waits(gui
     [learned] = parts.training_store.items.values()
     assert named in query.explanation
     assert learned.state is TrainingState.PENDING
+    assert learned.explanation
+    assert named not in learned.explanation
 
 
 async def test_a_text_that_somebody_wrote_over_a_query_is_never_learned() -> None:

@@ -1,5 +1,7 @@
 """Approved examples: which are reused for a new question, how they are adapted, and which must be left alone."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from services.sql.grounding.generator import GroundedGenerator
@@ -77,6 +79,31 @@ def test_the_same_question_gets_the_approved_query_as_it_is(question: str) -> No
     assert "as approved for the same question" in draft.explanation
     assert draft.confidence > 0.95
     assert draft.tables == ("public.customers",)
+
+
+def test_a_reused_query_keeps_its_explanation_and_says_who_approved_it_and_when() -> None:
+    example = SimilarExample(
+        *IN_BERLIN,
+        1.0,
+        explanation="Shows the number of customers, only where the city is Berlin.",
+        approved_by="tim",
+        approve_time=datetime(2026, 11, 20, 23, 30, tzinfo=UTC),
+    )
+    guidance = Guidance(examples=(example,))
+
+    same, other = [
+        GroundedGenerator().draft(question, shop(), guidance)
+        for question in (IN_BERLIN[0], "How many customers are in Paris?")
+    ]
+
+    assert isinstance(same, SqlDraft)
+    assert isinstance(other, SqlDraft)
+    assert same.explanation == (
+        "Shows the number of customers, only where the city is Berlin. The query is as approved for the same question"
+        " by tim on 2026-11-20."
+    )
+    assert f"as approved for “{IN_BERLIN[0]}” by tim on 2026-11-20, with" in other.explanation
+    assert other.explanation.endswith("was said: Shows the number of customers, only where the city is Berlin.")
 
 
 @pytest.mark.parametrize(
