@@ -138,7 +138,7 @@ async def explain(connection: Connection, sql: str) -> Plan:
     cursor = await connection.execute(form + sql.encode(), binary=True)
     match await cursor.fetchone():
         case ([{"Plan": {"Total Cost": cost} as plan}],):
-            return Plan(float(cost), gathered_bytes(plan))
+            return Plan(float(cost), gathered_bytes(plan, sql))
         case _:  # PostgreSQL explains some statements, like REFRESH, but plans nothing for them.
             raise QueryFailed(CLASS_MESSAGES["42"], sqlstate="42601")
 

@@ -123,7 +123,7 @@ def gathered_by(query: str, url: str) -> float:
     with psycopg.connect(url) as connection:
         row = connection.execute(b"EXPLAIN (FORMAT JSON, VERBOSE) " + query.encode()).fetchone()
     assert row is not None
-    return gathered_bytes(row[0][0]["Plan"])
+    return gathered_bytes(row[0][0]["Plan"], query)
 
 
 CROSSED = "customers a, customers b, customers c, customers d"
@@ -140,6 +140,12 @@ CROSSED = "customers a, customers b, customers c, customers d"
         f"SELECT array_agg(a.name) OVER () FROM {CROSSED}",
         f"SELECT names FROM (SELECT string_agg(DISTINCT a.name, ',') AS names FROM {CROSSED} GROUP BY b.city) q",
         f"WITH q AS MATERIALIZED (SELECT array_agg(a.name) AS names FROM {CROSSED}) SELECT names FROM q",
+        # Fewer rows, of which each makes much.
+        "SELECT array_agg(lpad(a.name, 1000)) FROM customers a, customers b, customers c",
+        "SELECT array_agg(s) FROM (SELECT repeat(a.name, 100) AS s FROM customers a, customers b, customers c) q",
+        f"SELECT array_agg('{'z' * 4_000}' || a.name) FROM customers a, customers b, customers c",
+        f"SELECT array_agg({' || '.join(['a.name'] * 100)}) FROM customers a, customers b, customers c",
+        "SELECT 1 FROM customers WHERE name NOT IN (SELECT lpad(a.name, 1000) FROM customers a, orders b, orders c)",
     ],
 )
 def test_what_would_be_gathered_without_measure_shows_in_the_plan(query: str, shop_url: str) -> None:
@@ -156,6 +162,8 @@ def test_what_would_be_gathered_without_measure_shows_in_the_plan(query: str, sh
         "SELECT (SELECT max(name) FROM customers), ARRAY(SELECT name FROM customers)",
         "SELECT 1 FROM customers WHERE customer_id NOT IN (SELECT customer_id FROM orders)",
         f"SELECT a.name FROM {CROSSED} ORDER BY a.name",
+        "SELECT string_agg(lpad(name, 20), ',') FROM customers",
+        f"SELECT count(*), max(lpad(a.name, 1000)) FROM {CROSSED}",
     ],
 )
 def test_what_is_small_or_goes_to_disk_does_not(query: str, shop_url: str) -> None:
