@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from services.sql.grounding.abbreviations import ABBREVIATIONS
 from services.sql.grounding.accounting import are_opposed, denied_base
-from services.sql.grounding.lexicon import Lexicon
+from services.sql.grounding.lexicon import DATE_KINDS, Lexicon
 from services.sql.grounding.linking import link_question
 from services.sql.grounding.thesaurus import SYNONYMS
 from services.sql.grounding.words import split_identifier, stem
@@ -225,7 +225,7 @@ def names_of(lexicon: Lexicon) -> dict[str, tuple[set[str], bool]]:
         if not table.is_bridge:  # nobody calls by one word what only links two others
             found.setdefault(_said(table.stems, table.table.name), (set(), True))[0].update(table.stems)
     for entry in lexicon.columns.values():
-        if not entry.is_key:
+        if not entry.is_key and entry.column.kind not in DATE_KINDS:  # what happened when is named by its own words
             found.setdefault(_said(entry.own, entry.column.name), (set(), False))[0].update(entry.own)
     found.pop("", None)
     return dict(list(found.items())[:MOST_NAMES])
@@ -245,6 +245,7 @@ def _may_be_likened(word: str, place: int) -> bool:
         and (place == 0 or not word[0].isupper())
         and stem(word.lower()) not in SYNONYMS
         and stem(word.lower()) not in MEASURES
+        and not word.lower().endswith(("person", "persons", "people", "man", "woman"))  # another role is another person
         and not denied_base(word)  # embeddings of a word and of its denial lie close together
     )
 

@@ -60,6 +60,19 @@ def asks_what_one_may_do(tokens: Sequence[Token]) -> bool:
     return opens and any(words[at : at + len(form)] == form for form in _OBLIGATIONS for at in range(len(words)))
 
 
+def goes_on(tokens: Sequence[Token]) -> bool:
+    """Whether a text goes on from a question before it, of which nothing is kept: "and for Germany?"."""
+    words = [token.lower for token in tokens]
+    return words[:1] in (["and"], ["but"], ["or"]) or words[:2] in (
+        ["now", "only"],
+        ["now", "just"],
+        ["what", "about"],
+        ["how", "about"],
+        ["only", "the"],
+        ["same", "for"],
+    )
+
+
 def asks_for_likeness(tokens: Sequence[Token]) -> bool:
     """Whether rows are to be like others: "in the same city as a store"."""
     words = [token.lower for token in tokens]

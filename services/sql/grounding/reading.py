@@ -19,7 +19,7 @@ from services.sql.grounding.logical_form import (
     Ordering,
 )
 from services.sql.grounding.mentions import Mention
-from services.sql.grounding.question_forms import asks_for_likeness, asks_what_one_may_do, is_explaining
+from services.sql.grounding.question_forms import asks_for_likeness, asks_what_one_may_do, goes_on, is_explaining
 from services.sql.grounding.reading_alternatives import join_alternatives
 from services.sql.grounding.reading_comparisons import read_comparisons
 from services.sql.grounding.reading_contrasts import read_choices_within_groups, read_contrasts
@@ -119,6 +119,8 @@ def _refuse_what_cannot_be_said(reading: Reading) -> None:
     for item in reading.items:
         if item.is_cue("definition") and item.first == 0 and is_explaining(reading.tokens):
             raise Unreadable("It asks for an explanation, not for data.")
+    if goes_on(reading.tokens):
+        raise Unreadable("It goes on from something said before, which is not kept: ask it as a whole.")
     if asks_for_likeness(reading.tokens):
         raise Unreadable("It compares rows with other rows in a way this reader cannot tell.")
     if asks_what_one_may_do(reading.tokens):

@@ -133,6 +133,10 @@ def _opening(reading: Reading, index: int) -> str:
             and (reading.are_adjacent(before, index) or before == index - 1)
         ):
             item.used = True
+            after = [token.lower for token in reading.tokens[reading.items[index].last + 1 :][:2]]
+            onwards = {"on", "onward", "onwards", "to", "until", "till", "through", "and", "-"} & set(after)
+            if item.text == "from" and not onwards:
+                return ""  # "orders from last year" are those of it
             if item.text in {"over", "under", "above", "below"}:
                 return ""  # "over the last year" is within it
             return item.cue.data or item.cue.kind

@@ -79,16 +79,25 @@ def _read(reading: Reading, index: int) -> None:
     if at is not None and items[at].is_cue("share") and not cue.hints:
         reading.share_order = descending, limit  # "the highest percentage of": read with the shares
         return
+    by = next((one for one in range(index + 1, len(items)) if items[one].is_cue("by") and not items[one].used), None)
+    rows = at is not None and items[at].kind in {"table", "column"}
+    if (
+        "#count" in cue.hints
+        and by is not None
+        and rows
+        and order_by_named(reading, by + 1, index, descending, limit, shows=True)
+    ):
+        _show_chosen(reading, at, by)
+        return
     if "#count" in cue.hints:
         order_by_frequency(reading, index, at, descending, limit)
         return
-    by = next((one for one in range(index + 1, len(items)) if items[one].is_cue("by") and not items[one].used), None)
     if cue.hints:
         by_date = by is not None and by + 1 < len(items) and reading.column_of(by + 1, wanted="date") is not None
         aged = "age" in cue.hints and by_date  # the oldest has the earliest date
-        rows = at is not None and items[at].kind == "table" and by is not None
+        tabled = at is not None and items[at].kind == "table" and by is not None
         if (
-            rows
+            tabled
             and at is not None
             and by is not None
             and order_by_named(reading, by + 1, index, descending != aged, limit, shows=True)
@@ -119,14 +128,7 @@ def _read(reading: Reading, index: int) -> None:
         return
     names_entity = at is not None and (items[at].kind == "table" or (by is not None and items[at].kind == "column"))
     if by is not None and names_entity and order_by_named(reading, by + 1, index, descending, limit, shows=True):
-        reading.note(by, "")
-        assert at is not None
-        entry = reading.column_of(at) if items[at].kind == "column" else None
-        if entry is not None:
-            reading.outputs.insert(0, ColumnOf(entry.ref))
-            reading.note(at, reading.text_of(entry.ref))
-        else:
-            reading.shown = reading.table_of(at) or ""
+        _show_chosen(reading, at, by)
         return
     if at is not None and order_by_named(
         reading,
@@ -141,6 +143,18 @@ def _read(reading: Reading, index: int) -> None:
     if index > 0 and order_by_what_precedes(reading, index, descending, limit):
         return
     raise Unreadable(f"It is not clear by what “{items[index].text}” is measured.")
+
+
+def _show_chosen(reading: Reading, at: int | None, by: int) -> None:
+    """What a superlative with "by" chooses is shown: a column of its own, or the rows of a table."""
+    reading.note(by, "")
+    assert at is not None
+    entry = reading.column_of(at) if reading.items[at].kind == "column" else None
+    if entry is not None:
+        reading.outputs.insert(0, ColumnOf(entry.ref))
+        reading.note(at, reading.text_of(entry.ref))
+    else:
+        reading.shown = reading.table_of(at) or ""
 
 
 def _times_said(reading: Reading, index: int, descending: bool, limit: int | None) -> bool:

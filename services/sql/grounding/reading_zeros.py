@@ -61,6 +61,10 @@ def _lists_rows(reading: Reading) -> bool:
         return False
     following = reading.items[first + 1] if first + 1 < len(reading.items) else None
     pairs = following is not None and (following.is_cue("pair") or following.text in {"with", "together with"})
+    counted = reading.items[first + 2] if first + 2 < len(reading.items) else None
+    pairs = pairs or (
+        following is not None and following.text == "and" and counted is not None and counted.is_cue("count")
+    )
     table = reading.table_of(first)
     return pairs and all(isinstance(one, Measure) and one.table != table for one in reading.outputs)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from services.sql.grounding.lexicon import COMMENT_QUALITY, FAMILY_NAMES, GIVEN_NAMES
 from services.sql.grounding.logical_form import (
     ColumnOf,
+    Exists,
     LogicalForm,
     Measure,
     OfEach,
@@ -14,11 +15,12 @@ from services.sql.grounding.logical_form import (
     Operand,
     PartOfAll,
     Ratio,
+    Related,
     Windowed,
 )
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word
-from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_state import TRADE_TABLES, TRADE_VERBS, Reading, Unreadable
 from services.sql.grounding.reading_subject import PERSON_MARKS
 from services.sql.grounding.wording import IMPERATIVES, LIGHT_WORDS
 from services.sql.grounding.words import IRREGULAR, split_identifier, stem
@@ -52,6 +54,7 @@ def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
     _refuse_unread_money(reading)
     _refuse_what_they_do(form, reading)
     _refuse_half_of_both(form, reading)
+    _refuse_what_is_traded(form, reading)
 
 
 def refuse_unread_tables(tables: frozenset[str] | set[str], reading: Reading) -> None:
@@ -257,6 +260,23 @@ def _refuse_unread_money(reading: Reading) -> None:
             sold = reading.tokens[item.first].lower in IRREGULAR or item.text.lower().endswith("ed")
             if not sold or any(one.is_cue("aggregate") for one in reading.items[max(0, index - 1) : index]):
                 raise Unreadable(f"It is not clear which number “{item.text}” is.")
+
+
+def _refuse_what_is_traded(form: LogicalForm, reading: Reading) -> None:
+    """For "how many laptops did we sell" one row of products is no sale; "what did Ann order" asks for things."""
+    stems = {token.stem for token in reading.tokens} & TRADE_VERBS
+    tokens = [token.lower for token in reading.tokens]
+    if not stems or not form.subject:
+        return
+    trades = bool(TRADE_TABLES & set(reading.lexicon.tables[form.subject].stems))
+    if tokens[:2] in (["what", "did"], ["what", "do"], ["what", "does"]):
+        own = all(isinstance(one, ColumnOf) and one.table == form.subject for one in form.outputs)
+        if trades and own and not form.order:
+            raise Unreadable("It asks for what was traded, and only that something was could be told.")
+    sold = "sell" in stems and not trades and not any(isinstance(one, (Exists, Related)) for one in form.conditions)
+    counts = [one for one in form.outputs if isinstance(one, Measure) and one.function == "count" and one.ref is None]
+    if sold and tokens[:2] == ["how", "many"] and any(one.table == form.subject for one in counts):
+        raise Unreadable("It is not clear how many were sold.")
 
 
 def _refuse_half_of_both(form: LogicalForm, reading: Reading) -> None:
