@@ -92,7 +92,7 @@ class Approvals:
         pending = await self.get(owner, query_id)
         if pending.state is QueryState.PENDING and pending.sql_hash == sql_hash:
             # Nobody is asked to decide on what could not be run: see `run`.
-            _allowed(self._guard.check_again(pending.sql, await self._knowledge.current()))
+            _allowed(await self._guard.judge_again(pending.sql, await self._knowledge.current()))
         approved = await self._store.approve(owner, query_id, sql_hash=sql_hash)
         if approved is not None:
             return approved
@@ -131,7 +131,7 @@ class Approvals:
             raise QueryStateConflict(query.state)
         schema = await self._knowledge.current()
         try:
-            verdict = _allowed(self._guard.check(sql, schema))
+            verdict = _allowed(await self._guard.judge(sql, schema))
             if verdict.sql == query.sql:
                 return query
             plan_cost = await planned_cost(self._target, verdict.sql)
@@ -173,7 +173,7 @@ class Approvals:
         if query.sql_hash != sql_hash:
             raise SqlHashMismatch
         # Looked at again under the schema of now; the text that runs is the approved one, to the letter, and no other.
-        _allowed(self._guard.check_again(query.sql, await self._knowledge.current()))
+        _allowed(await self._guard.judge_again(query.sql, await self._knowledge.current()))
         begun = await self._store.begin_run(owner, query_id, sql_hash=sql_hash)
         if begun is None:
             raise QueryStateConflict((await self.get(owner, query_id)).state)

@@ -144,7 +144,7 @@ class Generating:
     async def _check(
         self, owner: Owner, question: str, draft: SqlDraft, schema: Schema, guidance: Guidance
     ) -> SqlQuery | Objection:
-        verdict = self._guard.check(draft.sql, schema)
+        verdict = await self._guard.judge(draft.sql, schema)
         if not verdict.allowed:
             # A fault of the generator, not of the asker; the text itself is not logged.
             codes = [refusal.code.value for refusal in verdict.refusals]

@@ -8,9 +8,11 @@ too large to judge is refused.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import sqlglot
@@ -19,8 +21,8 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from services.sql.bounded_parser import ParsingTooLong
 from services.sql.column_names import TooManyNames, UnreadableQuery
-from services.sql.guard_dialect import GuardDialect
 from services.sql.guard_counts import TooLarge
+from services.sql.guard_dialect import GuardDialect
 from services.sql.guard_growth import check_growth
 from services.sql.guard_inlining import check_inlining
 from services.sql.guard_lexemes import is_read_alike
@@ -34,14 +36,18 @@ from services.sql.query_names import UnknownColumn, UnknownTable, resolve_names
 MAX_SQL_CHARACTERS = 20_000
 MAX_DEPTH = 40  # parentheses and CASEs within each other; people write 5
 MAX_TOKENS = 5_000
+MAX_CHARACTERS_AT_ONCE = 1_000  # judged while everybody waits: some ten milliseconds
 MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names, and two names could become one
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _PLAIN_NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d{1,3})?|\.\d+([eE][+-]?\d{1,3})?")
 _PLAIN_WORDS = re.compile(r"[A-Za-z0-9_ ]*")  # YEAR, LEFT, UNBOUNDED PRECEDING: the only raw text a node may carry
-# What nobody sees, in literals and names too: signs that steer a terminal, break a line or turn the direction of
-# reading would let a text look like another to whoever approves it.
-_UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What nobody sees, in literals and names too: signs that steer a terminal, break a line, turn the direction of reading
+# or take no room would let a text look like another to whoever approves it. Joiners, of which words consist, are seen.
+_UNREADABLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    r"\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 # Nodes whose text is quoted again when it is written.
 _QUOTED_AGAIN = (exp.Literal, exp.Identifier)
 
@@ -70,7 +76,7 @@ _MESSAGES = {
     RefusalCode.EMPTY: "the text holds no statement",
     RefusalCode.TOO_LONG: f"the text is longer than {MAX_SQL_CHARACTERS} characters",
     RefusalCode.TOO_COMPLEX: "the statement is nested too deeply or has too many parts",
-    RefusalCode.UNREADABLE_CHARACTER: "the text holds control characters, or signs that change how it is shown",
+    RefusalCode.UNREADABLE_CHARACTER: "the text holds signs that cannot be seen, or that change how it is shown",
     RefusalCode.SYNTAX: "the text cannot be read as PostgreSQL",
     RefusalCode.NOT_ONE_STATEMENT: "exactly one statement is allowed",
     RefusalCode.NOT_A_SELECT: "only SELECT is allowed",
@@ -127,6 +133,22 @@ class QueryGuard:
     """
 
     max_rows: int
+    _in_turn: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "guard"), init=False, repr=False, compare=False
+    )
+
+    async def judge(self, sql: str, schema: Schema) -> Verdict:
+        """As `check`. A long text is judged in a thread, one after the other, while others go on being answered."""
+        return await self._aside(self.check, sql, schema)
+
+    async def judge_again(self, written: str, schema: Schema) -> Verdict:
+        """As `check_again`, in the way of `judge`."""
+        return await self._aside(self.check_again, written, schema)
+
+    async def _aside(self, check: Callable[[str, Schema], Verdict], sql: str, schema: Schema) -> Verdict:
+        if len(sql) <= MAX_CHARACTERS_AT_ONCE:
+            return check(sql, schema)
+        return await asyncio.get_running_loop().run_in_executor(self._in_turn, check, sql, schema)
 
     def check(self, sql: str, schema: Schema) -> Verdict:
         """Judge one text under a schema. Never raises, however odd the text."""

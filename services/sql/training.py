@@ -219,7 +219,7 @@ class Training:
                 except DdlUnreadable as error:
                     raise TrainingInvalid(str(error), field="ddl") from None
             case TrainingKind.EXAMPLE:
-                verdict = self._guard.check(content.sql, await self._knowledge.current())
+                verdict = await self._guard.judge(content.sql, await self._knowledge.current())
                 if not verdict.allowed:
                     raise SqlRefused(str(verdict.refusals[0]), refusal=verdict.refusals[0].code)
 
