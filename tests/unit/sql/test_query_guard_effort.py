@@ -1,9 +1,11 @@
 """What a text may cost us before the guard has said anything: no more than its length allows, whatever it holds."""
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
+from threading import Thread, current_thread
 from types import FrameType
 
 import pytest
@@ -11,7 +13,8 @@ import pytest
 from services.sql.bounded_parser import FREE_STEPS, STEPS_PER_TOKEN
 from services.sql.column_names import MAX_COLUMNS
 from services.sql.guard_dialect import GuardDialect, GuardParser
-from services.sql.query_guard import MAX_DEPTH, QueryGuard, RefusalCode, Verdict
+from services.sql.models import Schema, Table
+from services.sql.query_guard import MAX_CHARACTERS_AT_ONCE, MAX_DEPTH, QueryGuard, RefusalCode, Verdict
 from services.sql.training_ddl import DdlUnreadable, check_ddl
 from tests.fakes.sql import shop_schema
 from tests.unit.sql.sql_grammar import Grammar
@@ -227,3 +230,53 @@ def test_a_long_chain_of_subscripts_is_read_at_once() -> None:
 def test_ddl_of_more_words_than_people_write_is_refused() -> None:
     with pytest.raises(DdlUnreadable, match="8000 words and signs"):
         check_ddl("CREATE VIEW v AS SELECT 1" + ",1" * 5_000)
+
+
+class WatchedSchema(Schema):
+    """Remembers in which threads it was asked for tables."""
+
+    threads: list[Thread]
+
+    def __init__(self) -> None:
+        super().__init__(SCHEMA.tables)
+        object.__setattr__(self, "threads", [])
+
+    def table(self, schema: str, name: str) -> Table | None:
+        self.threads.append(current_thread())
+        return super().table(schema, name)
+
+
+LONG = f"SELECT 1 FROM customers WHERE customer_id IN ({', '.join(['1'] * MAX_CHARACTERS_AT_ONCE)})"
+SHORT = "SELECT name FROM customers"
+
+
+async def test_a_long_text_is_judged_aside_and_one_after_the_other_while_others_are_answered() -> None:
+    schema = WatchedSchema()
+    judging = [asyncio.create_task(GUARD.judge(LONG, schema)) for _ in range(3)]
+    await asyncio.sleep(0)  # They have begun.
+
+    short = await GUARD.judge(SHORT, WatchedSchema())
+    assert not all(task.done() for task in judging)
+    verdicts = await asyncio.gather(*judging)
+
+    assert short == GUARD.check(SHORT, SCHEMA)
+    assert verdicts == [GUARD.check(LONG, SCHEMA)] * 3
+    assert len(set(schema.threads)) == 1
+    assert current_thread() not in schema.threads
+
+
+async def test_what_people_write_is_judged_at_once() -> None:
+    schema = WatchedSchema()
+
+    verdict = await GUARD.judge(SHORT, schema)
+
+    assert (await GUARD.judge_again(verdict.sql, schema)).sql == verdict.sql
+    assert set(schema.threads) == {current_thread()}
+
+
+async def test_a_long_text_that_a_guard_wrote_is_judged_again_aside() -> None:
+    written = GUARD.check(LONG, SCHEMA).sql
+    schema = WatchedSchema()
+
+    assert (await GUARD.judge_again(written, schema)).sql == written
+    assert current_thread() not in schema.threads
