@@ -152,7 +152,10 @@ class Sizing:
             if three - two > two - one:
                 raise TooLarge("a value that multiplies itself in each round of a recursive query", cte)
         grown = [three + _RECURSION_DEPTH * (three - two) for two, three in zip(second, third, strict=True)]
-        return Size(MAX_RECURSIVE_ROWS, dict(zip(rounds[0].columns, grown, strict=False)))  # no more, whatever it reads
+        columns = dict(zip(rounds[0].columns, grown, strict=False))
+        if cte.this.args.get("distinct"):  # All rows are kept in memory, so that none is given twice.
+            self.check_kept(Size(columns=columns, of_tables=True), cte.this)
+        return Size(MAX_RECURSIVE_ROWS, columns)  # no more, whatever it reads
 
     def _select(self, node: exp.Select, environment: Mapping[str, Size], outer: Scope | None) -> Size:
         scope = Scope({}, outer, environment)

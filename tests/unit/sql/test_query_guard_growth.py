@@ -93,6 +93,8 @@ TENFOLD = "||".join(["s"] * 10)
         "SELECT 1 FROM customers JOIN (SELECT 1 AS k, repeat(repeat(name, 100), 50) AS s FROM customers) q"
         " ON k = customer_id",
         "WITH q AS (SELECT repeat(repeat(name, 100), 50) AS s FROM customers) SELECT array_agg(s) FROM q",
+        "WITH RECURSIVE r(n, s) AS (SELECT 1, 'x' UNION SELECT n + 1, repeat(lpad(n::text, 500), 200) FROM r)"
+        " SELECT n FROM r",
         # Rows out of the parts of one value.
         "SELECT array_agg(lpad('x', 1000)) FROM unnest(string_to_array(repeat(repeat('x', 1000), 500), NULL)) u",
         "SELECT ARRAY(SELECT lpad('x', 1000) FROM regexp_split_to_table(repeat(repeat('x', 1000), 500), '') t)",
