@@ -327,6 +327,13 @@ async def test_nothing_of_one_run_is_seen_by_the_next(shop_url: str) -> None:
     assert after.rows == (("4MB", 0),)
 
 
+async def test_no_run_compiles_its_expressions_which_no_time_limit_would_end(shop_url: str) -> None:
+    async with open_target_pool(shop_url, max_connections=1, checkout_wait_seconds=2) as pool:
+        told = await target_on(pool, LIMITS).run("SELECT current_setting('jit')")
+
+    assert told.rows == (("off",),)
+
+
 async def test_a_database_that_comes_back_is_used_again(postgres_server: EmbeddedPostgres) -> None:
     with own_database(postgres_server, "SELECT 1") as (url, owner_url):
         name = owner_url.rpartition("/")[2].partition("?")[0]
