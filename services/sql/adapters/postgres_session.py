@@ -27,7 +27,8 @@ TIME_TO_CANCEL_SECONDS = 2.0
 _SESSION = (
     "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true),"
     " set_config('idle_in_transaction_session_timeout', %s, true), set_config('work_mem', %s, true),"
-    " set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true), set_config('standard_conforming_strings', 'on', true),"
+    " set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true),"
+    " set_config('standard_conforming_strings', 'on', true),"
     " set_config('cursor_tuple_fraction', '1', true), set_config('client_min_messages', 'error', true),"
     " set_config('DateStyle', 'ISO, YMD', true), set_config('IntervalStyle', 'iso_8601', true),"
     " set_config('bytea_output', 'hex', true), set_config('extra_float_digits', '1', true)"
