@@ -55,6 +55,9 @@ def routed_answer(reply: router_service_pb2.AskQuestionResponse, execution_time_
         "routing": _routing(reply.routing),
         "execution_time_ms": execution_time_ms,
     }
+    if reply.sql.pending:
+        decision = f'{{"query_id": "{bare_id(reply.sql.query)}", "approved": true}}'
+        shared["answer"] += f" POST /query/sql/execute with {decision} runs it."
     if reply.failures:
         shared["failures"] = [
             SourceFailure(source=_route_name(failure.route), reason=failure.reason, detail=failure.detail)

@@ -42,9 +42,8 @@ def caller_for(headers: Mapping[str, str], settings: GatewaySettings) -> Caller:
             key = _bearer_in(headers) or headers.get("x-api-key", "").strip()
             holder = _holder(key, settings.api_keys) if key else None
             if holder is None:
-                raise StrangerRefused(
-                    "API_KEY_INVALID", "Send an API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
-                )
+                how = "Send an API key as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
+                raise StrangerRefused("API_KEY_INVALID", f"The API key is unknown. {how}" if key else how)
             return holder
         case "jwt":
             token = _bearer_in(headers)

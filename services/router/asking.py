@@ -60,7 +60,7 @@ class Asking:
             case Route.NONE:
                 if missing:
                     raise missing[0]
-                return Reply(Status.NO_ANSWER, decision, nothing_found())
+                return Reply(Status.NO_ANSWER, decision, nothing_found(decision.why_not_sql))
             case Route.HYBRID:
                 return await self._ask_both(question, decision, top_k=top_k, auto_approve=auto_approve)
             case route:
@@ -103,14 +103,14 @@ class Asking:
                 return _sql_reply(decision, sql)
             documents = await self._documents.answer(question, top_k=top_k)
             if not documents.answered:
-                return replace(_sql_reply(decision, sql), answer=nothing_found(sql))
+                return replace(_sql_reply(decision, sql), answer=nothing_found(sql.explanation))
             return _documents_reply(_moved(decision, Route.DOCUMENTS, question, sql.explanation), documents)
         documents = await self._documents.answer(decision.question_for(route, question), top_k=top_k)
         if documents.answered or not decision.other_fits:
             return _documents_reply(decision, documents)
         sql = await self._database.answer(question, auto_approve=auto_approve)
         if not sql.answered:
-            return replace(_documents_reply(decision, documents), answer=nothing_found(sql))
+            return replace(_documents_reply(decision, documents), answer=nothing_found(sql.explanation))
         return _sql_reply(_moved(decision, Route.SQL, question, documents.answer), sql)
 
     async def _ask_both(self, question: str, decision: Decision, *, top_k: int, auto_approve: bool) -> Reply:
@@ -127,7 +127,7 @@ class Asking:
         if failed and not any(answered):
             raise failed[0]
         if not any(answered):
-            status, answer = Status.NO_ANSWER, nothing_found(rows)
+            status, answer = Status.NO_ANSWER, nothing_found(rows.explanation if rows is not None else "")
         else:
             answer = fused_answer(rows, passages, [str(error) for error in failed])
             if rows is not None and rows.pending:

@@ -54,10 +54,9 @@ def fused_answer(sql: SqlAnswer | None, documents: DocumentAnswer | None, failed
     return "\n\n".join(pieces)
 
 
-def nothing_found(sql: SqlAnswer | None = None) -> str:
-    """That there is no answer, and why the database has none, where it was asked and says so."""
-    why = sql.explanation.strip() if sql is not None else ""
-    return f"{_NOTHING_FOUND} {_ended(why)}" if why else _NOTHING_FOUND
+def nothing_found(why: str) -> str:
+    """That there is no answer, and why the database has none, as far as it says so."""
+    return f"{_NOTHING_FOUND} {_ended(why)}" if why.strip() else _NOTHING_FOUND
 
 
 def spoken_value(value: JsonValue) -> str:

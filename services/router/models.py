@@ -76,6 +76,7 @@ class Decision:
     sub_questions: tuple[SubQuestion, ...] = ()
     ask_back: str = ""
     other_fits: bool = False
+    why_not_sql: str = ""  # where neither source bears on it: what the database's side says of that
 
     def question_for(self, route: Route, otherwise: str) -> str:
         """The words `route` is asked; `otherwise` where the decision does not name it."""

@@ -120,7 +120,7 @@ def _by_whole(
             f"Neither source bears on it. Database ({sql_score:.2f}): {_sentence(sql.question)} "
             f"Documents ({documents_score:.2f}): {_sentence(documents.question)}"
         )
-        return Decision(Route.NONE, _bounded(confidence), reason)
+        return Decision(Route.NONE, _bounded(confidence), reason, why_not_sql=sql.question.reason)
     lead = best - other
     both = (SubQuestion(Route.SQL, question), SubQuestion(Route.DOCUMENTS, question))
     part_lead = _common_lead(scored)

@@ -17,7 +17,7 @@
     ├── SqlHashMismatch          the text is not the one the caller has read
     ├── QueryStateConflict       the query stands elsewhere; `metadata["state"]` says where
     ├── QueryFailed              the database refused the statement; `metadata["sqlstate"]` says why
-    ├── QueryTooCostly           the plan costs more than the ceiling
+    ├── QueryTooCostly           the plan costs more than the ceiling; `metadata` has both
     ├── StatementTimeout         the run took longer than allowed
     ├── DatabaseUnavailable      the user's database cannot be reached
     │   └── DatabaseRefused      it can, and must not be asked: the role may write, or it is our own store
@@ -113,7 +113,10 @@ class TrainingFull(SqlError):
     """The tenant has as many items as it may have."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"there are {most:,} items of training, which is as many as are kept; delete some first")
+        super().__init__(
+            f"there are {most:,} items of training, which is as many as are kept for you (SQL_TRAINING_MAX_ITEMS);"
+            " delete some first, beginning with those that are PENDING"
+        )
 
 
 class TrainingContradicts(SqlError):
@@ -174,10 +177,12 @@ class QueryFailed(SqlError):
 
 
 class QueryTooCostly(SqlError):
-    """The planner expects more work than one question may cause."""
+    """The planner expects more work than one question may cause, or more memory; then there is no cost to tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, cost: float | None = None, ceiling: float | None = None) -> None:
         super().__init__("the query would take more work than is allowed; ask for less, or add a condition")
+        told = {"plan_cost": cost, "max_plan_cost": ceiling}
+        self.metadata: Mapping[str, str] = {name: f"{value:.0f}" for name, value in told.items() if value is not None}
 
 
 class StatementTimeout(SqlError):

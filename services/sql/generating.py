@@ -164,7 +164,7 @@ class Generating:
             question=question,
             sql=verdict.sql,
             sql_hash=sql_hash(verdict.sql),
-            explanation=with_provenance(draft.explanation, guidance),
+            explanation=with_provenance(draft, guidance),
             state=QueryState.PENDING,
             confidence=min(1.0, max(0.0, draft.confidence)),
             tables=verdict.tables,

@@ -135,13 +135,15 @@ class SqlDraft:
     """SQL as a generator proposes it, not yet guarded.
 
     `explanation` says in plain words what the SQL does and by which links between question and schema; `confidence`
-    is from 0 to 1, higher is surer; `tables` are full names, sorted.
+    is from 0 to 1, higher is surer; `tables` are full names, sorted. `uses_examples` is False where approved examples,
+    though they were at hand, surely had no part in it.
     """
 
     sql: str
     explanation: str
     confidence: float
     tables: tuple[str, ...]
+    uses_examples: bool = True
 
 
 @dataclass(frozen=True)

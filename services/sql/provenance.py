@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from services.sql.guidance import Guidance
-from services.sql.models import SqlQuery
+from services.sql.models import SqlDraft, SqlQuery
 
 _MARK = "Known besides the schema when it was written:"
 _MOST_NAMED = 3
 _MOST_CHARACTERS = 80  # of one name
 
 
-def with_provenance(explanation: str, guidance: Guidance) -> str:
-    """The explanation, with a sentence on the examples and terms that the generator was given, where there were any."""
-    known = []
-    if guidance.examples:
+def with_provenance(draft: SqlDraft, guidance: Guidance) -> str:
+    """Its explanation, with a sentence on the examples and terms that may have had a part in it."""
+    explanation, known = draft.explanation, []
+    if guidance.examples and draft.uses_examples:
         known.append(f"approved examples ({len(guidance.examples)})")
     documents = list(dict.fromkeys(term.document[:_MOST_CHARACTERS] for term in guidance.terms))
     if documents:

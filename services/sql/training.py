@@ -192,7 +192,7 @@ class Training:
 
     def _most(self, may_decide: bool) -> int:
         """The last fifth is for those who decide: nobody else can fill it up."""
-        return self._max_items if may_decide else -(-self._max_items * 4 // 5)
+        return self._max_items if may_decide else self._max_items * 4 // 5
 
     async def _keep(self, scope: TrainingScope, item: TrainingItem, most: int) -> tuple[TrainingItem, bool]:
         added = await self._store.add(scope, item, most=most)

@@ -83,7 +83,8 @@ class SqlServiceStub:
     ABORTED / QUERY_STATE_CONFLICT when it is not approved, expired or used; metadata `state` says which.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text under the schema of now.
     FAILED_PRECONDITION / QUERY_FAILED when the database refuses the statement; metadata `sqlstate` says why.
-    FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling.
+    FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling, metadata `plan_cost` and
+    `max_plan_cost` tell both; or when it would gather too much in memory.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when it takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
@@ -225,7 +226,8 @@ class SqlServiceAsyncStub(SqlServiceStub):
     ABORTED / QUERY_STATE_CONFLICT when it is not approved, expired or used; metadata `state` says which.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text under the schema of now.
     FAILED_PRECONDITION / QUERY_FAILED when the database refuses the statement; metadata `sqlstate` says why.
-    FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling.
+    FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling, metadata `plan_cost` and
+    `max_plan_cost` tell both; or when it would gather too much in memory.
     DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when it takes longer than the time allowed.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.
@@ -394,7 +396,8 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         ABORTED / QUERY_STATE_CONFLICT when it is not approved, expired or used; metadata `state` says which.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the text under the schema of now.
         FAILED_PRECONDITION / QUERY_FAILED when the database refuses the statement; metadata `sqlstate` says why.
-        FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling.
+        FAILED_PRECONDITION / QUERY_TOO_COSTLY when the plan costs more than the ceiling, metadata `plan_cost` and
+        `max_plan_cost` tell both; or when it would gather too much in memory.
         DEADLINE_EXCEEDED / STATEMENT_TIMEOUT when it takes longer than the time allowed.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         UNAVAILABLE / DATABASE_REFUSED when the database must not be asked as it is set up: its role may write, for one.

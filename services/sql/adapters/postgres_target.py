@@ -79,6 +79,8 @@ class PostgresTarget:
                     "gathered_bytes": plan.gathered_bytes,
                 }
                 logger.info("query.too_costly", extra=facts)
+                if plan.cost > self._limits.max_plan_cost:
+                    raise QueryTooCostly(cost=plan.cost, ceiling=self._limits.max_plan_cost)
                 raise QueryTooCostly
             return await fetch(connection, sql, self._limits)
 

@@ -46,7 +46,8 @@ class GroundedGenerator:
         approved = await _aside(index, _reuse, question, schema, guidance, index)
         if approved is not None:
             return approved
-        return _not_refused(await self._read(question, schema, guidance, index), guidance)
+        draft = _not_refused(await self._read(question, schema, guidance, index), guidance)
+        return replace(draft, uses_examples=False) if isinstance(draft, SqlDraft) else draft
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE

@@ -52,6 +52,14 @@ async def test_a_stranger_is_refused(locked: House, headers: dict[str, str], pat
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
+async def test_a_key_that_is_unknown_is_told_from_none(locked: House) -> None:
+    wrong = (await locked.client.get("/documents", headers={"X-API-Key": "wrong"})).json()
+    none = (await locked.client.get("/documents")).json()
+
+    assert wrong["detail"].startswith("The API key is unknown.")
+    assert none["detail"].startswith("Send an API key")
+
+
 async def test_a_key_of_odd_bytes_is_refused_not_choked_on(locked: House) -> None:
     response = await locked.client.get("/documents", headers={b"X-API-Key": b"\xff\xfe"})
 

@@ -32,6 +32,7 @@ async def test_without_approval_it_is_pending_and_holds_no_results(house: House)
     body = (await house.post("/query", {"query": COUNT})).json()
 
     assert body["status"] == "pending_approval"
+    assert f'POST /query/sql/execute with {{"query_id": "{body["query_id"]}", "approved": true}}' in body["answer"]
     assert (body["query_id"], body["pending_reason"]) == ("q1", "NOT_ASKED")
     assert body["plan_cost"] == 12.5
     assert body["expires_at"].endswith("Z")

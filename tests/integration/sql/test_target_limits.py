@@ -163,8 +163,10 @@ async def test_a_run_that_is_slow_row_by_row_is_stopped_as_well(pool: Pool) -> N
 async def test_a_plan_above_the_ceiling_is_not_run(pool: Pool) -> None:
     target = target_on(pool, replace(LIMITS, max_plan_cost=100))
 
-    with pytest.raises(QueryTooCostly):
+    with pytest.raises(QueryTooCostly) as caught:
         await target.run("SELECT count(*) FROM order_items a, order_items b")
+    assert caught.value.metadata["max_plan_cost"] == "100"
+    assert float(caught.value.metadata["plan_cost"]) > 100
     assert (await target.run("SELECT count(*) FROM orders")).rows == ((50,),)
 
 

@@ -158,6 +158,7 @@ async def test_a_question_neither_source_bears_on_is_not_asked_at_all() -> None:
     assert reply.status is Status.NO_ANSWER
     assert reply.decision.route is Route.NONE
     assert documents.asked == database.asked == []
+    assert reply.answer == "Neither the documents nor the database hold an answer to this. Nothing bears on it."
 
 
 async def test_documents_take_over_when_the_database_turns_out_to_hold_nothing() -> None:

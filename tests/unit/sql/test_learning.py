@@ -1,10 +1,12 @@
 """What becomes an example for questions to come, and what never does."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.sql.errors import QueryFailed
 from services.sql.guidance import Guidance, SimilarExample, Term
-from services.sql.models import QueryState, SqlQuery
+from services.sql.models import QueryState, SqlDraft, SqlQuery
 from services.sql.training import Teacher
 from services.sql.training_content import read_example
 from services.sql.training_models import TrainingContent, TrainingKind, TrainingSource, TrainingState
@@ -121,3 +123,16 @@ async def test_a_fault_of_the_examples_does_not_spoil_a_run_either() -> None:
     executed, _ = await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash)
 
     assert executed.state is QueryState.EXECUTED
+
+
+async def test_examples_that_had_no_part_in_a_query_are_not_named_and_keep_nothing_waiting() -> None:
+    parts = Parts(briefing=FakeBriefing({"acme": GUIDES[1]}))
+    assert isinstance(parts.generator.outcome, SqlDraft)
+    parts.generator.outcome = replace(parts.generator.outcome, uses_examples=False)
+    query = await parts.approved()
+
+    await parts.approvals.run(ADA, query.id, sql_hash=query.sql_hash, may_teach=True)
+
+    [learned] = parts.training_store.items.values()
+    assert "approved examples" not in query.explanation
+    assert learned.state is TrainingState.APPROVED

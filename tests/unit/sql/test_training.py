@@ -122,6 +122,17 @@ async def test_whoever_cannot_decide_leaves_room_for_those_who_can(store: FakeTr
     assert (await training.add(TIM, FACT))[1]
 
 
+async def test_where_little_is_kept_there_is_room_for_who_decides_all_the_same(store: FakeTrainingStore) -> None:
+    training = training_of(store, max_items=3)
+    for number in range(2):
+        await training.add(ADA, read_documentation(f"Noise {number}."))
+
+    with pytest.raises(TrainingFull, match="PENDING"):
+        await training.add(ADA, read_documentation("Noise 2."))
+
+    assert (await training.add(TIM, FACT))[1]
+
+
 @pytest.mark.parametrize(
     "sql", ["DELETE FROM customers", "SELECT * FROM pg_shadow", "SELECT 1; SELECT 2", "SELECT pg_sleep(9)", "no SQL"]
 )
