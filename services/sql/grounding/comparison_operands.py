@@ -107,7 +107,9 @@ def find_operand(reading: Reading, index: int, number: int, before: int) -> tupl
         item = items[earlier]
         if item.kind in {"column", "table"} and item.columns and not item.used:
             entry = reading.column_of(earlier, wanted="numeric")
-            if entry is not None and (item.kind == "column" or before - earlier == 1):
+            hinted = entry is not None and (not cue.hints or bool(set(entry.own) & set(cue.hints)))
+            meant = item.kind == "column" or hinted
+            if entry is not None and meant and (item.kind == "column" or before - earlier == 1):
                 reading.note(earlier, "")
                 return entry.ref
         if item.kind in {"table", "value", "number"} or item.is_cue("and", "relative", "or"):
@@ -134,7 +136,9 @@ def find_operand(reading: Reading, index: int, number: int, before: int) -> tupl
         if entry is not None:
             reading.note(one, "")
             return entry.ref
-    if not cue.hints and tables and cue.data in {">", "<", ">=", "<="}:
+    beside = items[number + 1] if number + 1 < len(items) else None
+    other = beside is not None and beside.kind == "word" and beside.first == items[number].last + 1
+    if not cue.hints and tables and not other and cue.data in {">", "<", ">=", "<="}:
         entry = usual_measure(reading, tables[0])
         if entry is not None:
             reading.doubt *= 0.85

@@ -56,7 +56,8 @@ def finish_outputs(reading: Reading) -> None:
 
 def pass_over_paying(reading: Reading) -> None:
     """In "the highest fee ever paid" the verb adds nothing to the fee."""
-    refs = [one.ref for one in reading.outputs if isinstance(one, (ColumnOf, Measure)) and one.ref is not None]
+    figures = [*reading.outputs, *(order.operand for order in reading.order)]
+    refs = [one.ref for one in figures if isinstance(one, (ColumnOf, Measure)) and one.ref is not None]
     words = {word for ref in refs for word in reading.lexicon.columns[ref].own}
     if words & (PRICE_WORDS | MONEY_COLUMN_WORDS):
         for item in reading.items:

@@ -173,7 +173,7 @@ class Lexicon:
                 if len(other) >= 4 and are_derived(word, other):
                     found[other] = max(found.get(other, 0), DERIVED_QUALITY)
                 elif (
-                    3 <= len(other) < len(word) - 1
+                    4 <= len(other) < len(word) - 1
                     and word.startswith(other)
                     and len(other) >= 0.4 * len(word)
                     and not found

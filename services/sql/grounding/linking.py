@@ -35,7 +35,7 @@ LONGEST_NAME = 5  # words of one name
 INSIDE_NAMES = frozenset({"of", "the", "a", "an", "s", "'", "in"})
 HEAD_QUALITY = 0.82
 SILENT_HEADS = frozenset(
-    {"date", "id", "time", "year", "number", "amount", "name", "km", "kg", "cm", "mm", "sqm"}
+    {"date", "id", "time", "year", "number", "amount", "name", "km", "kg", "cm", "mm", "sqm", "g", "nm", "eur", "usd"}
 )  # "hired" names hire_date
 ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annually"})
 PARTICLES = frozenset({"in", "up", "out", "off", "on"})

@@ -9,6 +9,7 @@ from services.sql.grounding.comparison_operands import (
     measured_before,
     owner_of_count,
     reads_as_year,
+    unit_hints,
 )
 from services.sql.grounding.comparison_peers import (
     SIGNS,
@@ -23,18 +24,21 @@ from services.sql.grounding.comparison_peers import (
     with_named_row,
     with_role,
 )
+from services.sql.grounding.dates import Period
+from services.sql.grounding.lexicon import DATE_KINDS
 from services.sql.grounding.logical_form import (
     AnyOf,
     Compare,
     CompareColumns,
     CompareToMeasure,
     Condition,
+    InPeriod,
     Measure,
     Related,
 )
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_numbers import read_plain_number
-from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_state import BIRTH_WORDS, Reading, Unreadable
 from services.sql.grounding.units import in_unit_of
 from services.sql.grounding.words import stem
 
@@ -160,6 +164,8 @@ def _with_number(reading: Reading, index: int, number: int, operator: str, *, op
     if counted_after(reading, number) is not None and not column_before(reading, operand_before):
         _count_after(reading, index, number, operator, value)
         return
+    if _by_birth(reading, index, number, operator, value):
+        return
     operand = find_operand(reading, index, number, operand_before)
     if operand is None:
         raise Unreadable(f"It is not clear what “{reading.items[index].text} {reading.items[number].text}” is about.")
@@ -169,6 +175,29 @@ def _with_number(reading: Reading, index: int, number: int, operator: str, *, op
     reading.conditions.append(Compare((table, column), operator, value))
     reading.note(index, f"{reading.text_of((table, column))} {operator} {reading.items[number].text}")
     reading.note(number, "")
+
+
+def _by_birth(reading: Reading, index: int, number: int, operator: str, value: float) -> bool:
+    """For "older than 60" where only dates of birth are known: who was born more than 60 years ago."""
+    cue = reading.items[index].cue
+    aged = (cue is not None and cue.hints == ("age",)) or unit_hints(reading, number) == ("age",)
+    if not aged or not reading.subject or value != int(value) or operator not in {">", "<", ">=", "<="}:
+        return False
+    columns = reading.lexicon.tables[reading.subject].columns
+    born = [one for one in columns if one.column.kind in DATE_KINDS and set(one.own) & BIRTH_WORDS]
+    if len(born) != 1 or reading.find_attribute(reading.subject, ("age",), "numeric") is not None:
+        return False
+    day = f"CURRENT_DATE - INTERVAL '{int(value)} years'"
+    older = operator in {">", ">="}
+    told = f"{'more' if older else 'less'} than {int(value)} years ago"
+    period = Period("", day, told) if older else Period(day, "", told)
+    reading.conditions.append(InPeriod(born[0].ref, (period,)))
+    reading.note(index, f"{reading.text_of(born[0].ref)} {period.text}")
+    reading.note(number, "")
+    for item in reading.items[number + 1 : number + 3]:
+        if item.text.lower() in {"years", "year", "old", "age"}:
+            item.used = True
+    return True
 
 
 def _refuse_other_units(reading: Reading, operand: tuple[str, str], number: int) -> None:

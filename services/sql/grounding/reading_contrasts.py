@@ -16,6 +16,10 @@ def read_contrasts(reading: Reading) -> None:
     """
     _keep_kinds_apart(reading)
     said = next((token for token in reading.tokens if token.lower in CONTRASTS), None)
+    if said is not None and not has_aggregate(reading):
+        apart = [one for one in reading.conditions if isinstance(one, InPeriod) and len(one.periods) > 1]
+        if apart:
+            raise Unreadable(f"It is not clear by what “{said.text}” sets the two times against each other.")
     if said is None or not has_aggregate(reading):
         return
     sides = [one for one in reading.conditions if isinstance(one, OneOf) and len(one.values) > 1 and not one.negated]

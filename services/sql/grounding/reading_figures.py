@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.sql.grounding.logical_form import Measure
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import Reading
+from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS
 
 
 def show_count(reading: Reading, index: int) -> int:
@@ -114,7 +115,15 @@ def show_aggregate(reading: Reading, index: int) -> int:
             at += 2
         return at
     if item.kind == "table" and (table := reading.table_of(at)) is not None:
+        amount = usual_measure(reading, table) if functions == ["sum"] else None
+        mass = not reading.tokens[item.last].lower.endswith("s")  # "total stock" counts no rows
+        if mass and amount is not None:
+            reading.outputs.append(Measure("sum", table, amount.ref))
+            reading.note(at, f"sum of {reading.text_of(amount.ref)}")
+            return at
         if functions == ["sum"]:
+            if amount is not None and set(amount.own) & MONEY_COLUMN_WORDS:
+                reading.doubt *= 0.75  # "total refunds" may be an amount
             reading.outputs.append(Measure("count", table))
             reading.note(at, f"counted rows of {table}")
             return at

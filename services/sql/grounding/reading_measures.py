@@ -9,6 +9,9 @@ from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, MONEY_WORDS, PR
 from services.sql.grounding.words import stem
 
 TOTAL = stem("total")  # a total price is an amount, not the price of one thing
+OUTGOINGS = frozenset(
+    stem(word) for word in "refund return expense discount tax fine penalty payroll repair payout budget cost".split()
+)
 PERCENT_WORDS = frozenset(stem(word) for word in ("interest", "percent", "discount", "tax"))
 
 
@@ -42,7 +45,7 @@ def money_measure(reading: Reading, index: int, function: str) -> Measure | None
     best: tuple[float, ColumnEntry] | None = None
     for entry in reading.lexicon.columns.values():
         own = set(entry.own)
-        if not _is_amount(entry):
+        if not _is_amount(entry) or (_gives_away(reading, entry.table) and entry.table not in spoken):
             continue
         score = len(own & MONEY_COLUMN_WORDS) - 0.3 * _rank(entry.table, tables) - 0.2 * len(own - MONEY_COLUMN_WORDS)
         if any(edge.to_one for edge in reading.graph.edges.get(entry.table, ())):
@@ -53,6 +56,11 @@ def money_measure(reading: Reading, index: int, function: str) -> Measure | None
     if product is not None and (best is None or _needs_detail(reading, best[1].table, product.table)):
         return product
     return Measure(function, best[1].table, best[1].ref) if best is not None else product
+
+
+def _gives_away(reading: Reading, table: str) -> bool:
+    """Whether the amounts of a table are what went out, as refunds do: never the sales of anybody."""
+    return bool(set(reading.lexicon.tables[table].stems) & OUTGOINGS)
 
 
 def _is_amount(entry: ColumnEntry) -> bool:

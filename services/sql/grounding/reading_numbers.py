@@ -27,6 +27,8 @@ def read_plain_number(reading: Reading, index: int) -> None:
         candidates.append((index - 1, items[index - 1]))
     if index + 1 < len(items) and items[index + 1].columns and reading.are_adjacent(index, index + 1):
         candidates.append((index + 1, items[index + 1]))
+    if index > 0 and items[index - 1].owner and _names_row(reading, index):
+        return  # "the fare of ticket 100"
     for at, one in candidates:
         entry = reading.column_of(at) if one.kind == "column" else None
         if (

@@ -6,7 +6,7 @@ from services.sql.grounding.dates import Period, between, bounded
 from services.sql.grounding.lexicon import COMMENT_QUALITY, ColumnEntry
 from services.sql.grounding.logical_form import InPeriod
 from services.sql.grounding.reading_measures import measured_tables
-from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.reading_state import TRADE_TABLES, Reading, Unreadable
 from services.sql.grounding.reading_values import is_negated
 from services.sql.grounding.wording import CONTRASTS
 
@@ -98,6 +98,12 @@ def read_periods(reading: Reading) -> None:
                 for item in items:
                     if item.is_cue("negation"):
                         item.used = True
+
+
+def _documents_first(reading: Reading, tables: list[str], near: list[str]) -> list[str]:
+    """Beside lines of an order, the order comes before the product: what was launched when dates no sale."""
+    own = {word for table in tables for word in reading.lexicon.tables[table].stems} | TRADE_TABLES
+    return sorted(dict.fromkeys(near), key=lambda one: not own & set(reading.lexicon.tables[one].stems))
 
 
 def _spoken_of(reading: Reading) -> list[str]:
@@ -214,5 +220,5 @@ def date_near(reading: Reading, index: int) -> tuple[str, str] | None:
     entry = reading.date_column([*tables, *_spoken_of(reading)])
     if entry is None:
         near = [edge.target for table in tables for edge in reading.graph.edges.get(table, ())]
-        entry = reading.date_column(near)
+        entry = reading.date_column(_documents_first(reading, tables, near))
     return entry.ref if entry is not None else None

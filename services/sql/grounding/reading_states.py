@@ -97,7 +97,8 @@ def _is_verb(reading: Reading, index: int) -> bool:
     helped = next((one for one, token in enumerate(reading.tokens) if token.lower in {"do", "does", "did"}), None)
     if helped is not None and helped < item.first and before not in _BEFORE_NOUNS:
         return any(helped < one.first < item.first and one.kind in {"table", "value"} for one in reading.items)
-    opens = reading.tokens[0].lower in {"which", "who", "what"} and previous is not None and previous.kind == "table"
+    asks = reading.tokens[0].lower in {"which", "who", "what"} and previous is not None
+    opens = asks and previous is not None and previous.kind in {"table", "column"}
     return opens and adjacent and index <= 2 and word.endswith("s") and after in _AFTER_VERBS
 
 

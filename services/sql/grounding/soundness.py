@@ -55,6 +55,8 @@ def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
     _refuse_what_they_do(form, reading)
     _refuse_half_of_both(form, reading)
     _refuse_what_is_traded(form, reading)
+    _refuse_unread_wishes(form, reading)
+    _refuse_other_ways(form, reading)
 
 
 def refuse_unread_tables(tables: frozenset[str] | set[str], reading: Reading) -> None:
@@ -109,7 +111,8 @@ def _refuse_other_rows(form: LogicalForm, reading: Reading) -> None:
         return
     if not any(isinstance(one, ColumnOf) for one in form.outputs):
         figures = {measure.table for measure in measures_of(form)}
-        if reading.tokens[0].lower in IMPERATIVES and not form.groups and not figures & set(head.tables):
+        opens = reading.tokens[0].lower in IMPERATIVES or head.first == 0
+        if opens and not form.groups and not figures & set(head.tables):
             raise Unreadable(f"It asks for {head.text}, and no rows of them could be told.")
         return
     wanted = {table for table, quality in head.tables.items() if quality >= head.quality - 0.15}
@@ -137,6 +140,8 @@ def _head(reading: Reading) -> Mention | None:
     """
     tokens, items = reading.tokens, reading.items
     first = tokens[0].lower
+    if items and items[0].first == 0 and items[0].kind == "table" and items[0].quality >= 0.85:
+        return items[0] if tokens[items[0].last].lower.endswith("s") and not is_money_word(reading, 0) else None
     if first not in _ASKING and (first not in IMPERATIVES or first in {"count", "order", "sort", "rank"}):
         return None
     place = 1
@@ -152,7 +157,9 @@ def _head(reading: Reading) -> Mention | None:
         return None
     after = items[at + 1] if at + 1 < len(items) else None
     beside = after is not None and after.first == head.last + 1
-    if beside and after is not None and (after.kind in {"column", "table"} or after.is_cue("count", "pair")):
+    plural = tokens[head.last].lower.endswith("s")
+    compound = after is not None and after.kind in {"column", "table"} and not (plural and first in _ASKING)
+    if beside and after is not None and (compound or after.is_cue("count", "pair")):
         return None
     return None if tokens[head.last + 1 : head.last + 2] and tokens[head.last + 1].lower in {"'", "s"} else head
 
@@ -277,6 +284,40 @@ def _refuse_what_is_traded(form: LogicalForm, reading: Reading) -> None:
     counts = [one for one in form.outputs if isinstance(one, Measure) and one.function == "count" and one.ref is None]
     if sold and tokens[:2] == ["how", "many"] and any(one.table == form.subject for one in counts):
         raise Unreadable("It is not clear how many were sold.")
+
+
+def _refuse_unread_wishes(form: LogicalForm, reading: Reading) -> None:
+    """For "what is the weight of …" and "when was the last …": the weight, and the last one, have to be read."""
+    words = [token.lower for token in reading.tokens]
+    first = reading.items[0] if reading.items else None
+    unread = first is not None and first.first <= 3 and not first.used and first.kind == "column"
+    names = {entry.ref for table in reading.lexicon.tables.values() for entry in table.named()}
+    only_names = all(isinstance(one, ColumnOf) and one.ref in names for one in form.outputs)
+    if words[:2] == ["what", "is"] and first is not None and unread and first.quality < 0.6 and only_names:
+        raise Unreadable(f"It is not clear what in the database is the “{first.text}”.")
+    timed = {"first", "last", "latest"}
+    extremes = [item for item in reading.items if item.is_cue("superlative") and item.text in timed]
+    if words[0] == "when" and extremes and not form.order and all(isinstance(one, ColumnOf) for one in form.outputs):
+        raise Unreadable(f"It is not clear which is the “{extremes[0].text}”.")
+
+
+def _refuse_other_ways(form: LogicalForm, reading: Reading) -> None:
+    """For "clients who bought products of Sonora" the brand must be that of what was bought, not of something rated."""
+    loose = [one for one in form.conditions if isinstance(one, Exists) and not one.inner and not one.negated]
+    for one in loose:
+        for other in form.conditions:
+            ref = getattr(other, "ref", None)
+            if other is one or ref is None or ref[0] in {form.subject, one.table}:
+                continue
+            if reading.graph.path((one.owner,), ref[0], to_one=True) is not None:
+                continue
+            way = reading.graph.path((one.owner,), ref[0]) or ()
+            there = reading.graph.path((one.owner,), one.table) or ()
+            if any(ref[0] in {edge.source, edge.target} for edge in there):
+                continue  # it lies on the way to what is named
+            passed = {edge.target for edge in way} | {edge.source for edge in way}
+            if one.table not in passed and reading.graph.path((one.table,), ref[0]):
+                raise Unreadable("It is not clear by which way the rows it names belong together.")
 
 
 def _refuse_half_of_both(form: LogicalForm, reading: Reading) -> None:
