@@ -32,6 +32,7 @@ from deploy.local.supervisor import Supervisor, end_left_overs
 _HEALTH_PATIENCE_SECONDS = 120.0
 _SLOW_SECONDS = 15.0  # after which it is told what is being waited for
 _ADVISED_LINES = 2_000
+_ADVICE_SECONDS = 2.0
 
 
 class StopSignals:
@@ -87,7 +88,7 @@ async def _run_in(settings: LocalSettings, folder: RunFolder, signals: StopSigna
         postgres.stop()
         raise
     try:
-        advice = _Advice(logs, [service.name for service in plans])
+        advice = Advice(logs, [service.name for service in plans])
         supervisor.start()
         await asyncio.to_thread(postgres.wait)
         await _supervise(settings, supervisor, signals, began, advice)
@@ -117,7 +118,7 @@ def _target_url(settings: LocalSettings, postgres: EmbeddedPostgres, secrets: Ma
     return postgres.url(SHOP_DATABASE if settings.sample else EMPTY_DATABASE, READER, secrets[READER])
 
 
-class _Advice:
+class Advice:
     """What the services' logs advise since the start, each told once."""
 
     def __init__(self, logs: LogFolder, names: list[str]) -> None:
@@ -126,7 +127,9 @@ class _Advice:
         self._told: set[str] = set()
 
     def tell(self) -> None:
-        for name, size in self._sizes.items():
+        """Tell what has been added since the last time."""
+        for name, size in list(self._sizes.items()):
+            self._sizes[name] = self._logs.size(name)
             for advice in advice_in(self._logs.said_since(name, size, _ADVISED_LINES)):
                 if advice not in self._told:
                     self._told.add(advice)
@@ -134,26 +137,34 @@ class _Advice:
 
 
 async def _supervise(
-    settings: LocalSettings, supervisor: Supervisor, signals: StopSignals, began: float, advice: _Advice
+    settings: LocalSettings, supervisor: Supervisor, signals: StopSignals, began: float, advice: Advice
 ) -> None:
     """Watch the children and report when they are up, until a stop signal. Raises what ends either of the two."""
     watching = asyncio.create_task(supervisor.watch())
     rising = asyncio.create_task(_rise(settings, supervisor, began, advice))
     stopped = asyncio.create_task(signals.first.wait())
-    tasks = {watching, rising, stopped}
+    # Some things show at the first question only, such as patterns that match nothing in the schema.
+    advising = asyncio.create_task(_go_on_telling(advice))
+    tasks = {watching, rising, stopped, advising}
     try:
         while not stopped.done():
             done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopped}:
                 task.result()
     finally:
-        for task in (watching, rising, stopped):
+        for task in (watching, rising, stopped, advising):
             task.cancel()
             with suppress(asyncio.CancelledError, LocalError):
                 await task
 
 
-async def _rise(settings: LocalSettings, supervisor: Supervisor, began: float, advice: _Advice) -> None:
+async def _go_on_telling(advice: Advice) -> None:
+    while True:
+        await asyncio.sleep(_ADVICE_SECONDS)
+        advice.tell()
+
+
+async def _rise(settings: LocalSettings, supervisor: Supervisor, began: float, advice: Advice) -> None:
     """Wait for health, load the sample documents, and greet."""
     url = settings.local_url
     unwell = "nobody answers"

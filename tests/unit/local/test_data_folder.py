@@ -7,6 +7,7 @@ import pytest
 from deploy.local.data_folder import DoneOnce, generated_secrets, held
 from deploy.local.errors import DataFolderInUse, LocalError
 from deploy.local.logs import LogFolder, advice_in
+from deploy.local.running import Advice
 
 
 def test_a_held_folder_is_refused_to_a_second_run_which_learns_who_holds_it(tmp_path: Path) -> None:
@@ -67,3 +68,19 @@ def test_advice_is_told_once_whatever_else_a_log_holds() -> None:
     ]
 
     assert advice_in(lines) == ["DATABASE_URL: mend it"]
+
+
+def test_advice_that_comes_later_is_told_too_and_none_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs = LogFolder(tmp_path)
+    path = logs.path("sql")
+    path.write_text('{"advice": "of a start before"}\n')
+    advice = Advice(logs, ["sql"])
+    with path.open("a") as file:
+        file.write('{"advice": "mend it"}\n')
+    advice.tell()
+    with path.open("a") as file:
+        file.write('{"advice": "mend it"}\n{"advice": "and this"}\n')
+    advice.tell()
+    advice.tell()
+
+    assert capsys.readouterr().out.splitlines() == ["diglot: sql: mend it", "diglot: sql: and this"]
