@@ -6,7 +6,7 @@ from services.sql.grounding.logical_form import CompareColumns, CompareToMeasure
 from services.sql.grounding.phrases import Cue
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_states import done_in
-from services.sql.grounding.thesaurus import QUANTITY_WORDS
+from services.sql.grounding.thesaurus import PRICE_WORDS, QUANTITY_WORDS
 from services.sql.grounding.words import stem
 
 SIGNS = frozenset({">", "<", ">=", "<=", "<>", "="})
@@ -144,7 +144,9 @@ def own_limit(reading: Reading, index: int, after: int, operator: str) -> bool:
     others = [
         one for one in reading.lexicon.tables[limit.table].columns if one.is_numeric and not set(one.own) & LIMIT_WORDS
     ]
-    held = [one for one in others if set(one.own) & QUANTITY_WORDS] or others
+    counted = QUANTITY_WORDS | _STOCK_WORDS
+    held = [one for one in others if set(one.own) & counted]
+    held = held or [one for one in others if not set(one.own) & PRICE_WORDS]
     if len(held) != 1:
         return False
     reading.conditions.append(CompareColumns(held[0].ref, operator, limit.ref))
@@ -153,6 +155,7 @@ def own_limit(reading: Reading, index: int, after: int, operator: str) -> bool:
     return True
 
 
+_STOCK_WORDS = frozenset(stem(word) for word in "stock inventory hand balance".split())
 _OPPOSITE = {">": "<=", "<": ">=", ">=": "<", "<=": ">", "=": "<>", "after": "until", "before": "since"}
 _GREATER = frozenset({"more", "higher", "larger", "greater", "bigger", "longer"})
 _SMALLER = frozenset({"fewer", "less", "lower", "smaller", "shorter"})

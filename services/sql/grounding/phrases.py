@@ -100,7 +100,7 @@ for _more, _less, _hints in (
     (
         "more expensive than|costlier than|pricier than",
         "cheaper than|less expensive than",
-        "price cost amount fee fare rate",
+        "price cost amount fee fare rate rent",
     ),
     ("better than", "worse than", "rating score"),
     ("richer than", "poorer than", "income salary"),
@@ -112,13 +112,13 @@ _say(
     "compare",
     ">",
     "costing more than|priced above|priced over|that cost more than|cost more than|costs more than",
-    "price cost amount fee fare rate",
+    "price cost amount fee fare rate rent",
 )
 _say(
     "compare",
     "<",
     "costing less than|priced below|priced under|that cost less than|cost less than|costs less than",
-    "price cost amount fee fare rate",
+    "price cost amount fee fare rate rent",
 )
 _say("compare", ">", "aged over|aged above", "age")
 _say("compare", "<", "aged under|aged below", "age")
@@ -138,7 +138,7 @@ for _high, _low, _hints in (
     ("heaviest", "lightest", "weight"),
     ("tallest", "", "height"),
     ("fastest", "slowest", "speed time"),
-    ("most expensive|priciest|costliest|dearest", "cheapest|least expensive", "price cost amount fee fare rate"),
+    ("most expensive|priciest|costliest|dearest", "cheapest|least expensive", "price cost amount fee fare rate rent"),
     (
         "best|best rated|highest rated|top rated|highest ranked",
         "worst|worst rated|lowest rated|poorest",

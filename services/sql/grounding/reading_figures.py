@@ -60,6 +60,16 @@ def show_aggregate(reading: Reading, index: int) -> int:
             functions.append(cue.data)
             items[at].used = True
         at += 1
+    whole = max(index - 1, 0)
+    named_before = index > 0 and items[whole].kind == "table" and items[whole].last + 1 == items[index].first
+    if functions == ["sum"] and named_before and not reading.tokens[items[whole].last].lower.endswith("s"):
+        table = reading.table_of(whole)
+        usual = usual_measure(reading, table) if table is not None else None
+        if usual is not None:  # "the invoice total"
+            reading.outputs.append(Measure("sum", usual.table, usual.ref))
+            reading.note(index, f"sum of {reading.text_of(usual.ref)}")
+            items[whole].used = True
+            return index
     while (at < len(items) and items[at].is_cue("distinct", "superlative")) or (
         at < len(items) and items[at].used and items[at].kind != "cue"
     ):

@@ -147,6 +147,8 @@ def usual_measure(reading: Reading, table: str) -> ColumnEntry | None:
 def _is_aggregated(reading: Reading, index: int) -> bool:
     """Whether an aggregate stands right before: "average score", "average number of seats"."""
     before = reading.items[:index]
+    while before and before[-1].values and before[-1].kind == "value":
+        before = before[:-1]  # "average electricity consumption"
     if before and before[-1].is_cue("count"):
         before = before[:-1]
         return bool(before) and before[-1].is_cue("aggregate")

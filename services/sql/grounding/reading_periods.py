@@ -10,6 +10,7 @@ from services.sql.grounding.reading_state import TRADE_TABLES, Reading, Unreadab
 from services.sql.grounding.reading_values import is_negated
 from services.sql.grounding.wording import CONTRASTS
 
+BEGINNINGS = frozenset({"start", "begin", "open"})
 TIME_WORDS = frozenset({"day", "week", "month", "quarter", "year", "calendar", "period", "summer", "time"})
 
 
@@ -106,6 +107,12 @@ def _documents_first(reading: Reading, tables: list[str], near: list[str]) -> li
     return sorted(dict.fromkeys(near), key=lambda one: not own & set(reading.lexicon.tables[one].stems))
 
 
+def _begins(reading: Reading) -> bool:
+    """Whether rows asked about have a beginning: "leases starting in 2020" are not those since then."""
+    columns = reading.lexicon.tables[reading.subject].columns if reading.subject else ()
+    return any(entry.is_date and set(entry.own) & BEGINNINGS for entry in columns)
+
+
 def _spoken_of(reading: Reading) -> list[str]:
     """The tables a question names, those left out that only a comment connects with a word of it."""
     weak = {table for item in reading.items if item.quality <= COMMENT_QUALITY for table in item.tables}
@@ -141,6 +148,8 @@ def _opening(reading: Reading, index: int) -> str:
             item.used = True
             after = [token.lower for token in reading.tokens[reading.items[index].last + 1 :][:2]]
             onwards = {"on", "onward", "onwards", "to", "until", "till", "through", "and", "-"} & set(after)
+            if item.text == "starting in" and _begins(reading):
+                return ""
             if item.text == "from" and not onwards:
                 return ""  # "orders from last year" are those of it
             if item.text in {"over", "under", "above", "below"}:

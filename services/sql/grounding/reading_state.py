@@ -16,6 +16,9 @@ from services.sql.grounding.words import Token, stem
 OUTRIGHT, PARTLY = 0.95, 0.4  # a name met as a whole, or in part
 STRONG = 0.7  # a link at or above this is a name rather than a likeness
 BIRTH_WORDS = frozenset(stem(word) for word in ("birth", "age", "old", "young", "oldest", "youngest", "dob"))
+MADE_WORDS = frozenset(
+    stem(word) for word in "created ordered started begun booked placed opened filed issued requested".split()
+)
 CALENDAR_WORDS = frozenset(stem(word) for word in ("date", "calendar", "time", "day", "period"))
 TRADE_VERBS = frozenset(stem(word) for word in ("sell", "sold", "buy", "bought", "order", "purchase"))
 TRADE_TABLES = frozenset(stem(word) for word in ("sale", "order", "purchase", "item", "line", "transaction"))
@@ -240,10 +243,11 @@ class Reading:
                 named = sum(1.0 for word in entry.own if word in asked and word not in {"date", "time", "year"})
                 near_comment = 0.4 * len(entry.comment & asked)
                 plain = 0.3 if set(entry.own) <= {"date", "time", "on", "at", "year", *own_table} else 0.0
-                made = 0.2 if set(entry.own) & {"creat", "order", "start", "begin"} else 0.0
+                made = 0.2 if set(entry.own) & MADE_WORDS else 0.0
                 ended = -0.2 if set(entry.own) & {"updat", "modifi", "end", "birth", "due"} else 0.0
                 bare_year = -0.1 if entry.is_year else 0.0
-                return (named + near_comment + plain + made + ended + bare_year,)
+                open_ended = -0.15 if entry.column.nullable else 0.0  # a date that every row has counts them all
+                return (named + near_comment + plain + made + ended + bare_year + open_ended,)
 
             return max(dates, key=rank)
         return None

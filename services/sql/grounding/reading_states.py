@@ -214,13 +214,15 @@ def _done(reading: Reading, index: int) -> bool:
     item = reading.items[index]
     if item.kind == "word" or (item.values and not item.columns):
         return False
-    if not _is_participle(item.text) or not _is_said_of_rows(reading, index):
-        return False
     following = reading.items[index + 1] if index + 1 < len(reading.items) else None
+    most = following is not None and following.is_cue("superlative") and following.text == "most"
+    done_to = reading.table_of(index + 2) if most and index + 2 < len(reading.items) else None
+    if not _is_participle(item.text) or not (_is_said_of_rows(reading, index) or done_to):
+        return False
     if following is not None and (following.period is not None or following.is_cue("compare", "between")):
         return False  # "closed in 2024" asks for a date, not for a state
     entry = reading.column_of(index, wanted="date")
-    if entry is None or not entry.column.nullable or entry.table not in _rows_spoken_of(reading, index):
+    if entry is None or not entry.column.nullable or entry.table not in {*_rows_spoken_of(reading, index), done_to}:
         return False
     said = reading.tokens[item.first].stem
     if said not in entry.own and not any(are_derived(said, word) for word in entry.own):

@@ -8,6 +8,7 @@ from services.sql.grounding.lexicon import COMMENT_QUALITY, FAMILY_NAMES, GIVEN_
 from services.sql.grounding.logical_form import (
     ColumnOf,
     Exists,
+    IsNull,
     LogicalForm,
     Measure,
     OfEach,
@@ -57,6 +58,7 @@ def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
     _refuse_what_is_traded(form, reading)
     _refuse_unread_wishes(form, reading)
     _refuse_other_ways(form, reading)
+    _refuse_idle_nulls(form, reading)
 
 
 def refuse_unread_tables(tables: frozenset[str] | set[str], reading: Reading) -> None:
@@ -318,6 +320,22 @@ def _refuse_other_ways(form: LogicalForm, reading: Reading) -> None:
             passed = {edge.target for edge in way} | {edge.source for edge in way}
             if one.table not in passed and reading.graph.path((one.table,), ref[0]):
                 raise Unreadable("It is not clear by which way the rows it names belong together.")
+
+
+def _refuse_idle_nulls(form: LogicalForm, reading: Reading) -> None:
+    """What is never missing says nothing of "empty flats"; the value of parts is none of their columns unless named."""
+    inner = [within for one in form.conditions if isinstance(one, Exists) for within in one.inner]
+    for condition in (*form.conditions, *inner):
+        if isinstance(condition, IsNull) and not condition.negated:
+            entry = reading.lexicon.columns.get(condition.ref)
+            if entry is not None and not entry.column.nullable:
+                raise Unreadable(f"{reading.text_of(condition.ref)} is never missing.")
+    for place, token in enumerate(reading.tokens[:-1]):
+        following = reading.tokens[place + 1].lower
+        if token.lower in {"value", "worth"} and following == "of":
+            read = any(item.first <= place <= item.last and item.used for item in reading.items)
+            if not read and not any(isinstance(one, Measure) and one.function == "sum" for one in form.outputs):
+                raise Unreadable(f"It is not clear which number “{token.text}” is.")
 
 
 def _refuse_half_of_both(form: LogicalForm, reading: Reading) -> None:
