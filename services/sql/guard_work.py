@@ -75,17 +75,16 @@ class _Measuring(Sizing):
         return max(made_up, self._gathered_bytes)
 
     def _bytes(self, node: exp.Expr, scope: Scope) -> int:
-        size = super()._bytes(node, scope)
         match node:
             case exp.Literal() if _is_long_number(node):
-                return abs(int(node.name.lower().partition("e")[2])) + size
+                return abs(int(node.name.lower().partition("e")[2])) + len(node.name)
             case exp.Mul() | exp.Div():
                 return min(_NUMBER_BYTES, sum(self._parts(node, scope)))
             case exp.Pow() | exp.Anonymous() if _is_power(node):
-                exponent = _small_exponent(node)
+                size, exponent = super()._bytes(node, scope), _small_exponent(node)
                 return _NUMBER_BYTES if exponent is None else min(_NUMBER_BYTES, size * exponent)
             case _:
-                return size
+                return super()._bytes(node, scope)
 
 
 def steps_of(query: exp.Query, largest_value_bytes: int) -> Mapping[int, int]:

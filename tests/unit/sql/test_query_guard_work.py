@@ -188,6 +188,7 @@ def test_recursive_queries_within_each_other_are_refused_before_they_take_long()
         " * power(sin(radians(a.y - b.y) / 2), 2))) FROM (SELECT 1.5 AS x, 2.5 AS y) a, (SELECT 3.5 AS x, 4.5 AS y) b",
         "SELECT total_amount * 0.05 * (1 + 0.05) ^ customer_id / ((1 + 0.05) ^ customer_id - 1), total_amount * 1e6,"
         " power(total_amount, 0.5), exp(-total_amount), round((total_amount / 7) ^ 2, 2), 1.5e-3 * 1e12 FROM orders",
+        "SELECT total_amount * 1e-3" + " * order_id / 2" * 40 + " FROM orders",
         "SELECT rate FROM (SELECT power(1.02, order_id) AS rate FROM orders) q WHERE rate > 2",
         "SELECT " + ", ".join(f"(total_amount - {n}) ^ 2 / {n + 1}" for n in range(60)) + " FROM orders",
         f"SELECT length({letters('x', 1000)})",
