@@ -90,10 +90,15 @@ class _Adapters:
 
 
 @asynccontextmanager
-async def read_only_transaction(pool: Pool, limits: RunLimits) -> AsyncIterator[Connection]:
-    """A connection in a READ ONLY transaction under `limits`; nothing of it outlives the block."""
+async def read_only_transaction(
+    pool: Pool, limits: RunLimits, *, wait_seconds: float | None = None
+) -> AsyncIterator[Connection]:
+    """A connection in a READ ONLY transaction under `limits`; nothing of it outlives the block.
+
+    It is waited for as long as the pool does, where nothing else is said.
+    """
     milliseconds = f"{int(limits.statement_seconds * 1000)}ms"
-    async with pool.connection() as connection:
+    async with pool.connection(timeout=wait_seconds) as connection:
         try:
             await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             values = (

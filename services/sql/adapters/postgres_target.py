@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 from psycopg.adapt import AdaptersMap
+from psycopg_pool import PoolTimeout
 
 from services.sql.adapters.postgres_bounds import CANCEL_SECONDS
 from services.sql.adapters.postgres_failures import CLASS_MESSAGES, failure_of, planning_failure_of
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _CURSOR = "diglot"
 _REACH_SECONDS = 2.0
+# Where nobody answered the last time, who comes next is not made to wait as long again for finding that out.
+_AWAY_WAIT_SECONDS = 0.5
 _BYTES_BESIDES_ROWS = 4_000_000  # plans, names, and the texts of errors
 
 _TYPES = "SELECT oid::int8, typname, typelem::int8, typcategory::text, typdelim::text FROM pg_type WHERE oid = ANY(%s)"
@@ -57,6 +60,7 @@ class PostgresTarget:
         self._limits = limits
         self._watch = watch
         self._wait_seconds = wait_seconds
+        self._is_away = False
         # Fewer than the pool has connections, so that health is told while every run is busy.
         self._places = asyncio.Semaphore(max_concurrent_runs)
 
@@ -109,7 +113,9 @@ class PostgresTarget:
             async with asyncio.timeout(
                 limits.statement_seconds + limits.lock_seconds + TIME_TO_CANCEL_SECONDS
             ) as limit:
-                async with read_only_transaction(self._pool, limits) as connection:
+                wait_seconds = _AWAY_WAIT_SECONDS if self._is_away else None
+                async with read_only_transaction(self._pool, limits, wait_seconds=wait_seconds) as connection:
+                    self._is_away = False
                     # The driver asks the database to stop, and waits for that; one that does not stop keeps no place.
                     ends_at = (limit.when() or 0.0) + CANCEL_SECONDS
                     cut = asyncio.get_running_loop().call_at(ends_at, connection.cut)
@@ -123,6 +129,7 @@ class PostgresTarget:
         except TimeoutError as error:
             raise StatementTimeout from error
         except psycopg.Error as error:
+            self._is_away = isinstance(error, PoolTimeout)
             raise failure_of(error) from error
         except UnicodeEncodeError as error:
             raise QueryFailed("the statement is no valid text", sqlstate="22021") from error

@@ -359,6 +359,18 @@ async def test_a_database_that_comes_back_is_used_again(postgres_server: Embedde
     assert came_back.rows == ((1,),)
 
 
+async def test_whoever_comes_after_one_that_found_nobody_is_not_made_to_wait_as_long() -> None:
+    nobody = "postgresql://reader:x@127.0.0.1:1/shop"
+    async with open_target_pool(nobody, max_connections=1, checkout_wait_seconds=3) as pool:
+        target = target_on(pool, LIMITS)
+        with pytest.raises(DatabaseUnavailable):
+            await target.plan("SELECT 1")
+
+        async with asyncio.timeout(2.5):
+            with pytest.raises(DatabaseUnavailable):
+                await target.run("SELECT 1")
+
+
 async def test_bytes_that_are_no_text_fail_the_query_and_not_the_service(postgres_server: EmbeddedPostgres) -> None:
     with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as owner:
         owner.execute("CREATE DATABASE own_without_encoding ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
