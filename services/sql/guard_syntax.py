@@ -83,6 +83,23 @@ OPERATORS: frozenset[type[exp.Expr]] = frozenset(
     }
 )  # fmt: skip
 
+# What the nodes of operators are to PostgreSQL, which looks them up by these names; BETWEEN, IN, LIKE, USING and a CASE
+# of a value are operators, too.
+SYMBOLS: dict[type[exp.Expr], frozenset[str]] = {
+    kind: frozenset(names.split())
+    for kind, names in {
+        exp.Add: "+", exp.Sub: "-", exp.Neg: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.Pow: "^",
+        exp.DPipe: "||", exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.GT: ">", exp.LTE: "<=", exp.GTE: ">=",
+        exp.NullSafeEQ: "=", exp.NullSafeNEQ: "=", exp.In: "= <>", exp.Join: "=", exp.Case: "=",
+        exp.Between: "< > <= >=", exp.Like: "~~ !~~", exp.ILike: "~~* !~~*", exp.SimilarTo: "~ !~",
+        exp.RegexpLike: "~ !~", exp.RegexpILike: "~* !~*", exp.BitwiseAnd: "&", exp.BitwiseOr: "|",
+        exp.BitwiseXor: "#", exp.BitwiseNot: "~", exp.BitwiseLeftShift: "<<", exp.BitwiseRightShift: ">>",
+        exp.ArrayContainsAll: "@>", exp.ArrayContainedBy: "<@", exp.ArrayOverlaps: "&&", exp.JSONExtract: "->",
+        exp.JSONExtractScalar: "->>", exp.JSONBExtract: "#>", exp.JSONBExtractScalar: "#>>",
+        exp.JSONBContainsTopKey: "?", exp.JSONBContainsAnyTopKeys: "?|", exp.JSONBContainsAllTopKeys: "?&",
+    }.items()
+}  # fmt: skip
+
 # Functions by PostgreSQL's own names. None of them reads a file, a setting or a catalog, waits, locks, writes, or runs
 # text as SQL. Those that make a value or rows by the number are bounded in `guard_growth.py`.
 FUNCTIONS: frozenset[str] = frozenset(

@@ -106,8 +106,8 @@ class Schema:
 
     `search_path` lists the schemas in which an unqualified table name is looked up, in order.
     `fingerprint` is 64 lower-case hexadecimal digits over structure and values; see `fingerprints.py`.
-    `own_functions` are names of functions in the search path that are neither PostgreSQL's nor an extension's: a call
-    of such a name may run what someone wrote there.
+    `own_functions` are names of functions in the search path that are neither PostgreSQL's nor an extension's, and of
+    operators among PostgreSQL's own types: a call of such a name may run what someone wrote there.
     """
 
     tables: tuple[Table, ...]

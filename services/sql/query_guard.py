@@ -29,7 +29,7 @@ from services.sql.guard_inlining import check_inlining
 from services.sql.guard_lexemes import is_read_alike
 from services.sql.guard_precedence import binds_like_postgres
 from services.sql.guard_shapes import has_postgres_shape
-from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, TYPES
+from services.sql.guard_syntax import FUNCTIONS, KEYWORDS, OPERATORS, STRUCTURE, SYMBOLS, TYPES
 from services.sql.guard_work import steps_of
 from services.sql.models import Schema
 from services.sql.query_names import UnknownColumn, UnknownTable, resolve_names
@@ -299,13 +299,14 @@ def _judge_part(node: exp.Expr, schema: Schema) -> Refusal | None:
             return Refusal(RefusalCode.CONSTRUCT_NOT_ALLOWED, node.key.upper())
     if not (has_postgres_shape(node) and binds_like_postgres(node)):
         return Refusal(RefusalCode.SYNTAX, node.key.upper())
+    if schema.own_functions and (anew := _called(node) & schema.own_functions):
+        # PostgreSQL would run it instead of its own wherever its parameters fit better.
+        named = node.name if isinstance(node, exp.Anonymous) else min(anew)
+        return Refusal(RefusalCode.FUNCTION_NOT_ALLOWED, f"{named}, which the database defines anew")
     match node:
         case exp.Anonymous():
             if not isinstance(node.this, str) or node.this.lower() not in FUNCTIONS:
                 return Refusal(RefusalCode.FUNCTION_NOT_ALLOWED, node.name)
-            if node.name.lower() in schema.own_functions:
-                # PostgreSQL would run it instead of its own wherever its parameters fit better.
-                return Refusal(RefusalCode.FUNCTION_NOT_ALLOWED, f"{node.name}, which the database defines anew")
         case exp.IntervalSpan():  # which sqlglot makes a type, too
             pass
         case exp.DataType():
@@ -322,6 +323,14 @@ def _judge_part(node: exp.Expr, schema: Schema) -> Refusal | None:
         case _:
             pass
     return None
+
+
+def _called(node: exp.Expr) -> frozenset[str]:
+    """Names of functions and operators that PostgreSQL looks up for a node."""
+    if not isinstance(node, exp.Anonymous):
+        return SYMBOLS.get(type(node), frozenset())
+    name = node.name.lower()
+    return frozenset({name, "="} if name == "nullif" else {name})
 
 
 def _is_known_type(node: exp.DataType, known_types: Set[str]) -> bool:

@@ -19,7 +19,7 @@ from services.sql.adapters.postgres_samples import sample_columns
 from services.sql.adapters.postgres_session import Connection, Pool, RunLimits, read_only_transaction
 from services.sql.errors import DatabaseUnavailable
 from services.sql.fingerprints import schema_fingerprint, structure_digest
-from services.sql.guard_syntax import FUNCTIONS
+from services.sql.guard_syntax import FUNCTIONS, SYMBOLS
 from services.sql.models import Column, ColumnKind, ForeignKey, Schema, Table, TableKind
 from services.sql.visibility import Unmatched, Visibility
 
@@ -88,6 +88,14 @@ FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = ANY(current_schemas(false)) AND n.nspname <> 'pg_catalog' AND p.proname::text = ANY(%s::text[])
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+UNION
+SELECT o.oprname::text
+FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
+WHERE n.nspname = ANY(current_schemas(false)) AND n.nspname <> 'pg_catalog' AND o.oprname::text = ANY(%s::text[])
+      AND NOT EXISTS (SELECT FROM pg_type t WHERE t.oid IN (o.oprleft, o.oprright)
+                      AND t.typnamespace <> 'pg_catalog'::regnamespace)
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e')
 """
 
 _KINDS_BY_NAME = {
@@ -222,7 +230,8 @@ async def _read_structure(connection: Connection) -> _Structure:
     await _add_keys(connection, tables)
     await _add_distinct_estimates(connection, tables)
     search_path = tuple(name for (name,) in await (await connection.execute(_SEARCH_PATH)).fetchall())
-    functions = await (await connection.execute(_OWN_FUNCTIONS, (sorted(FUNCTIONS),))).fetchall()
+    names = (sorted(FUNCTIONS), sorted(frozenset().union(*SYMBOLS.values())))
+    functions = await (await connection.execute(_OWN_FUNCTIONS, names)).fetchall()
     in_order = sorted(tables.values(), key=lambda table: table.full_name)
     return _Structure(in_order, search_path, frozenset(name for (name,) in functions))
 

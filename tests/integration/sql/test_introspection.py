@@ -286,8 +286,16 @@ async def test_functions_that_could_run_in_place_of_postgresqls_own_are_told(pos
         "CREATE FUNCTION of_our_own(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
         "CREATE SCHEMA aside",
         "CREATE FUNCTION aside.upper(int) RETURNS int LANGUAGE sql AS 'SELECT $1'",
+        "CREATE FUNCTION glued(text, int) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+        "CREATE OPERATOR || (LEFTARG = text, RIGHTARG = int, FUNCTION = glued)",
+        "CREATE FUNCTION alike(text, int) RETURNS bool LANGUAGE sql AS 'SELECT true'",
+        "CREATE OPERATOR = (LEFTARG = text, RIGHTARG = int, FUNCTION = alike)",
+        "CREATE OPERATOR @@@ (LEFTARG = text, RIGHTARG = int, FUNCTION = alike)",
+        "CREATE TYPE pair AS (a int, b int)",
+        "CREATE FUNCTION added(pair, pair) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE OPERATOR + (LEFTARG = pair, RIGHTARG = pair, FUNCTION = added)",  # for values of that type alone
         *GRANTS,
     ) as (url, _):
         schema = await read(url)
 
-    assert schema.own_functions == {"starts_with", "round"}
+    assert schema.own_functions == {"starts_with", "round", "||", "="}
