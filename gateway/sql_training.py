@@ -191,7 +191,7 @@ async def get_training(training_id: TrainingId, callees: Asked) -> TrainingAnswe
     summary="Let it be used",
     response_model=TrainingAnswer,
     response_model_exclude_unset=True,
-    responses=problem_docs(400, 403, 404, 413, 415, 422, 503, 504),
+    responses=problem_docs(400, 403, 404, 409, 413, 415, 422, 503, 504),
 )
 async def approve_training(training_id: TrainingId, callees: Asked, body: NoFields | None = None) -> TrainingAnswer:
     """Approve an item; it takes the role `sql_trainer`. Approving again changes nothing."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import lru_cache
 
 from services.sql.approved_training import ApprovedTraining
 from services.sql.business_terms import MAX_TERMS, sentences_of, stands_in
 from services.sql.grounding.definitions import read_definitions
+from services.sql.grounding.example_units import same_text
 from services.sql.grounding.words import split_question
 from services.sql.guidance import Term
 from services.sql.training_models import TrainingKind, TrainingScope
@@ -35,6 +37,16 @@ async def documented_terms(approved: ApprovedTraining, scope: TrainingScope, que
     found = (await asyncio.to_thread(defining))[:MAX_TERMS]
     there = {item.id for item in await approved.still(scope, sorted({item_id for item_id, _ in found}))}
     return tuple(Term(sentence, SOURCE) for item_id, sentence in found if item_id in there)
+
+
+def defined_otherwise(text: str, others: Iterable[tuple[str, str]]) -> str | None:
+    """Id of the first of other texts (id, text) that defines words of this one differently; None where none does."""
+    own = {stems: sentence for sentence, stems in _definitions(text)}
+    for item_id, other in others:
+        for sentence, stems in _definitions(other):
+            if stems in own and not same_text(sentence, own[stems]):
+                return item_id
+    return None
 
 
 @lru_cache(maxsize=1_000)

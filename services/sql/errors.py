@@ -120,12 +120,10 @@ class TrainingFull(SqlError):
 
 
 class TrainingContradicts(SqlError):
-    """The tenant has an example of the same question with another query."""
+    """The tenant has an example of the same question with another query, or another definition of the same words."""
 
-    def __init__(self, item_id: str) -> None:
-        super().__init__(
-            "there is an example of the same question with another query; delete that one first, or ask differently"
-        )
+    def __init__(self, item_id: str, *, what: str) -> None:
+        super().__init__(f"there is {what}; delete that first, or say it differently")
         self.metadata: Mapping[str, str] = {"training": f"training/{item_id}"}
 
 
@@ -180,7 +178,9 @@ class QueryTooCostly(SqlError):
     """The planner expects more work than one question may cause, or more memory; then there is no cost to tell."""
 
     def __init__(self, *, cost: float | None = None, ceiling: float | None = None) -> None:
-        super().__init__("the query would take more work than is allowed; ask for less, or add a condition")
+        super().__init__(
+            "the query would take more work than is allowed (SQL_MAX_PLAN_COST); ask for less, or add a condition"
+        )
         told = {"plan_cost": cost, "max_plan_cost": ceiling}
         self.metadata: Mapping[str, str] = {name: f"{value:.0f}" for name, value in told.items() if value is not None}
 
@@ -189,7 +189,7 @@ class StatementTimeout(SqlError):
     """The run was stopped at its time limit."""
 
     def __init__(self) -> None:
-        super().__init__("the query took longer than is allowed and was stopped")
+        super().__init__("the query took longer than is allowed (SQL_STATEMENT_SECONDS) and was stopped")
 
 
 class DatabaseUnavailable(SqlError):

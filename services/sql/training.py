@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from services.sql.approved_training import ApprovedTraining
+from services.sql.documented_terms import defined_otherwise
 from services.sql.errors import (
     SqlError,
     SqlRefused,
@@ -90,13 +91,17 @@ class Training:
         """The item, and whether it is new; adding again what is there gives what is there.
 
         Raises: TrainingInvalid, SqlRefused, TrainingFull, DatabaseUnavailable, QueryStoreUnavailable;
-            TrainingContradicts where the same question, but for case, punctuation and spaces, has another query.
+            TrainingContradicts where the same question, but for case, punctuation and spaces, has another query, or
+            where approved words define the same otherwise.
         """
         await self._check(content)
-        if content.kind is TrainingKind.EXAMPLE:
-            await self._refuse_contradiction(self._scope(teacher.tenant), content)
-        at_once = teacher.may_decide and content.kind is not TrainingKind.EXAMPLE
         scope = self._scope(teacher.tenant)
+        match content.kind:
+            case TrainingKind.EXAMPLE:
+                await self._refuse_contradiction(scope, content)
+            case TrainingKind.DOCUMENTATION:
+                await self._refuse_other_definition(scope, content)
+        at_once = teacher.may_decide and content.kind is not TrainingKind.EXAMPLE
         item = TrainingItem(
             id=content.id_in(scope),
             content=content,
@@ -154,13 +159,16 @@ class Training:
     async def approve(self, teacher: Teacher, item_id: str) -> Taught:
         """Let an item be used; approving again changes nothing.
 
-        Raises: TrainingNotFound, TrainerRoleMissing, SqlRefused, DatabaseUnavailable, QueryStoreUnavailable.
+        Raises: TrainingNotFound, TrainerRoleMissing, TrainingContradicts, SqlRefused, DatabaseUnavailable,
+            QueryStoreUnavailable.
         """
         item = await self._find(teacher, item_id)
         if not teacher.may_decide:
             raise TrainerRoleMissing
         await self._check(item.content)
         scope = self._scope(teacher.tenant)
+        if item.content.kind is TrainingKind.DOCUMENTATION and item.state is TrainingState.PENDING:
+            await self._refuse_other_definition(scope, item.content)
         approved = await self._store.approve(scope, item_id, by=teacher.subject)
         if approved is None:
             raise TrainingNotFound
@@ -192,7 +200,7 @@ class Training:
 
     def _most(self, may_decide: bool) -> int:
         """The last fifth is for those who decide: nobody else can fill it up."""
-        return self._max_items if may_decide else self._max_items * 4 // 5
+        return self._max_items if may_decide else max(1, self._max_items * 4 // 5)
 
     async def _keep(self, scope: TrainingScope, item: TrainingItem, most: int) -> tuple[TrainingItem, bool]:
         added = await self._store.add(scope, item, most=most)
@@ -232,10 +240,19 @@ class Training:
             )
             for item in page.items:
                 if item.id != own_id and same_text(item.content.text, content.text):
-                    raise TrainingContradicts(item.id)
+                    raise TrainingContradicts(item.id, what="an example of the same question with another query")
             after = page.next_after
             if after is None:
                 return
+
+    async def _refuse_other_definition(self, scope: TrainingScope, content: TrainingContent) -> None:
+        """What is not approved yet defines nothing, and hinders nobody."""
+        own_id = content.id_in(scope)
+        items = await self._approved.of_kind(scope, TrainingKind.DOCUMENTATION)
+        others = [(item.id, item.content.text) for item in items if item.id != own_id]
+        found = await asyncio.to_thread(defined_otherwise, content.text, others)
+        if found is not None:
+            raise TrainingContradicts(found, what="approved documentation that defines the same words otherwise")
 
     async def _as_seen(self, item: TrainingItem) -> Taught:
         if item.content.kind is not TrainingKind.EXAMPLE:

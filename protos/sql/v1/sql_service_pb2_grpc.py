@@ -257,7 +257,7 @@ class SqlServiceServicer:
         DDL that is none.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
         ALREADY_EXISTS / TRAINING_CONTRADICTS when the same question, but for case, punctuation and spaces, is there with
-        another query; metadata `training` names it.
+        another query, or when approved words define the same otherwise; metadata `training` names which.
         RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
@@ -290,6 +290,7 @@ class SqlServiceServicer:
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
         NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
         PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+        ALREADY_EXISTS / TRAINING_CONTRADICTS when approved words define the same otherwise; metadata `training` names them.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

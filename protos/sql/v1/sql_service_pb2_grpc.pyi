@@ -128,7 +128,7 @@ class SqlServiceStub:
     DDL that is none.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
     ALREADY_EXISTS / TRAINING_CONTRADICTS when the same question, but for case, punctuation and spaces, is there with
-    another query; metadata `training` names it.
+    another query, or when approved words define the same otherwise; metadata `training` names which.
     RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
@@ -149,6 +149,7 @@ class SqlServiceStub:
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
     NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
     PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+    ALREADY_EXISTS / TRAINING_CONTRADICTS when approved words define the same otherwise; metadata `training` names them.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     DeleteTraining: _grpc.UnaryUnaryMultiCallable[_sql_service_pb2.DeleteTrainingRequest, _sql_service_pb2.DeleteTrainingResponse]
@@ -271,7 +272,7 @@ class SqlServiceAsyncStub(SqlServiceStub):
     DDL that is none.
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
     ALREADY_EXISTS / TRAINING_CONTRADICTS when the same question, but for case, punctuation and spaces, is there with
-    another query; metadata `training` names it.
+    another query, or when approved words define the same otherwise; metadata `training` names which.
     RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
@@ -292,6 +293,7 @@ class SqlServiceAsyncStub(SqlServiceStub):
     INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
     NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
     PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+    ALREADY_EXISTS / TRAINING_CONTRADICTS when approved words define the same otherwise; metadata `training` names them.
     UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
     """
     DeleteTraining: _aio.UnaryUnaryMultiCallable[_sql_service_pb2.DeleteTrainingRequest, _sql_service_pb2.DeleteTrainingResponse]  # type: ignore[assignment]
@@ -471,7 +473,7 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         DDL that is none.
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query; metadata `refusal` says why.
         ALREADY_EXISTS / TRAINING_CONTRADICTS when the same question, but for case, punctuation and spaces, is there with
-        another query; metadata `training` names it.
+        another query, or when approved words define the same otherwise; metadata `training` names which.
         RESOURCE_EXHAUSTED / TRAINING_FULL when the tenant has as many items as it may have.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
@@ -510,6 +512,7 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT / SQL_REFUSED when the guard refuses the query under the schema of now.
         NOT_FOUND / TRAINING_NOT_FOUND when it is unknown or another tenant's.
         PERMISSION_DENIED / TRAINER_ROLE_MISSING when the caller has not the role `sql_trainer`.
+        ALREADY_EXISTS / TRAINING_CONTRADICTS when approved words define the same otherwise; metadata `training` names them.
         UNAVAILABLE / DATABASE_UNAVAILABLE or QUERY_STORE_UNAVAILABLE when a part this needs cannot be reached.
         """
 

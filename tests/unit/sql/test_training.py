@@ -69,6 +69,32 @@ async def test_another_query_for_the_same_question_is_refused_until_the_first_is
     assert (is_new, added.item.content.sql) == (True, other.sql)
 
 
+async def test_another_definition_of_the_same_words_is_refused_until_the_first_is_deleted(training: Training) -> None:
+    first, _ = await training.add(TIM, read_documentation("Gold customer: a customer whose segment is Premium."))
+    other = read_documentation("About us.\nGold customers: customers whose segment is Basic.")
+    same = read_documentation("gold customer: a customer whose segment is Premium")
+
+    with pytest.raises(TrainingContradicts, match="defines the same words") as refusal:
+        await training.add(TIM, other)
+    with pytest.raises(TrainingContradicts):
+        await training.add(ADA, other)
+    again, _ = await training.add(TIM, same)
+    await training.delete(TIM, first.item.id)
+    await training.delete(TIM, again.item.id)
+    added, _ = await training.add(TIM, other)
+
+    assert refusal.value.metadata == {"training": f"training/{first.item.id}"}
+    assert added.item.state is TrainingState.APPROVED
+
+
+async def test_a_definition_that_waits_hinders_nobody_and_is_not_approved_against_another(training: Training) -> None:
+    waiting, _ = await training.add(ADA, read_documentation("Gold customer: a customer whose segment is Basic."))
+    await training.add(TIM, read_documentation("Gold customer: a customer whose segment is Premium."))
+
+    with pytest.raises(TrainingContradicts):
+        await training.approve(TIM, waiting.item.id)
+
+
 async def test_an_approval_stays_that_of_who_made_it_first(training: Training) -> None:
     added, _ = await training.add(ADA, EXAMPLE)
     await training.approve(TIM, added.item.id)
