@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.ingest.errors import FileBroken, FileWithoutText
-from services.ingest.models import Block, BlockKind, ParsedDocument
+from services.ingest.models import Block, BlockKind, PageNote, ParsedDocument, TablePlace
 
 # A table of wide headers can grow a hundredfold when each row repeats them.
 MAX_TEXT_CHARACTERS = 100_000_000
@@ -20,16 +20,22 @@ _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ufeff\ufffe\uffff\ud800
 
 @dataclass(frozen=True)
 class Piece:
-    """What a parser found: text of one kind. `level` counts headings from 1, the outermost; 0 for all else."""
+    """What a parser found: text of one kind. `level` counts headings from 1, the outermost; 0 for all else.
+
+    `table` says where a row stands.
+    """
 
     kind: BlockKind
     text: str
     level: int = 0
     page: int | None = None
+    table: TablePlace | None = None
 
 
-def compose(pieces: Iterable[Piece], *, title: str = "", page_count: int | None = None) -> ParsedDocument:
-    """Join the pieces in order.
+def compose(
+    pieces: Iterable[Piece], *, title: str = "", page_count: int | None = None, page_notes: Iterable[PageNote] = ()
+) -> ParsedDocument:
+    """Join the pieces in order. `page_notes` are taken when the pieces are, so that a reader may add to them meanwhile.
 
     Characters that no text holds (controls, lone surrogates, byte order marks) are left out. Without a title the first
     outermost heading serves.
@@ -55,7 +61,7 @@ def compose(pieces: Iterable[Piece], *, title: str = "", page_count: int | None 
             while path and path[-1][0] >= piece.level:
                 path.pop()
         headings = tuple(heading for _, heading in path[:MAX_HEADINGS_DEEP])
-        blocks.append(Block(piece.kind, length, length + len(text), piece.page, headings))
+        blocks.append(Block(piece.kind, length, length + len(text), piece.page, headings, piece.table))
         parts.append(text)
         length += len(text)
         if piece.kind is BlockKind.HEADING:
@@ -66,7 +72,7 @@ def compose(pieces: Iterable[Piece], *, title: str = "", page_count: int | None 
     if not any(character.isalnum() for character in whole):
         raise FileWithoutText("there is no text in the file")
     title = " ".join(clean_text(title).split())[:MAX_TITLE_CHARACTERS]
-    return ParsedDocument(whole, tuple(blocks), title, page_count)
+    return ParsedDocument(whole, tuple(blocks), title, page_count, tuple(page_notes))
 
 
 def clean_text(raw: str) -> str:

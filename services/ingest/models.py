@@ -17,11 +17,32 @@ class BlockKind(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class TablePlace:
+    """Where a row stands: `table` counts the tables of the document, `row` the rows of that table without its header.
+
+    Both count from 0. `columns` are the names in the header, from the left; none where the table has no header.
+    """
+
+    table: int
+    row: int
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TableRange:
+    """Rows `first_row` to `last_row` of a table, both counted and included as in TablePlace."""
+
+    table: int
+    first_row: int
+    last_row: int
+
+
+@dataclass(frozen=True)
 class Block:
     """A stretch of a document's text: `ParsedDocument.text[start:end]`, never blank.
 
     `page` counts from 1 and is None where the format has none. `headings` is the path the block stands under,
-    outermost first; a heading's own text is not part of its path.
+    outermost first; a heading's own text is not part of its path. `table` is known of rows alone.
     """
 
     kind: BlockKind
@@ -29,21 +50,47 @@ class Block:
     end: int
     page: int | None = None
     headings: tuple[str, ...] = ()
+    table: TablePlace | None = None
+
+
+class PageProblem(enum.StrEnum):
+    """Why a page could not be read as its neighbours were."""
+
+    SCANNED_WITHOUT_OCR = "SCANNED_WITHOUT_OCR"
+    PAGE_BROKEN = "PAGE_BROKEN"
+    PAGE_TOO_COMPLEX = "PAGE_TOO_COMPLEX"
+    OCR_FAILED = "OCR_FAILED"
+
+
+@dataclass(frozen=True)
+class PageNote:
+    """A page, counted from 1, that is missing from a document's text in part or whole. `detail` is for a person."""
+
+    page: int
+    reason: PageProblem
+    detail: str
 
 
 @dataclass(frozen=True)
 class ParsedDocument:
-    """A document's text and the blocks it consists of, in order, without overlap, only white space between them."""
+    """A document's text and the blocks it consists of, in order, without overlap, only white space between them.
+
+    `page_notes` tell of pages that could not be read, in the order of the pages.
+    """
 
     text: str
     blocks: tuple[Block, ...]
     title: str = ""
     page_count: int | None = None
+    page_notes: tuple[PageNote, ...] = ()
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """`text` is exactly the document's text from `start` to `end`, in code points. `index` counts from 0."""
+    """`text` is exactly the document's text from `start` to `end`, in code points. `index` counts from 0.
+
+    `table` says which rows a chunk consists of; None where it holds anything but rows of one table.
+    """
 
     index: int
     text: str
@@ -52,6 +99,20 @@ class Chunk:
     token_count: int
     page: int | None = None
     headings: tuple[str, ...] = ()
+    table: TableRange | None = None
+
+
+@dataclass(frozen=True)
+class DocumentFacts:
+    """What an index knows of a whole document besides its name; searches are narrowed by it.
+
+    `create_time` is when its bytes first came.
+    """
+
+    title: str = ""
+    extension: str = ""
+    tags: tuple[str, ...] = ()
+    create_time: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +164,7 @@ class Document:
     """A document of one tenant, keyed by the SHA-256 of its bytes.
 
     `filenames` are the names that point to it, oldest first. `indexed_filename` is the one the index shows.
-    `job_id` is the job that ingested it.
+    `job_id` is the job that ingested it. `page_notes` tell of pages that could not be read.
     """
 
     tenant: str
@@ -121,6 +182,8 @@ class Document:
     state: DocumentState = DocumentState.READY
     create_time: datetime | None = None
     update_time: datetime | None = None
+    tags: tuple[str, ...] = ()
+    page_notes: tuple[PageNote, ...] = ()
 
     @property
     def file_key(self) -> FileKey:

@@ -8,6 +8,7 @@ from typing import Protocol
 from services.ingest.models import (
     Chunk,
     Document,
+    DocumentFacts,
     DocumentImage,
     DocumentTotals,
     FileKey,
@@ -260,11 +261,13 @@ class ChunkIndexer(Protocol):
         chunks: Sequence[Chunk],
         *,
         chunk_count: int,
+        facts: DocumentFacts | None = None,
         progress: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         """Make the chunks searchable under the name, and forget those numbered `chunk_count` and up.
 
-        Without chunks only the name changes. `progress` is told how many of `chunks` are done, after each batch.
+        Without chunks only the name and the facts change; without facts the index keeps those it has. `progress` is told
+        how many of `chunks` are done, after each batch.
         """
         ...
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from services.ingest.models import Chunk, Document, DocumentImage
+from services.ingest.models import Chunk, Document, DocumentImage, PageNote, PageProblem, TableRange
 
 METADATA = "metadata.json"
 CHUNKS = "chunks.json"
@@ -20,6 +20,7 @@ class ChunkedFile:
     chunks: tuple[Chunk, ...]
     title: str
     page_count: int | None
+    page_notes: tuple[PageNote, ...] = ()
 
     @property
     def token_count(self) -> int:
@@ -32,6 +33,7 @@ def chunks_to_bytes(chunked: ChunkedFile) -> bytes:
             "fingerprint": chunked.fingerprint,
             "title": chunked.title,
             "page_count": chunked.page_count,
+            "page_notes": [asdict(note) for note in chunked.page_notes],
             "chunks": [asdict(chunk) for chunk in chunked.chunks],
         },
         ensure_ascii=False,
@@ -39,15 +41,26 @@ def chunks_to_bytes(chunked: ChunkedFile) -> bytes:
 
 
 def chunks_from_bytes(data: bytes, *, fingerprint: str) -> ChunkedFile | None:
-    """The chunks, if they were made by the parser and chunker of that fingerprint; None when not."""
+    """The chunks, if they were made by the parser and chunker of that fingerprint; None when not.
+
+    Records of earlier versions lack some fields; what they do not say is taken for absent.
+    """
     try:
         record: dict[str, Any] = json.loads(data)
         if record["fingerprint"] != fingerprint:
             return None
-        chunks = tuple(Chunk(**{**chunk, "headings": tuple(chunk["headings"])}) for chunk in record["chunks"])
-        return ChunkedFile(fingerprint, chunks, record["title"], record["page_count"])
+        chunks = tuple(_chunk(chunk) for chunk in record["chunks"])
+        notes = tuple(
+            PageNote(note["page"], PageProblem(note["reason"]), note["detail"]) for note in record.get("page_notes", ())
+        )
+        return ChunkedFile(fingerprint, chunks, record["title"], record["page_count"], notes)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _chunk(record: dict[str, Any]) -> Chunk:
+    table = record.get("table")
+    return Chunk(**{**record, "headings": tuple(record["headings"]), "table": TableRange(**table) if table else None})
 
 
 def metadata_to_bytes(document: Document, filename: str) -> bytes:

@@ -169,6 +169,7 @@ class JobRunner:
             job_id=job.job_id,
             title=chunked.title,
             page_count=chunked.page_count,
+            page_notes=chunked.page_notes,
             indexed_filename=job.filename,
         )
         await self.files.save_record(job.file_key, METADATA, metadata_to_bytes(document, job.filename))
@@ -196,7 +197,7 @@ class JobRunner:
         await self.jobs.advance(leased, JobState.CHUNKING)
         # Cutting and writing down megabytes of text would hold up every other call.
         chunks = await asyncio.to_thread(self.chunker.chunk, parsed)
-        chunked = ChunkedFile(self._fingerprint, chunks, parsed.title, parsed.page_count)
+        chunked = ChunkedFile(self._fingerprint, chunks, parsed.title, parsed.page_count, parsed.page_notes)
         data = await asyncio.to_thread(chunks_to_bytes, chunked)
         await self.files.save_record(leased.job.file_key, CHUNKS, data)
         return chunked

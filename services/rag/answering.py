@@ -73,6 +73,7 @@ def cite(quote: Quote, passages: Sequence[FoundChunk], sentence_index: int) -> C
         end=chunk.start + quote.end if is_verbatim else chunk.end,
         page=chunk.page,
         sentence_index=sentence_index,
+        table=chunk.table,
     )
 
 

@@ -6,6 +6,7 @@ RagError
 │   ├── TopKInvalid             negative number of chunks
 │   ├── NameInvalid             no document name, no file name, or too many names
 │   ├── ChunkInvalid            a chunk that cannot be stored as it is
+│   ├── FactsInvalid            what is known of a document is longer or more than is kept
 │   └── TextsInvalid            texts that cannot be embedded as they are
 ├── IndexRefused                the index that the settings name cannot be used; ends the start
 ├── EmbeddingModelMismatch      the index was built with another model or dimension
@@ -44,6 +45,10 @@ class NameInvalid(RequestInvalid):
 
 class ChunkInvalid(RequestInvalid):
     """A chunk is blank, too long for the model, numbered wrongly, or one of too many."""
+
+
+class FactsInvalid(RequestInvalid):
+    """A document's title, kind or tags are longer or more than is kept."""
 
 
 class TextsInvalid(RequestInvalid):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable
-from services.rag.models import Chunk, DocumentWrite, IndexedChunk, IndexOutcome, IndexStatistics
+from services.rag.models import Chunk, DocumentFacts, DocumentWrite, IndexedChunk, IndexOutcome, IndexStatistics
 from services.rag.ports import ChunkIndex, Embedder
-from services.rag.requests import read_chunks, read_document, read_filename
+from services.rag.requests import read_chunks, read_document, read_facts, read_filename
 from services.rag.words import terms_of
 
 # How often a call starts over because another one changed the same document meanwhile; three such coincidences in a row
@@ -22,16 +22,23 @@ class Indexing:
         self._embedder = embedder
 
     async def index(
-        self, tenant: str, document: str, filename: str, chunks: Sequence[Chunk], chunk_count: int
+        self,
+        tenant: str,
+        document: str,
+        filename: str,
+        chunks: Sequence[Chunk],
+        chunk_count: int,
+        facts: DocumentFacts | None = None,
     ) -> IndexOutcome:
         """Store chunks of a document; those at or past `chunk_count` are removed. Repeating a call changes nothing.
 
         Embeddings are made before the index is written to, so that no transaction waits for the model.
 
-        Raises: NameInvalid, ChunkInvalid, EmbeddingModelMismatch, Unavailable.
+        Raises: NameInvalid, FactsInvalid, ChunkInvalid, EmbeddingModelMismatch, Unavailable.
         """
         name = read_document(document)
         shown_name = read_filename(filename)
+        known = read_facts(facts) if facts else None
         given = read_chunks(chunks, chunk_count=chunk_count)
         passages = await self._passages(given)
         fingerprints = [sha256(passage.encode()).hexdigest() for passage in passages]
@@ -46,7 +53,7 @@ class Indexing:
                 IndexedChunk(chunk, fingerprints[place], terms_of(_searched_words(chunk)), new.get(place))
                 for place, chunk in enumerate(given)
             )
-            outcome = await self._index.write(DocumentWrite(tenant, name, shown_name, chunk_count, indexed))
+            outcome = await self._index.write(DocumentWrite(tenant, name, shown_name, chunk_count, indexed, known))
             if not outcome.missing:
                 return IndexOutcome(len(new), len(given) - len(new), outcome.removed_count)
             kept = {place for place in kept if given[place].index not in outcome.missing}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 Embedding: TypeAlias = Sequence[float]
@@ -33,6 +34,18 @@ class ChunkId(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class TableRange:
+    """Rows of one table of a document."""
+
+    table: int
+    """Which table, counted from 0."""
+    first_row: int
+    """Counted from 0, without the header."""
+    last_row: int
+    """Included."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a document's text and where it stands."""
 
@@ -44,6 +57,36 @@ class Chunk:
     page: int | None = None
     headings: tuple[str, ...] = ()
     """Outermost first."""
+    table: TableRange | None = None
+    """The rows it consists of; None where it holds anything but rows of one table."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFacts:
+    """What is known of a whole document besides its name."""
+
+    title: str = ""
+    extension: str = ""
+    """Kind of file, without a dot."""
+    tags: tuple[str, ...] = ()
+    create_time: datetime | None = None
+    """When its bytes first came, with a time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilters:
+    """What documents have to be like to be found. An empty filter lets all pass; those that are given hold together."""
+
+    filenames: tuple[str, ...] = ()
+    """One of them, to the letter."""
+    extensions: tuple[str, ...] = ()
+    """One of them."""
+    tags: tuple[str, ...] = ()
+    """All of them."""
+    create_time_from: datetime | None = None
+    """Included."""
+    create_time_before: datetime | None = None
+    """Not included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +112,8 @@ class DocumentWrite:
     chunk_count: int
     """Chunks the whole document has; stored ones at or past it are stale."""
     chunks: tuple[IndexedChunk, ...] = ()
+    facts: DocumentFacts | None = None
+    """None leaves what is stored of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +127,7 @@ class WriteOutcome:
 
 @dataclass(frozen=True, slots=True)
 class IndexQuery:
-    """What to look for. Both legs are limited to the tenant, and to `documents` when there are any."""
+    """What to look for. Both legs are limited to the tenant, to `documents` when there are any, and by `filters`."""
 
     tenant: str
     embedding: Embedding
@@ -90,6 +135,7 @@ class IndexQuery:
     limit: int
     """Most chunks from each leg."""
     documents: tuple[str, ...] = ()
+    filters: SearchFilters = SearchFilters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +253,7 @@ class Citation:
     end: int
     page: int | None
     sentence_index: int
+    table: TableRange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class ChunkIndex(Protocol):
     async def write(self, write: DocumentWrite) -> WriteOutcome:
         """Store chunks of a document, rename it, and drop its chunks at or past `chunk_count`, all or nothing.
 
+        `facts` are those of the whole document, also of chunks stored before; None leaves what is known of them.
         A chunk without an embedding keeps the one stored under the same fingerprint; where there is none, because
         another call changed or deleted the document meanwhile, nothing is written and `missing` says which. Writes of
         one document are carried out one after the other. An index without transactions stores embeddings before it
@@ -58,7 +59,8 @@ class ChunkIndex(Protocol):
         """At most `limit` chunks by cosine similarity and at most `limit` by BM25 over `terms`, best first.
 
         Ties go by chunk id. `counts` tells the number of the tenant's chunks and how many of them hold each term,
-        whatever `documents` narrows the search to.
+        whatever `documents` and `filters` narrow the search to. A document whose facts were never written has none: it
+        passes no filter on them.
         """
         ...
 

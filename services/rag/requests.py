@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from services.rag.errors import ChunkInvalid, NameInvalid, QuestionInvalid, TextsInvalid, TopKInvalid
-from services.rag.models import Chunk
+from services.rag.errors import ChunkInvalid, FactsInvalid, NameInvalid, QuestionInvalid, TextsInvalid, TopKInvalid
+from services.rag.models import Chunk, DocumentFacts
 
 MAX_QUESTION_CHARACTERS = 4_000
 MAX_QUESTION_PARTS = 8
@@ -13,6 +14,10 @@ MAX_FILTERED_DOCUMENTS = 100
 MAX_FILENAME_CHARACTERS = 255
 MAX_CHUNKS_PER_CALL = 256
 MAX_TEXTS_PER_CALL = 256
+MAX_TITLE_CHARACTERS = 300
+MAX_EXTENSION_CHARACTERS = 16
+MAX_TAGS = 50
+MAX_TAG_CHARACTERS = 50
 
 _DOCUMENT_NAME = re.compile(r"documents/[0-9a-f]{64}")
 # Control characters but tab, line feed and carriage return.
@@ -75,6 +80,25 @@ def read_filename(filename: str) -> str:
     return filename
 
 
+def read_facts(facts: DocumentFacts) -> DocumentFacts:
+    """What is known of a document, its tags none twice. Raises FactsInvalid."""
+    if len(facts.title) > MAX_TITLE_CHARACTERS or "\0" in facts.title:
+        raise FactsInvalid(f"A title has {MAX_TITLE_CHARACTERS} characters at most, none NUL.", field="facts.title")
+    if len(facts.extension) > MAX_EXTENSION_CHARACTERS or (facts.extension and not facts.extension.isalnum()):
+        raise FactsInvalid(
+            f"A kind of file has {MAX_EXTENSION_CHARACTERS} letters and digits at most.", field="facts.extension"
+        )
+    if len(facts.tags) > MAX_TAGS:
+        raise FactsInvalid(f"A document has {MAX_TAGS} tags at most, got {len(facts.tags)}.", field="facts.tags")
+    for place, tag in enumerate(facts.tags):
+        if not tag.strip() or len(tag) > MAX_TAG_CHARACTERS or "\0" in tag:
+            raise FactsInvalid(
+                f"A tag has 1 to {MAX_TAG_CHARACTERS} characters, not all blank and none NUL.",
+                field=f"facts.tags[{place}]",
+            )
+    return replace(facts, extension=facts.extension.lower(), tags=tuple(dict.fromkeys(facts.tags)))
+
+
 def read_chunks(chunks: Sequence[Chunk], *, chunk_count: int) -> list[Chunk]:
     """The chunks of one call, each of them fit to be stored but for its length in tokens. Raises ChunkInvalid."""
     if chunk_count < 1:
@@ -96,6 +120,8 @@ def read_chunks(chunks: Sequence[Chunk], *, chunk_count: int) -> list[Chunk]:
             raise ChunkInvalid(f"Chunk {chunk.index} is blank.", field=f"{field}.text")
         if "\0" in chunk.text or any("\0" in heading for heading in chunk.headings):
             raise ChunkInvalid(f"Chunk {chunk.index} holds a NUL character.", field=f"{field}.text")
+        if chunk.table and not 0 <= chunk.table.first_row <= chunk.table.last_row:
+            raise ChunkInvalid(f"Chunk {chunk.index} has rows that end before they start.", field=f"{field}.table")
         if not 0 <= chunk.start <= chunk.end:
             raise ChunkInvalid(f"Chunk {chunk.index} ends before it starts.", field=f"{field}.end")
         if chunk.page is not None and chunk.page < 1:

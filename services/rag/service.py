@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
@@ -17,6 +18,7 @@ from services.rag.errors import (
     ChunkStoreUnavailable,
     EmbedderUnavailable,
     EmbeddingModelMismatch,
+    FactsInvalid,
     ModelRefused,
     NameInvalid,
     QuestionInvalid,
@@ -24,7 +26,7 @@ from services.rag.errors import (
     TopKInvalid,
 )
 from services.rag.indexing import Indexing
-from services.rag.models import Assessment, Chunk, Citation, ScoredChunk, WriterUsage
+from services.rag.models import Assessment, Chunk, Citation, DocumentFacts, ScoredChunk, TableRange, WriterUsage
 from services.rag.searching import Searching
 from services.rag.statistics import Counting
 from services.transport.errors import Failure
@@ -35,6 +37,7 @@ FAILURES: Mapping[type[Exception], Failure] = {
     TopKInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TOP_K_INVALID"),
     NameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "NAME_INVALID"),
     ChunkInvalid: Failure(StatusCode.INVALID_ARGUMENT, "CHUNK_INVALID"),
+    FactsInvalid: Failure(StatusCode.INVALID_ARGUMENT, "FACTS_INVALID"),
     TextsInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TEXTS_INVALID"),
     EmbeddingModelMismatch: Failure(StatusCode.FAILED_PRECONDITION, "EMBEDDING_MODEL_MISMATCH"),
     ChunkStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "CHUNK_STORE_UNAVAILABLE", retry_after_seconds=2),
@@ -74,6 +77,7 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
             request.filename,
             [_chunk(chunk) for chunk in request.chunks],
             request.chunk_count,
+            _facts(request.facts) if request.HasField("facts") else None,
         )
         return rag_service_pb2.IndexChunksResponse(
             indexed_count=outcome.indexed_count,
@@ -155,6 +159,18 @@ def _chunk(chunk: chunk_pb2.Chunk) -> Chunk:
         end=chunk.end,
         page=chunk.page if chunk.HasField("page") else None,
         headings=tuple(chunk.headings),
+        table=TableRange(chunk.table.table, chunk.table.first_row, chunk.table.last_row)
+        if chunk.HasField("table")
+        else None,
+    )
+
+
+def _facts(facts: chunk_pb2.DocumentFacts) -> DocumentFacts:
+    return DocumentFacts(
+        title=facts.title,
+        extension=facts.extension,
+        tags=tuple(facts.tags),
+        create_time=facts.create_time.ToDatetime(UTC) if facts.HasField("create_time") else None,
     )
 
 
@@ -168,6 +184,7 @@ def _to_proto_scored(scored: ScoredChunk) -> chunk_pb2.ScoredChunk:
             headings=chunk.headings,
             start=chunk.start,
             end=chunk.end,
+            table=_to_proto_table(chunk.table),
         ),
         document=found.document,
         filename=found.filename,
@@ -185,7 +202,14 @@ def _to_proto_citation(citation: Citation) -> chunk_pb2.Citation:
         end=citation.end,
         page=citation.page,
         sentence_index=citation.sentence_index,
+        table=_to_proto_table(citation.table),
     )
+
+
+def _to_proto_table(table: TableRange | None) -> chunk_pb2.TableRange | None:
+    if table is None:
+        return None
+    return chunk_pb2.TableRange(table=table.table, first_row=table.first_row, last_row=table.last_row)
 
 
 def _to_proto_usage(usage: WriterUsage) -> chunk_pb2.Usage:

@@ -13,7 +13,15 @@ from pathlib import Path
 
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken
-from services.ingest.models import BlockKind, Chunk, DocumentImage, FileKey, FoundImage, ParsedDocument
+from services.ingest.models import (
+    BlockKind,
+    Chunk,
+    DocumentFacts,
+    DocumentImage,
+    FileKey,
+    FoundImage,
+    ParsedDocument,
+)
 from tests.fakes.ingest_stores import Trouble
 
 
@@ -129,6 +137,7 @@ class FakeChunkIndexer:
         self._batch_chunks = batch_chunks
         self.chunks: dict[tuple[str, str], dict[int, Chunk]] = {}
         self.filenames: dict[tuple[str, str], str] = {}
+        self.facts: dict[tuple[str, str], DocumentFacts] = {}
         self.indexed_texts = 0
         self.trouble = Trouble()
         self.before_indexing: Callable[[], Awaitable[object]] | None = None
@@ -140,6 +149,7 @@ class FakeChunkIndexer:
         chunks: Sequence[Chunk],
         *,
         chunk_count: int,
+        facts: DocumentFacts | None = None,
         progress: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         key = (self._tenant(), document_id)
@@ -155,6 +165,7 @@ class FakeChunkIndexer:
                 done += 1
             self.chunks[key] = {index: chunk for index, chunk in stored.items() if index < chunk_count}
             self.filenames[key] = filename
+            self.facts[key] = facts or self.facts.get(key, DocumentFacts())
             if progress is not None and chunks:
                 await progress(done)
 
@@ -163,3 +174,4 @@ class FakeChunkIndexer:
         key = (self._tenant(), document_id)
         self.chunks.pop(key, None)
         self.filenames.pop(key, None)
+        self.facts.pop(key, None)

@@ -36,6 +36,7 @@ class Document(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
+    PAGE_NOTES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `documents/{document}`; the id is the SHA-256 of the bytes, 64 lower-case hexadecimal digits."""
     content_type: _builtins.str
@@ -62,6 +63,10 @@ class Document(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def page_notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageNote]:
+        """Pages that could not be read, in their order. The rest of the document is there."""
+
     def __init__(
         self,
         *,
@@ -75,16 +80,47 @@ class Document(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         title: _builtins.str = ...,
+        page_notes: _abc.Iterable[Global___PageNote] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "create_time", b"create_time", "page_count", b"page_count", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "chunk_count", b"chunk_count", "content_type", b"content_type", "create_time", b"create_time", "filenames", b"filenames", "name", b"name", "page_count", b"page_count", "size_bytes", b"size_bytes", "title", b"title", "token_count", b"token_count", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "chunk_count", b"chunk_count", "content_type", b"content_type", "create_time", b"create_time", "filenames", b"filenames", "name", b"name", "page_count", b"page_count", "page_notes", b"page_notes", "size_bytes", b"size_bytes", "title", b"title", "token_count", b"token_count", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page_count: _TypeAlias = _typing.Literal["page_count"]  # noqa: Y015
     _WhichOneofArgType__page_count: _TypeAlias = _typing.Literal["_page_count", b"_page_count"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page_count) -> _WhichOneofReturnType__page_count | None: ...
 
 Global___Document: _TypeAlias = Document  # noqa: Y015
+
+@_typing.final
+class PageNote(_message.Message):
+    """A page that is missing from a document's text, in part or whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """The page, counted from 1."""
+    reason: _builtins.str
+    """Machine-readable reason: SCANNED_WITHOUT_OCR, PAGE_BROKEN, PAGE_TOO_COMPLEX or OCR_FAILED."""
+    detail: _builtins.str
+    """What is missing and what would help, for a person."""
+    def __init__(
+        self,
+        *,
+        page: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "page", b"page", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PageNote: _TypeAlias = PageNote  # noqa: Y015
 
 @_typing.final
 class Image(_message.Message):

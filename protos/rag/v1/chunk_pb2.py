@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19protos/rag/v1/chunk.proto\x12\rdiglot.rag.v1\x1a\x1fgoogle/api/field_behavior.proto\"\x98\x01\n\x05\x43hunk\x12\x19\n\x0b\x63hunk_index\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\x04page\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x16\n\x08headings\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05start\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x11\n\x03\x65nd\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x02\x42\x07\n\x05_page\"\x85\x01\n\x0bScoredChunk\x12#\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x14.diglot.rag.v1.Chunk\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12\x18\n\x10similarity_score\x18\x04 \x01(\x01\x12\x13\n\x0b\x66used_score\x18\x05 \x01(\x01\"\x8a\x01\n\x08\x43itation\x12\r\n\x05\x63hunk\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\t\x12\r\n\x05start\x18\x04 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x05 \x01(\x05\x12\x11\n\x04page\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0esentence_index\x18\x07 \x01(\x05\x42\x07\n\x05_page\"L\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\routput_tokens\x18\x02 \x01(\x05\x12\x16\n\x0e\x65mbedded_texts\x18\x03 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19protos/rag/v1/chunk.proto\x12\rdiglot.rag.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x01\n\x05\x43hunk\x12\x19\n\x0b\x63hunk_index\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x12\n\x04text\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\x04page\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x16\n\x08headings\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12\x13\n\x05start\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x11\n\x03\x65nd\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12.\n\x05table\x18\x07 \x01(\x0b\x32\x19.diglot.rag.v1.TableRangeB\x04\xe2\x41\x01\x01\x42\x07\n\x05_page\"@\n\nTableRange\x12\r\n\x05table\x18\x01 \x01(\x05\x12\x11\n\tfirst_row\x18\x02 \x01(\x05\x12\x10\n\x08last_row\x18\x03 \x01(\x05\"\x88\x01\n\rDocumentFacts\x12\x13\n\x05title\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\textension\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04tags\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"\x85\x01\n\x0bScoredChunk\x12#\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x14.diglot.rag.v1.Chunk\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12\x18\n\x10similarity_score\x18\x04 \x01(\x01\x12\x13\n\x0b\x66used_score\x18\x05 \x01(\x01\"\xb4\x01\n\x08\x43itation\x12\r\n\x05\x63hunk\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\t\x12\r\n\x05start\x18\x04 \x01(\x05\x12\x0b\n\x03\x65nd\x18\x05 \x01(\x05\x12\x11\n\x04page\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0esentence_index\x18\x07 \x01(\x05\x12(\n\x05table\x18\x08 \x01(\x0b\x32\x19.diglot.rag.v1.TableRangeB\x07\n\x05_page\"L\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\routput_tokens\x18\x02 \x01(\x05\x12\x16\n\x0e\x65mbedded_texts\x18\x03 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,12 +45,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHUNK'].fields_by_name['start']._serialized_options = b'\342A\001\002'
   _globals['_CHUNK'].fields_by_name['end']._loaded_options = None
   _globals['_CHUNK'].fields_by_name['end']._serialized_options = b'\342A\001\002'
-  _globals['_CHUNK']._serialized_start=78
-  _globals['_CHUNK']._serialized_end=230
-  _globals['_SCOREDCHUNK']._serialized_start=233
-  _globals['_SCOREDCHUNK']._serialized_end=366
-  _globals['_CITATION']._serialized_start=369
-  _globals['_CITATION']._serialized_end=507
-  _globals['_USAGE']._serialized_start=509
-  _globals['_USAGE']._serialized_end=585
+  _globals['_CHUNK'].fields_by_name['table']._loaded_options = None
+  _globals['_CHUNK'].fields_by_name['table']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFACTS'].fields_by_name['title']._loaded_options = None
+  _globals['_DOCUMENTFACTS'].fields_by_name['title']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFACTS'].fields_by_name['extension']._loaded_options = None
+  _globals['_DOCUMENTFACTS'].fields_by_name['extension']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFACTS'].fields_by_name['tags']._loaded_options = None
+  _globals['_DOCUMENTFACTS'].fields_by_name['tags']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFACTS'].fields_by_name['create_time']._loaded_options = None
+  _globals['_DOCUMENTFACTS'].fields_by_name['create_time']._serialized_options = b'\342A\001\001'
+  _globals['_CHUNK']._serialized_start=111
+  _globals['_CHUNK']._serialized_end=311
+  _globals['_TABLERANGE']._serialized_start=313
+  _globals['_TABLERANGE']._serialized_end=377
+  _globals['_DOCUMENTFACTS']._serialized_start=380
+  _globals['_DOCUMENTFACTS']._serialized_end=516
+  _globals['_SCOREDCHUNK']._serialized_start=519
+  _globals['_SCOREDCHUNK']._serialized_end=652
+  _globals['_CITATION']._serialized_start=655
+  _globals['_CITATION']._serialized_end=835
+  _globals['_USAGE']._serialized_start=837
+  _globals['_USAGE']._serialized_end=913
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ A piece of a document's text and where it stands in the document."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -30,6 +31,7 @@ class Chunk(_message.Message):
     HEADINGS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
     chunk_index: _builtins.int
     """Place of the chunk in the document, counted from 0."""
     text: _builtins.str
@@ -44,6 +46,10 @@ class Chunk(_message.Message):
     def headings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Headings the chunk stands under, outermost first."""
 
+    @_builtins.property
+    def table(self) -> Global___TableRange:
+        """The rows the chunk consists of; absent where it holds anything but rows of one table."""
+
     def __init__(
         self,
         *,
@@ -53,16 +59,85 @@ class Chunk(_message.Message):
         headings: _abc.Iterable[_builtins.str] | None = ...,
         start: _builtins.int = ...,
         end: _builtins.int = ...,
+        table: Global___TableRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk_index", b"chunk_index", "end", b"end", "headings", b"headings", "page", b"page", "start", b"start", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk_index", b"chunk_index", "end", b"end", "headings", b"headings", "page", b"page", "start", b"start", "table", b"table", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
 
 Global___Chunk: _TypeAlias = Chunk  # noqa: Y015
+
+@_typing.final
+class TableRange(_message.Message):
+    """Rows of one table of a document. A row is never cut."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    FIRST_ROW_FIELD_NUMBER: _builtins.int
+    LAST_ROW_FIELD_NUMBER: _builtins.int
+    table: _builtins.int
+    """Which table of the document, counted from 0."""
+    first_row: _builtins.int
+    """First of the rows, counted from 0 without the table's header."""
+    last_row: _builtins.int
+    """Last of the rows, counted in the same way, ≥ `first_row`."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.int = ...,
+        first_row: _builtins.int = ...,
+        last_row: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_row", b"first_row", "last_row", b"last_row", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableRange: _TypeAlias = TableRange  # noqa: Y015
+
+@_typing.final
+class DocumentFacts(_message.Message):
+    """What is known of a whole document. Its title is embedded with its chunks; searches can be narrowed by all the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    EXTENSION_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    """Title found in the content, at most 300 characters; empty when there is none."""
+    extension: _builtins.str
+    """Kind of file without a dot, for instance "pdf"; lower case, at most 16 characters."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Words given to it by whoever uploaded it, at most 50, each of 1 to 50 characters."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When its bytes first came."""
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        extension: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "extension", b"extension", "tags", b"tags", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentFacts: _TypeAlias = DocumentFacts  # noqa: Y015
 
 @_typing.final
 class ScoredChunk(_message.Message):
@@ -117,6 +192,7 @@ class Citation(_message.Message):
     END_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     SENTENCE_INDEX_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
     chunk: _builtins.str
     """Resource name of the chunk, `documents/{document}/chunks/{chunk_index}`."""
     filename: _builtins.str
@@ -131,6 +207,10 @@ class Citation(_message.Message):
     """Page of the quote, counted from 1; absent where the format has no pages."""
     sentence_index: _builtins.int
     """Sentence of the answer that the quote backs, counted from 0."""
+    @_builtins.property
+    def table(self) -> Global___TableRange:
+        """The rows of the chunk that the quote is from; absent where it is not one of rows."""
+
     def __init__(
         self,
         *,
@@ -141,10 +221,11 @@ class Citation(_message.Message):
         end: _builtins.int = ...,
         page: _builtins.int | None = ...,
         sentence_index: _builtins.int = ...,
+        table: Global___TableRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk", b"chunk", "end", b"end", "filename", b"filename", "page", b"page", "quote", b"quote", "sentence_index", b"sentence_index", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk", b"chunk", "end", b"end", "filename", b"filename", "page", b"page", "quote", b"quote", "sentence_index", b"sentence_index", "start", b"start", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015

@@ -14,6 +14,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from protos.rag.v1 import chunk_pb2 as _chunk_pb2
 import builtins as _builtins
@@ -37,6 +38,7 @@ class IndexChunksRequest(_message.Message):
     FILENAME_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     CHUNK_COUNT_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """Resource name of the document, `documents/{document}`; the id is 64 lower-case hexadecimal digits."""
     filename: _builtins.str
@@ -49,6 +51,10 @@ class IndexChunksRequest(_message.Message):
         `chunk_count` take effect.
         """
 
+    @_builtins.property
+    def facts(self) -> _chunk_pb2.DocumentFacts:
+        """What is known of the document. The last call that says it wins; a call without it leaves what is stored."""
+
     def __init__(
         self,
         *,
@@ -56,10 +62,11 @@ class IndexChunksRequest(_message.Message):
         filename: _builtins.str = ...,
         chunks: _abc.Iterable[_chunk_pb2.Chunk] | None = ...,
         chunk_count: _builtins.int = ...,
+        facts: _chunk_pb2.DocumentFacts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "chunks", b"chunks", "document", b"document", "filename", b"filename"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "chunks", b"chunks", "document", b"document", "facts", b"facts", "filename", b"filename"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,6 +155,7 @@ class SearchChunksRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
     DOCUMENTS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """The question in plain words, 1 to 4,000 characters after trimming."""
     top_k: _builtins.int
@@ -156,20 +164,73 @@ class SearchChunksRequest(_message.Message):
     def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Resource names of the documents to search; none means all of the tenant's. At most 100."""
 
+    @_builtins.property
+    def filters(self) -> Global___SearchFilters:
+        """What the documents have to be like."""
+
     def __init__(
         self,
         *,
         question: _builtins.str = ...,
         top_k: _builtins.int = ...,
         documents: _abc.Iterable[_builtins.str] | None = ...,
+        filters: Global___SearchFilters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "question", b"question", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "filters", b"filters", "question", b"question", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchChunksRequest: _TypeAlias = SearchChunksRequest  # noqa: Y015
+
+@_typing.final
+class SearchFilters(_message.Message):
+    """What documents have to be like. A filter that is absent or empty lets all pass; those that are given hold together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILENAMES_FIELD_NUMBER: _builtins.int
+    EXTENSIONS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FROM_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_BEFORE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filenames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """File names shown with the document, to the letter; one of them. At most 100."""
+
+    @_builtins.property
+    def extensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of file without a dot, for instance "pdf"; one of them. At most 20."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags the document has; all of them. At most 20."""
+
+    @_builtins.property
+    def create_time_from(self) -> _timestamp_pb2.Timestamp:
+        """Only documents whose bytes first came at this time or after."""
+
+    @_builtins.property
+    def create_time_before(self) -> _timestamp_pb2.Timestamp:
+        """Only documents whose bytes first came before this time."""
+
+    def __init__(
+        self,
+        *,
+        filenames: _abc.Iterable[_builtins.str] | None = ...,
+        extensions: _abc.Iterable[_builtins.str] | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        create_time_from: _timestamp_pb2.Timestamp | None = ...,
+        create_time_before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_before", b"create_time_before", "create_time_from", b"create_time_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "extensions", b"extensions", "filenames", b"filenames", "tags", b"tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchFilters: _TypeAlias = SearchFilters  # noqa: Y015
 
 @_typing.final
 class SearchChunksResponse(_message.Message):
@@ -204,6 +265,7 @@ class AnswerQuestionRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
     DOCUMENTS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """The question in plain words, 1 to 4,000 characters after trimming."""
     top_k: _builtins.int
@@ -212,16 +274,21 @@ class AnswerQuestionRequest(_message.Message):
     def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Resource names of the documents to read; none means all of the tenant's. At most 100."""
 
+    @_builtins.property
+    def filters(self) -> Global___SearchFilters:
+        """What the documents have to be like."""
+
     def __init__(
         self,
         *,
         question: _builtins.str = ...,
         top_k: _builtins.int = ...,
         documents: _abc.Iterable[_builtins.str] | None = ...,
+        filters: Global___SearchFilters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "question", b"question", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "filters", b"filters", "question", b"question", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

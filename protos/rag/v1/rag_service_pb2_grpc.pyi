@@ -47,6 +47,7 @@ class RagServiceStub:
     A failed call may have stored some of its chunks; repeating it completes them.
     INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
     numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
+    INVALID_ARGUMENT / FACTS_INVALID when something in `facts` is longer or more than it may be.
     INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
@@ -107,6 +108,7 @@ class RagServiceAsyncStub(RagServiceStub):
     A failed call may have stored some of its chunks; repeating it completes them.
     INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
     numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
+    INVALID_ARGUMENT / FACTS_INVALID when something in `facts` is longer or more than it may be.
     INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
@@ -170,6 +172,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         A failed call may have stored some of its chunks; repeating it completes them.
         INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
         numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
+        INVALID_ARGUMENT / FACTS_INVALID when something in `facts` is longer or more than it may be.
         INVALID_ARGUMENT / NAME_INVALID when `document` is no document name, or `filename` is blank or too long.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.

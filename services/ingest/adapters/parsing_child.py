@@ -62,18 +62,28 @@ def outcome_of(data: bytes, extension: str, docling: DoclingUse | None = None) -
 
 
 def as_plain_data(document: ParsedDocument) -> dict[str, Any]:
-    """The document for JSON; heading paths, which most blocks share, are numbered."""
+    """The document for JSON; heading paths and table headers, which most blocks share, are numbered."""
     paths: dict[tuple[str, ...], int] = {}
+    headers: dict[tuple[str, ...], int] = {}
     blocks = [
-        [block.kind.value, block.start, block.end, block.page, paths.setdefault(block.headings, len(paths))]
+        [
+            block.kind.value,
+            block.start,
+            block.end,
+            block.page,
+            paths.setdefault(block.headings, len(paths)),
+            block.table and [block.table.table, block.table.row, headers.setdefault(block.table.columns, len(headers))],
+        ]
         for block in document.blocks
     ]
     return {
         "text": document.text,
         "blocks": blocks,
         "paths": list(paths),
+        "headers": list(headers),
         "title": document.title,
         "page_count": document.page_count,
+        "page_notes": [[note.page, note.reason.value, note.detail] for note in document.page_notes],
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.ingest.adapters.parsing.choosing import DoclingUse
 from services.ingest.errors import FileBroken, FileWithoutText, ParsingTimeout
-from services.ingest.models import Block, BlockKind, ParsedDocument
+from services.ingest.models import Block, BlockKind, PageNote, PageProblem, ParsedDocument, TablePlace
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +96,13 @@ def _kind_of(complaints: bytes) -> str:
     return name if name.replace(".", "").isidentifier() else ""
 
 
+def _table_place(place: list[int] | None, headers: list[tuple[str, ...]]) -> TablePlace | None:
+    if place is None:
+        return None
+    table, row, header = place
+    return TablePlace(table, row, headers[header])
+
+
 def _read_outcome(output: bytes) -> ParsedDocument:
     try:
         outcome: dict[str, Any] = json.loads(output)
@@ -107,7 +114,10 @@ def _read_outcome(output: bytes) -> ParsedDocument:
         case "FILE_BROKEN":
             raise FileBroken(outcome["detail"])
     paths = [tuple(path) for path in outcome["paths"]]
+    headers = [tuple(header) for header in outcome["headers"]]
     blocks = tuple(
-        Block(BlockKind(kind), start, end, page, paths[path]) for kind, start, end, page, path in outcome["blocks"]
+        Block(BlockKind(kind), start, end, page, paths[path], _table_place(table, headers))
+        for kind, start, end, page, path, table in outcome["blocks"]
     )
-    return ParsedDocument(outcome["text"], blocks, outcome["title"], outcome["page_count"])
+    notes = tuple(PageNote(page, PageProblem(reason), detail) for page, reason, detail in outcome["page_notes"])
+    return ParsedDocument(outcome["text"], blocks, outcome["title"], outcome["page_count"], notes)

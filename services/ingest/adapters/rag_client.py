@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
 from services.ingest.errors import IndexRefused, IndexUnavailable
-from services.ingest.models import Chunk
+from services.ingest.models import Chunk, DocumentFacts
 from services.transport.errors import read_failure
 
 MAX_BATCH_CHUNKS = 256
@@ -42,12 +42,17 @@ class RagChunkIndexer:
         chunks: Sequence[Chunk],
         *,
         chunk_count: int,
+        facts: DocumentFacts | None = None,
         progress: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         done = 0
         for batch in self._batches(chunks):
             request = rag_service_pb2.IndexChunksRequest(
-                document=f"documents/{document_id}", filename=filename, chunks=batch, chunk_count=chunk_count
+                document=f"documents/{document_id}",
+                filename=filename,
+                chunks=batch,
+                chunk_count=chunk_count,
+                facts=_to_proto_facts(facts) if facts else None,
             )
             await self._called(self._stub.IndexChunks, request)
             done += len(batch)
@@ -93,4 +98,16 @@ def _to_proto(chunk: Chunk) -> chunk_pb2.Chunk:
         headings=chunk.headings,
         start=chunk.start,
         end=chunk.end,
+        table=chunk_pb2.TableRange(
+            table=chunk.table.table, first_row=chunk.table.first_row, last_row=chunk.table.last_row
+        )
+        if chunk.table
+        else None,
     )
+
+
+def _to_proto_facts(facts: DocumentFacts) -> chunk_pb2.DocumentFacts:
+    message = chunk_pb2.DocumentFacts(title=facts.title, extension=facts.extension, tags=facts.tags)
+    if facts.create_time is not None:
+        message.create_time.FromDatetime(facts.create_time)
+    return message
