@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence, Set
 
 from services.sql.errors import KnowledgeUnavailable
 from services.sql.grounding.definitions import read_definitions
@@ -59,17 +59,29 @@ class BusinessTerms:
         self._monotonic = monotonic
         self._found: OrderedDict[tuple[str, str], tuple[float, list[Passage]]] = OrderedDict()
         self._has_any: OrderedDict[str, tuple[float, bool]] = OrderedDict()
+        self._unknown: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
         self._away_until = 0.0
 
     async def terms(self, tenant: str, question: str, schema: Schema) -> tuple[Term, ...]:
         """Definitions of words of the question, best first. Raises KnowledgeUnavailable."""
-        unknown = {word.lower() for word in await self._unlinked_words(question, schema)}
+        unknown = await self._unknown_words(question, schema)
         if not unknown:
             return ()
         tokens = split_question(question)
         phrases = list(_phrases(tokens, unknown))
         passages = await self._passages(tenant, f"definition of {', '.join(phrases)}") if phrases else []
         return definitions_in(passages, tokens, unknown)
+
+    async def _unknown_words(self, question: str, schema: Schema) -> frozenset[str]:
+        """Remembered, because a question comes twice: to be assessed, and to be answered."""
+        key = (schema.fingerprint, question)
+        known = self._unknown.get(key)
+        if known is None or not schema.fingerprint:
+            known = frozenset([word.lower() for word in await self._unlinked_words(question, schema)])
+            self._unknown[key] = known
+            if len(self._unknown) > _REMEMBERED:
+                self._unknown.popitem(last=False)
+        return known
 
     async def _passages(self, tenant: str, wanted: str) -> list[Passage]:
         now = self._monotonic()
@@ -101,7 +113,7 @@ class BusinessTerms:
         return has_any
 
 
-def definitions_in(passages: Sequence[Passage], tokens: Sequence[Token], unknown: set[str]) -> tuple[Term, ...]:
+def definitions_in(passages: Sequence[Passage], tokens: Sequence[Token], unknown: Set[str]) -> tuple[Term, ...]:
     """Sentences that define what stands in the question and holds an unknown word, in the order of the passages."""
     asked = [token.stem for token in tokens]
     stems = {token.stem for token in tokens if token.lower in unknown}
@@ -116,7 +128,7 @@ def definitions_in(passages: Sequence[Passage], tokens: Sequence[Token], unknown
     return tuple(found.values())[:MAX_TERMS]
 
 
-def _phrases(tokens: Sequence[Token], unknown: set[str]) -> Iterator[str]:
+def _phrases(tokens: Sequence[Token], unknown: Set[str]) -> Iterator[str]:
     """Runs of words that carry meaning, of which at least one is unknown."""
     run: list[Token] = []
     for token in [*tokens, None]:

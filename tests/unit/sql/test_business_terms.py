@@ -1,6 +1,7 @@
 """Words that the database does not know, looked up in documents whose text is data and nothing else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -178,3 +179,17 @@ async def test_a_definition_answers_a_question_that_the_schema_alone_cannot_and_
     assert "Premium" in outcome.sql
     assert "glossary.md" in outcome.explanation
     assert "section Terms" in outcome.explanation
+
+
+async def test_the_words_of_a_question_are_looked_at_once_for_a_schema() -> None:
+    looked_at: list[str] = []
+
+    async def unlinked(question: str, schema: Schema) -> list[str]:
+        looked_at.append(schema.fingerprint)
+        return ["burn"]
+
+    terms = BusinessTerms(FakeDocuments([]), unlinked)
+    for fingerprint in ("a", "a", "b", "", ""):
+        await terms.terms("acme", "What is the burn?", replace(shop_schema(), fingerprint=fingerprint))
+
+    assert looked_at == ["a", "b", "", ""]
