@@ -266,8 +266,8 @@ class ChunkIndexer(Protocol):
     ) -> None:
         """Make the chunks searchable under the name, and forget those numbered `chunk_count` and up.
 
-        Without chunks only the name and the facts change; without facts the index keeps those it has. `progress` is told
-        how many of `chunks` are done, after each batch.
+        Without chunks only the name and the facts change; without facts the index keeps those it has. `progress` is
+        told how many of `chunks` are done, after each batch.
         """
         ...
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from services.rag.errors import EmbedderUnavailable, EmbeddingModelMismatch, TextTooLong
 from services.rag.models import (
     ChunkId,
+    DocumentFacts,
     DocumentWrite,
     DraftSentence,
     Embedding,
@@ -32,6 +33,7 @@ FAKE_MODEL = EmbeddingModel("bag-of-words", 64)
 class _Stored:
     filename: str = ""
     chunks: dict[int, IndexedChunk] = field(default_factory=dict)
+    facts: DocumentFacts = field(default_factory=DocumentFacts)
 
 
 class ChunkShelf:
@@ -80,7 +82,8 @@ class FakeChunkIndex:
         for given in write.chunks:
             kept = before[given.chunk.index].embedding if given.embedding is None else given.embedding
             after[given.chunk.index] = IndexedChunk(given.chunk, given.fingerprint, given.terms, kept)
-        self.shelf.documents[key] = _Stored(write.filename, after)
+        known = self.shelf.documents.get(key, _Stored()).facts
+        self.shelf.documents[key] = _Stored(write.filename, after, write.facts or known)
         self.writes.append(write)
         return WriteOutcome(removed_count)
 

@@ -5,6 +5,7 @@ Every statement names the tenant. No approximate index is used (the migration sa
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from services.rag.models import (
     IndexQuery,
     IndexStatistics,
     Retrieved,
+    TableRange,
     TermCounts,
     WriteOutcome,
 )
@@ -50,6 +52,10 @@ _LOCK_DOCUMENT = """
 INSERT INTO documents (tenant, document, filename) VALUES (%(tenant)s, %(document)s, %(filename)s)
 ON CONFLICT (tenant, document) DO UPDATE SET filename = excluded.filename
 """
+_PUT_FACTS = """
+UPDATE documents SET title = %(title)s, extension = %(extension)s, tags = %(tags)s, create_time = %(create_time)s
+WHERE tenant = %(tenant)s AND document = %(document)s
+"""
 _COUNT_DOCUMENT = """
 UPDATE documents SET (chunk_count, term_count) = (
     SELECT count(*), coalesce(sum(chunks.term_count), 0) FROM chunks
@@ -58,20 +64,21 @@ UPDATE documents SET (chunk_count, term_count) = (
 """
 _READ_FINGERPRINTS = "SELECT chunk_index, fingerprint FROM chunks WHERE tenant = %s AND document = %s"
 _READ_STORED = """
-SELECT chunk_index, id, fingerprint, page, headings, start_character, end_character
+SELECT chunk_index, id, fingerprint, page, headings, start_character, end_character, table_number, first_row, last_row
 FROM chunks WHERE tenant = %(tenant)s AND document = %(document)s
 """
 _REMOVE_STALE = """
 DELETE FROM chunks WHERE tenant = %(tenant)s AND document = %(document)s AND chunk_index >= %(chunk_count)s
 """
 _PUT_CHUNK = """
-INSERT INTO chunks (tenant, document, chunk_index, text, page, headings, start_character, end_character, fingerprint,
-                    term_count)
-VALUES (%(tenant)s, %(document)s, %(chunk_index)s, %(text)s, %(page)s, %(headings)s, %(start)s, %(end)s,
-        %(fingerprint)s, %(term_count)s)
+INSERT INTO chunks (tenant, document, chunk_index, text, page, headings, start_character, end_character, table_number,
+                    first_row, last_row, fingerprint, term_count)
+VALUES (%(tenant)s, %(document)s, %(chunk_index)s, %(text)s, %(page)s, %(headings)s, %(start)s, %(end)s, %(table)s,
+        %(first_row)s, %(last_row)s, %(fingerprint)s, %(term_count)s)
 ON CONFLICT (tenant, document, chunk_index) DO UPDATE SET
     text = excluded.text, page = excluded.page, headings = excluded.headings,
     start_character = excluded.start_character, end_character = excluded.end_character,
+    table_number = excluded.table_number, first_row = excluded.first_row, last_row = excluded.last_row,
     fingerprint = excluded.fingerprint, term_count = excluded.term_count
 RETURNING id
 """
@@ -96,7 +103,7 @@ AND chunk_id IN (SELECT id FROM chunks WHERE tenant = %(tenant)s AND document = 
 """
 _CHUNK_COLUMNS = """
 chunks.document, documents.filename, chunks.chunk_index, chunks.text, chunks.start_character, chunks.end_character,
-chunks.page, chunks.headings
+chunks.page, chunks.headings, chunks.table_number, chunks.first_row, chunks.last_row
 """
 _CORPUS = """
 SELECT coalesce(sum(chunk_count), 0), (SELECT name FROM index_model), (SELECT dimension FROM index_model)
@@ -180,6 +187,8 @@ class PgvectorIndex:
             if missing:
                 await cursor.connection.rollback()
                 return WriteOutcome(missing=missing)
+            if write.facts:
+                await cursor.execute(_PUT_FACTS, key | asdict(write.facts) | {"tags": list(write.facts.tags)})
             await cursor.execute(_REMOVE_STALE, {**key, "chunk_count": write.chunk_count})
             removed_count = cursor.rowcount
             changed = [given for given in write.chunks if _differs(given, stored.get(given.chunk.index))]
@@ -301,11 +310,17 @@ async def _recorded_model(cursor: AsyncCursor[TupleRow], lock: str) -> Embedding
 def _differs(given: IndexedChunk, stored: tuple[Any, ...] | None) -> bool:
     """Whether anything about a chunk is not stored yet."""
     chunk = given.chunk
-    return stored is None or stored[1:] != (given.fingerprint, chunk.page, list(chunk.headings), chunk.start, chunk.end)
+    place = (chunk.page, list(chunk.headings), chunk.start, chunk.end, *_table_columns(chunk))
+    return stored is None or stored[1:] != (given.fingerprint, *place)
+
+
+def _table_columns(chunk: Chunk) -> tuple[int | None, int | None, int | None]:
+    return (chunk.table.table, chunk.table.first_row, chunk.table.last_row) if chunk.table else (None, None, None)
 
 
 def _chunk_parameters(write: DocumentWrite, given: IndexedChunk, length: int) -> dict[str, object]:
     chunk = given.chunk
+    table, first_row, last_row = _table_columns(chunk)
     return {
         "tenant": write.tenant,
         "document": write.document,
@@ -315,6 +330,9 @@ def _chunk_parameters(write: DocumentWrite, given: IndexedChunk, length: int) ->
         "headings": list(chunk.headings),
         "start": chunk.start,
         "end": chunk.end,
+        "table": table,
+        "first_row": first_row,
+        "last_row": last_row,
         "fingerprint": given.fingerprint,
         "term_count": length,
     }
@@ -332,7 +350,8 @@ def _vector(embedding: Embedding) -> str:
 
 
 def _found(row: Sequence[Any]) -> FoundChunk:
-    similarity, document, filename, index, text, start, end, page, headings = row
-    chunk = Chunk(index, text, start, end, page, tuple(headings))
+    similarity, document, filename, index, text, start, end, page, headings, table, first_row, last_row = row
+    rows = None if table is None else TableRange(table, first_row, last_row)
+    chunk = Chunk(index, text, start, end, page, tuple(headings), rows)
     # Rounding can carry the product of two embeddings of length 1 a little past 1.
     return FoundChunk(document, filename, chunk, max(-1.0, min(1.0, similarity)))

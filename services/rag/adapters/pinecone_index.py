@@ -31,6 +31,7 @@ from services.rag.adapters.pinecone_records import (
     chunk_record,
     chunk_record_id,
     chunks_namespace,
+    document_metadata,
     id_prefix,
     is_chunk,
     read_chunk_id,
@@ -93,12 +94,13 @@ class PineconeIndex:
 
     async def write(self, write: DocumentWrite) -> WriteOutcome:
         async with self._turn(write.tenant, write.document):
-            stored, filename, _ = await together(
+            stored, registered, _ = await together(
                 self._stored(write.tenant, write.document),
-                self._filename(write.tenant, write.document),
+                self._registered(write.tenant, write.document),
                 self._claim_model(),
             )
-            records, missing = await self._new_records(write, stored)
+            told = document_metadata(write.filename, write.facts, registered)
+            records, missing = await self._new_records(write, told, stored)
             if missing:
                 return WriteOutcome(missing=missing)
             wanted = {chunk_record_id(write.document, given) for given in write.chunks}
@@ -108,10 +110,11 @@ class PineconeIndex:
             gone = {each.id for each in [*stale, *superseded]}
             stays = any(each.id not in gone for each in stored)
             await self._upsert(chunks_namespace(write.tenant), records)
-            if stays and filename != write.filename:
-                await self._rename(write)
-            if (stays or records) and filename != write.filename:
-                await self._register(write)
+            has_changed = any(registered.get(name) != value for name, value in told.items())
+            if stays and has_changed:
+                await self._tell(write, told)
+            if (stays or records) and has_changed:
+                await self._register(write, told)
             await self._remove(chunks_namespace(write.tenant), sorted(gone))
             if not (stays or records):
                 await self._remove(register_namespace(write.tenant), [register_id(write.document)])
@@ -187,15 +190,15 @@ class PineconeIndex:
             ids = frozenset(each for each in ids if not self._recent.is_deleted(namespace, each))
         return [stored for stored in map(read_chunk_id, sorted(ids)) if stored]
 
-    async def _filename(self, tenant: str, document: str) -> str | None:
-        """Under which name the document is registered; None when it is not."""
+    async def _registered(self, tenant: str, document: str) -> Mapping[str, Any]:
+        """What the document's own record tells of it; nothing when it has none."""
         namespace, record_id = register_namespace(tenant), register_id(document)
         fetched = await self._call(lambda: self._index.fetch(ids=[record_id], namespace=namespace))
         record = fetched.vectors.get(record_id)
         held = (record.metadata if record else None) or {}
         if not held or self._recent.is_deleted(namespace, record_id, written=held.get("written", 0)):
-            return None
-        return str(held.get("filename"))
+            return {}
+        return held
 
     async def _query(
         self, query: IndexQuery, embedding: Embedding, *, sparse: Record | None = None, only: Sequence[ChunkId] = ()
@@ -279,7 +282,7 @@ class PineconeIndex:
             raise EmbeddingModelMismatch(recorded=str(recorded), current=str(self._model))
 
     async def _new_records(
-        self, write: DocumentWrite, stored: Sequence[StoredChunk]
+        self, write: DocumentWrite, told: Record, stored: Sequence[StoredChunk]
     ) -> tuple[list[Record], frozenset[int]]:
         """What has to be stored, and the chunks that come without an embedding of which the index has none either."""
         present = {each.id for each in stored}
@@ -291,7 +294,7 @@ class PineconeIndex:
             record_id = chunk_record_id(write.document, given)
             if record_id in present:
                 continue
-            record = chunk_record(record_id, write.document, write.filename, given, self._model, hybrid=self._hybrid)
+            record = chunk_record(record_id, write.document, told, given, self._model, hybrid=self._hybrid)
             if given.embedding is not None:
                 records.append(with_embedding(record, given.embedding))
             elif (given.chunk.index, given.fingerprint) in kept:
@@ -321,17 +324,18 @@ class PineconeIndex:
 
         await together(*(upsert(batch) for batch in batches(records)))
 
-    async def _rename(self, write: DocumentWrite) -> None:
+    async def _tell(self, write: DocumentWrite, told: Record) -> None:
+        """Write what is known of the document into the records of its chunks."""
         await self._call(
             lambda: self._index.update(
                 filter={"document": write.document},
-                set_metadata={"filename": write.filename},
+                set_metadata=told,
                 namespace=chunks_namespace(write.tenant),
             )
         )
 
-    async def _register(self, write: DocumentWrite) -> None:
-        metadata = {"document": write.document, "filename": write.filename, "written": time.time()}
+    async def _register(self, write: DocumentWrite, told: Record) -> None:
+        metadata = told | {"document": write.document, "written": time.time()}
         namespace, record_id = register_namespace(write.tenant), register_id(write.document)
         record = {"id": record_id, "values": self._any_direction(), "metadata": metadata}
         await self._call(lambda: self._index.upsert(vectors=[record], namespace=namespace))

@@ -19,7 +19,15 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from services.rag.errors import ChunkInvalid
-from services.rag.models import Chunk, Embedding, EmbeddingModel, FoundChunk, IndexedChunk
+from services.rag.models import (
+    Chunk,
+    DocumentFacts,
+    Embedding,
+    EmbeddingModel,
+    FoundChunk,
+    IndexedChunk,
+    TableRange,
+)
 
 MODEL_NAMESPACE: Final = ":model"
 MODEL_RECORD: Final = "model"
@@ -41,6 +49,7 @@ _SATURATION, _LENGTH_WEIGHT, _USUAL_LENGTH = 1.2, 0.75, 120
 
 Record = dict[str, Any]
 
+_FACTS: Final = ("title", "extension", "tags", "create_time")
 _KINDS: Final = dict.fromkeys(("document", "filename", "text", "model"), str) | dict.fromkeys(
     ("chunk", "start", "end", "written"), (int, float)
 )
@@ -78,6 +87,8 @@ def id_prefix(document: str) -> str:
 def chunk_record_id(document: str, given: IndexedChunk) -> str:
     chunk = given.chunk
     rest = [chunk.text, chunk.start, chunk.end, chunk.page, *chunk.headings]
+    if chunk.table:
+        rest += [chunk.table.table, chunk.table.first_row, chunk.table.last_row]
     digest = blake2b(json.dumps(rest).encode(), digest_size=8).hexdigest()
     return f"{id_prefix(document)}{chunk.index:06}#{quote(given.fingerprint, safe='')}#{digest}"
 
@@ -90,15 +101,29 @@ def read_chunk_id(record_id: str) -> StoredChunk | None:
     return StoredChunk(record_id, int(parts[1]), unquote(parts[2]))
 
 
+def document_metadata(filename: str, facts: DocumentFacts | None, stored: Mapping[str, Any]) -> Record:
+    """What every record of a document tells of it. Without facts those that are `stored` in one of them stay.
+
+    Pinecone stores no null: a document of which nobody said when it came has no `create_time`, which no filter on it
+    lets pass.
+    """
+    if facts is None:
+        return {"filename": filename} | {name: stored[name] for name in _FACTS if name in stored}
+    told = {"filename": filename, "title": facts.title, "extension": facts.extension, "tags": list(facts.tags)}
+    return told | ({"create_time": facts.create_time.timestamp()} if facts.create_time else {})
+
+
 def chunk_record(
-    record_id: str, document: str, filename: str, given: IndexedChunk, model: EmbeddingModel, *, hybrid: bool
+    record_id: str, document: str, told: Record, given: IndexedChunk, model: EmbeddingModel, *, hybrid: bool
 ) -> Record:
-    """Everything about a chunk but its embedding. Raises ChunkInvalid when it is more than Pinecone keeps."""
+    """Everything about a chunk but its embedding; `told` is the document's metadata.
+
+    Raises ChunkInvalid when it is more than Pinecone keeps.
+    """
     chunk = given.chunk
-    metadata: Record = {
+    metadata: Record = told | {
         "document": document,
         "chunk": chunk.index,
-        "filename": filename,
         "text": chunk.text,
         "start": chunk.start,
         "end": chunk.end,
@@ -110,6 +135,8 @@ def chunk_record(
         metadata["page"] = chunk.page
     if chunk.headings:
         metadata["headings"] = json.dumps(chunk.headings, ensure_ascii=False)
+    if chunk.table:
+        metadata["table"] = json.dumps([chunk.table.table, chunk.table.first_row, chunk.table.last_row])
     size = len(json.dumps(metadata, ensure_ascii=False).encode())
     if size > _MAX_METADATA_BYTES:
         raise ChunkInvalid(
@@ -153,9 +180,10 @@ def is_chunk(metadata: Mapping[str, Any] | None) -> bool:
     if not isinstance(metadata.get("page", 0), int | float):
         return False
     try:
-        return isinstance(json.loads(metadata.get("headings", "[]")), list)
+        headings, rows = json.loads(metadata.get("headings", "[]")), json.loads(metadata.get("table", "[0, 0, 0]"))
     except (TypeError, ValueError):
         return False
+    return isinstance(headings, list) and isinstance(rows, list) and [type(each) for each in rows] == [int] * 3
 
 
 def to_found(metadata: Mapping[str, Any], similarity: float) -> FoundChunk:
@@ -168,6 +196,7 @@ def to_found(metadata: Mapping[str, Any], similarity: float) -> FoundChunk:
         end=int(metadata["end"]),
         page=None if page is None else int(page),
         headings=tuple(json.loads(metadata.get("headings", "[]"))),
+        table=TableRange(*json.loads(metadata["table"])) if "table" in metadata else None,
     )
     # Rounding can carry the product of two embeddings of length 1 a little past 1.
     return FoundChunk(metadata["document"], metadata["filename"], chunk, max(-1.0, min(1.0, similarity)))

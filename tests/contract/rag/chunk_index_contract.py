@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
@@ -10,6 +12,7 @@ from services.rag.errors import EmbeddingModelMismatch
 from services.rag.models import (
     Chunk,
     ChunkId,
+    DocumentFacts,
     DocumentWrite,
     Embedding,
     EmbeddingModel,
@@ -17,6 +20,7 @@ from services.rag.models import (
     IndexQuery,
     IndexStatistics,
     Retrieved,
+    TableRange,
 )
 from services.rag.ports import ChunkIndex
 
@@ -47,8 +51,9 @@ def write(
     document: str = GUIDE,
     filename: str = "guide.md",
     chunk_count: int | None = None,
+    facts: DocumentFacts | None = None,
 ) -> DocumentWrite:
-    return DocumentWrite(tenant, document, filename, chunk_count or max(1, len(chunks)), chunks)
+    return DocumentWrite(tenant, document, filename, chunk_count or max(1, len(chunks)), chunks, facts)
 
 
 async def search(
@@ -92,6 +97,27 @@ class ChunkIndexContract:
         assert chunk.chunk == given.chunk
         assert (chunk.document, chunk.filename) == (GUIDE, "Fähre 'x'.md")
         assert chunk.similarity == pytest.approx(1, abs=1e-6)
+
+    async def test_a_chunk_of_rows_keeps_its_place_in_its_table(self, index: ChunkIndex) -> None:
+        text, place = indexed(0, "Port: Salt Quay", EAST), TableRange(2, 10, 14)
+        given = replace(text, chunk=replace(text.chunk, table=place))
+        await index.write(write(replace(text, chunk=replace(text.chunk, table=TableRange(2, 10, 13)))))
+
+        await index.write(write(replace(given, embedding=None)))
+
+        [found] = (await search(index)).chunks.values()
+        assert found.chunk == given.chunk
+
+    async def test_facts_of_a_document_are_taken_with_its_chunks_and_without(self, index: ChunkIndex) -> None:
+        came = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        given = indexed(0, "ferry", EAST)
+        await index.write(write(given, facts=DocumentFacts("Ferry guide", "md", ("travel", "Fähre"), came)))
+        await index.write(write(facts=DocumentFacts("Guide", "md", (), came), chunk_count=1))
+        await index.write(write(replace(given, embedding=None), filename="new.md"))
+
+        [found] = (await search(index)).chunks.values()
+
+        assert (found.chunk, found.filename) == (given.chunk, "new.md")
 
     async def test_the_leg_of_meaning_is_ordered_by_cosine_similarity(self, index: ChunkIndex) -> None:
         await index.write(write(indexed(0, "up", UP), indexed(1, "between", NORTH_EAST), indexed(2, "east", EAST)))

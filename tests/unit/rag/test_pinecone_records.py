@@ -34,7 +34,9 @@ def given(text: str = "Ferries sail.", *, terms: Mapping[str, int] | None = None
 
 def record_of(chunk: IndexedChunk, *, hybrid: bool = False) -> dict[str, object]:
     record_id = chunk_record_id(GUIDE, chunk)
-    return with_embedding(chunk_record(record_id, GUIDE, "guide.md", chunk, MODEL, hybrid=hybrid), EMBEDDING)
+    return with_embedding(
+        chunk_record(record_id, GUIDE, {"filename": "guide.md"}, chunk, MODEL, hybrid=hybrid), EMBEDDING
+    )
 
 
 def on_the_wire(record: Mapping[str, object]) -> int:
