@@ -1,4 +1,4 @@
-"""Saying in plain words what a query does and by which links, and how sure of it the links make us."""
+"""Saying in plain words what a query does and by which links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.saying import SIGNS, say_conditions, say_operand
 
 MAX_LINKS = 12
-SUREST = 0.87  # measured: the share of right ones among drafts in which every word is linked exactly
 
 
 def explain(form: LogicalForm, reading: Reading) -> str:
@@ -77,24 +76,3 @@ def unmatched_words(reading_items: Reading) -> tuple[str, ...]:
             item.text for item in reading_items.items if item.kind == "word" and item.content and not item.used
         )
     )
-
-
-def confidence_of(reading: Reading) -> float:
-    """From 0 to 1: the share of content words that are linked, how well, and what had to be assumed."""
-    linked, total, quality, links = 0.0, 0.0, 0.0, 0
-    for item in reading.items:
-        if item.kind == "cue" or item.content == 0:
-            continue
-        if item.kind == "word" and not item.used:
-            total += item.content * (1.0 if item.text.lower().endswith(("ed", "ing")) else 1.4)
-            continue
-        total += item.content
-        linked += item.content if item.used or item.kind != "column" else 0.6 * item.content
-        if item.kind in {"table", "column"}:
-            quality += item.quality
-            links += 1
-    if total == 0:
-        return 0.0
-    mean = quality / links if links else 0.9
-    covered: float = (linked / total) ** 1.5
-    return round(max(0.0, min(1.0, SUREST * covered * (0.45 + 0.55 * min(mean, 1.0)) * reading.doubt)), 3)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from services.sql.grounding.assessing import assess_question
+from services.sql.grounding.confidence import LEAST_CONFIDENCE
 from services.sql.grounding.defined_terms import read_with_terms, unread_definition
 from services.sql.grounding.example_reuse import reuse_example
 from services.sql.grounding.indexes import SMALL_SCHEMA_COLUMNS, Index, Indexes
@@ -16,7 +17,7 @@ from services.sql.grounding.meaning_links import CERTAINTY as OF_A_LIKENESS
 from services.sql.grounding.meaning_links import MeaningLinks
 from services.sql.grounding.misspellings import CERTAINTY as OF_A_CORRECTION
 from services.sql.grounding.misspellings import SpellingCorrection
-from services.sql.grounding.single_reading import LEAST_CONFIDENCE, Outcome, read_once
+from services.sql.grounding.single_reading import Outcome, read_once
 from services.sql.guidance import NO_GUIDANCE, Guidance
 from services.sql.models import Assessment, NoDraft, Schema, SqlDraft
 
@@ -46,8 +47,7 @@ class GroundedGenerator:
         approved = await _aside(index, _reuse, question, schema, guidance, index)
         if approved is not None:
             return approved
-        draft = _not_refused(await self._read(question, schema, guidance, index), guidance)
-        return replace(draft, uses_examples=False) if isinstance(draft, SqlDraft) else draft
+        return _not_refused(await self._read(question, schema, guidance, index), guidance)
 
     async def assess(
         self, questions: Sequence[str], schema: Schema, guidance: Guidance = NO_GUIDANCE
@@ -136,7 +136,7 @@ def _reuse(question: str, schema: Schema, guidance: Guidance, index: Index) -> S
 def _not_refused(draft: SqlDraft | NoDraft, guidance: Guidance) -> SqlDraft | NoDraft:
     if isinstance(draft, SqlDraft) and any(objection.sql == draft.sql for objection in guidance.objections):
         return NoDraft("The question was understood, but the database does not accept the query for it.")
-    return draft
+    return replace(draft, uses_examples=False) if isinstance(draft, SqlDraft) else draft
 
 
 def _weakened(outcome: Outcome, certainty: float, told: str) -> SqlDraft | None:

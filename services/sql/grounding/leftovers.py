@@ -37,7 +37,7 @@ def check_nothing_is_left(reading: Reading) -> None:
             and item.cue is not None
             and item.cue.data not in {"since", "until", "before", "after"}
         ):
-            if item.text in {"over", "under", "above", "below", "through", "from", "until"}:
+            if item.text in {"over", "through", "from", "until"}:
                 reading.doubt *= 0.7
             else:
                 raise Unreadable(f"It is not clear what “{item.text}” compares.")

@@ -61,6 +61,7 @@ class _Name:
     stems: frozenset[str]
     of_table: bool
     vector: Vector
+    of_date: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,7 @@ class MeaningLinks:
 
     async def _make(self, fingerprint: str, lexicon: Lexicon) -> None:
         texts = names_of(lexicon)
+        dates = _only_dates(lexicon)
         try:
             with self._apart():
                 vectors = await self._embed(list(texts))
@@ -171,7 +173,7 @@ class MeaningLinks:
             self._fail(error)
             return
         self._names[fingerprint] = [
-            _Name(text, frozenset(stems), of_table, vector)
+            _Name(text, frozenset(stems), of_table, vector, text in dates)
             for (text, (stems, of_table)), vector in zip(texts.items(), vectors, strict=True)
         ]
         while len(self._names) > KEPT_SCHEMAS:
@@ -225,10 +227,17 @@ def names_of(lexicon: Lexicon) -> dict[str, tuple[set[str], bool]]:
         if not table.is_bridge:  # nobody calls by one word what only links two others
             found.setdefault(_said(table.stems, table.table.name), (set(), True))[0].update(table.stems)
     for entry in lexicon.columns.values():
-        if not entry.is_key and entry.column.kind not in DATE_KINDS:  # what happened when is named by its own words
+        if not entry.is_key:
             found.setdefault(_said(entry.own, entry.column.name), (set(), False))[0].update(entry.own)
     found.pop("", None)
     return dict(list(found.items())[:MOST_NAMES])
+
+
+def _only_dates(lexicon: Lexicon) -> set[str]:
+    """The names that no table and no column but dates have."""
+    dates = {_said(one.own, one.column.name) for one in lexicon.columns.values() if one.column.kind in DATE_KINDS}
+    others = {_said(one.own, one.column.name) for one in lexicon.columns.values() if one.column.kind not in DATE_KINDS}
+    return dates - others - {_said(table.stems, table.table.name) for table in lexicon.tables.values()}
 
 
 def _said(stems: Sequence[str], name: str) -> str:
@@ -259,6 +268,8 @@ def _nearest(vector: Vector, names: Sequence[_Name]) -> str | None:
     scores = [(sum(map(operator.mul, vector, name.vector)), place) for place, name in enumerate(names)]
     score, place = max(scores)
     best = names[place]
+    if best.of_date:
+        return None  # what happened when is named by its own words: a salary is no date of payment
     if score < (LEAST_LIKENESS if best.of_table else LEAST_LIKENESS_OF_COLUMN) or len(best.text.split()) > LONGEST_NAME:
         return None
     others = [other for other, index in scores if not names[index].stems & best.stems]

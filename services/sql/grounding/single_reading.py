@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from services.sql.grounding.accounting import refuse_unaccounted
 from services.sql.grounding.commands import ONLY_READING, orders_a_change
 from services.sql.grounding.compiling import compile_form
-from services.sql.grounding.explaining import confidence_of, explain, unmatched_words
+from services.sql.grounding.confidence import LEAST_CONFIDENCE, confidence_of
+from services.sql.grounding.explaining import explain, unmatched_words
 from services.sql.grounding.from_clause import CannotCompile
 from services.sql.grounding.indexes import Index
 from services.sql.grounding.linking import MOST_TOKENS, link_question
@@ -18,8 +19,6 @@ from services.sql.grounding.separate_figures import compile_apart
 from services.sql.grounding.soundness import refuse_unread_tables, refuse_unsound
 from services.sql.grounding.words import split_question
 from services.sql.models import NoDraft, SqlDraft
-
-LEAST_CONFIDENCE = 0.435  # below, more answers were wrong than right
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def read_once(question: str, index: Index) -> Outcome:
         unmatched = unmatched_words(loose)
         return Outcome(NoDraft(_bounded(str(error)), unmatched), unmatched, unlinked)
     unmatched = unmatched_words(reading)
-    confidence = confidence_of(reading)
+    confidence = confidence_of(form, reading, tables)
     if confidence < LEAST_CONFIDENCE:
         return Outcome(NoDraft(_thin(unmatched), unmatched), unmatched, unlinked)
     return Outcome(SqlDraft(sql, explain(form, reading), confidence, tuple(sorted(tables))), unmatched, unlinked)
