@@ -9,14 +9,15 @@ import json
 import os
 import sys
 
+from services.ingest.adapters.confinement import confine, limit
 from services.ingest.adapters.parsing.pdf_images import pdf_images
-from services.ingest.adapters.parsing_child import limit
 from services.ingest.errors import FileBroken
 
 
 def main() -> None:
     """Read what comes in and exit; the last line says whether it went well."""
     limit(memory_bytes=int(sys.argv[1]), cpu_seconds=int(sys.argv[2]))
+    confine()
     outcome = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not mix with the outcome
     gc.disable()  # PDFium's objects are closed page by page, and the process ends soon

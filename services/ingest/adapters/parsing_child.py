@@ -1,90 +1,92 @@
-"""The child process that parses one file: `… services.ingest.adapters.parsing_child EXTENSION MEMORY CPU [DOCLING …]`.
+"""The child process that parses one file.
 
-The file comes on standard input, the outcome goes to standard output as one JSON object. Whatever a damaged or hostile
-file does to a parser, it does here: in a process that knows no secret, writes no file, and has limits of its own on
-memory (bytes of address space) and CPU (seconds).
+`… services.ingest.adapters.parsing_child EXTENSION MEMORY CPU PROGRESS [DOCLING …]`: the file comes on standard input,
+the outcome goes to standard output: a line of JSON, then as many bytes of text and of JSON as it says. To the
+descriptor PROGRESS goes a line `{"page": n, "of": m}` for each page read. Whatever a damaged or hostile file does to a
+parser, it does here: in a process that knows no secret, has limits of its own on memory (bytes) and CPU (seconds), and
+has given up the network, other processes and writing files.
 """
 
 import contextlib
 import gc
 import json
 import os
-import resource
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from services.ingest.adapters.confinement import confine, limit
 from services.ingest.adapters.parsing.choosing import DoclingUse, parse_by_choice
 from services.ingest.errors import FileBroken, FileWithoutText
-from services.ingest.models import ParsedDocument
+from services.ingest.models import Block, ParsedDocument
 
-_OPEN_FILES = 64
+_OUT_OF_MEMORY = {"failure": "FILE_BROKEN", "detail": "the file needs more memory to read than is allowed"}
 
 
 def main() -> None:
     """Parse what comes in and exit; the outcome says whether it went well."""
-    extension, memory_bytes, cpu_seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    docling = DoclingUse.of_arguments(sys.argv[4:])
+    extension, memory_bytes, cpu_seconds, progress = sys.argv[1], *map(int, sys.argv[2:5])
+    docling = DoclingUse.of_arguments(sys.argv[5:])
     limit(memory_bytes=memory_bytes, cpu_seconds=cpu_seconds)
+    confine(network_only=docling is not None)  # what docling stands on locks files and looks around by other programs
     outcome_file = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not mix with the outcome
     gc.disable()  # the process ends before garbage matters
-    data = sys.stdin.buffer.read()
-    outcome_file.write(json.dumps(outcome_of(data, extension, docling)).encode("ascii"))
+
+    def tell(page: int, page_count: int) -> None:
+        with contextlib.suppress(OSError):  # who does not listen misses it
+            os.write(progress, b'{"page": %d, "of": %d}\n' % (page, page_count))
+
+    try:
+        written = outcome_of(sys.stdin.buffer.read(), extension, docling, tell)
+    except MemoryError:  # what the file has become is let go of by now
+        written = [json.dumps(_OUT_OF_MEMORY).encode("ascii") + b"\n"]
+    outcome_file.writelines(written)
     outcome_file.flush()
     os._exit(0)  # tearing down millions of objects one by one helps nobody
 
 
-def limit(*, memory_bytes: int, cpu_seconds: int) -> None:
-    """Bind this process for the rest of its life. Limits that are lower already stay."""
-    for kind, wanted in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, cpu_seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES),
-    ):
-        _, hard = resource.getrlimit(kind)
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and does not let it be set
-            resource.setrlimit(kind, (allowed, allowed))
-
-
-def outcome_of(data: bytes, extension: str, docling: DoclingUse | None = None) -> dict[str, Any]:
-    """The parsed document, or why there is none, as plain data."""
+def outcome_of(
+    data: bytes,
+    extension: str,
+    docling: DoclingUse | None = None,
+    on_page: Callable[[int, int], None] | None = None,
+) -> list[bytes]:
+    """The parsed document, or why there is none, as it is written. Raises MemoryError."""
     try:
-        return as_plain_data(parse_by_choice(data, extension, docling))
+        return as_bytes(parse_by_choice(data, extension, docling, on_page))
     except FileBroken as error:
-        return {"failure": "FILE_BROKEN", "detail": str(error)}
+        failure = {"failure": "FILE_BROKEN", "detail": str(error)}
     except FileWithoutText as error:
-        return {"failure": "FILE_WITHOUT_TEXT", "detail": str(error)}
-    except MemoryError:
-        return {"failure": "FILE_BROKEN", "detail": "the file needs more memory to read than is allowed"}
+        failure = {"failure": "FILE_WITHOUT_TEXT", "detail": str(error)}
+    return [json.dumps(failure).encode("ascii") + b"\n"]
 
 
-def as_plain_data(document: ParsedDocument) -> dict[str, Any]:
-    """The document for JSON; heading paths and table headers, which most blocks share, are numbered."""
+def as_bytes(document: ParsedDocument) -> list[bytes]:
+    """The document; heading paths and table headers, which most blocks share, are numbered."""
     paths: dict[tuple[str, ...], int] = {}
     headers: dict[tuple[str, ...], int] = {}
-    blocks = [
-        [
-            block.kind.value,
-            block.start,
-            block.end,
-            block.page,
-            paths.setdefault(block.headings, len(paths)),
-            block.table and [block.table.table, block.table.row, headers.setdefault(block.table.columns, len(headers))],
-        ]
-        for block in document.blocks
-    ]
-    return {
-        "text": document.text,
-        "blocks": blocks,
+    blocks = ",".join(json.dumps(_block(block, paths, headers)) for block in document.blocks)
+    facts: dict[str, Any] = {
+        "text_bytes": len(text := document.text.encode()),
+        "blocks_bytes": len(written := f"[{blocks}]".encode("ascii")),
         "paths": list(paths),
         "headers": list(headers),
         "title": document.title,
         "page_count": document.page_count,
         "page_notes": [[note.page, note.reason.value, note.detail] for note in document.page_notes],
     }
+    return [json.dumps(facts).encode("ascii") + b"\n", text, written]
+
+
+def _block(block: Block, paths: dict[tuple[str, ...], int], headers: dict[tuple[str, ...], int]) -> list[object]:
+    place = block.table and [
+        block.table.table,
+        block.table.row,
+        headers.setdefault(block.table.columns, len(headers)),
+    ]
+    path = paths.setdefault(block.headings, len(paths))
+    return [block.kind.value, block.start, block.end, block.page, path, place]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from services.ingest.adapters.parsing.formats import parse_bytes
+from services.ingest.adapters.parsing.formats import OnPage, parse_bytes
 from services.ingest.errors import FileBroken, FileWithoutText
 from services.ingest.models import ParsedDocument
 
@@ -33,7 +33,9 @@ class DoclingUse:
         return cls(when, Path(arguments[1]) if len(arguments) > 1 else None)
 
 
-def parse_by_choice(data: bytes, extension: str, docling: DoclingUse | None) -> ParsedDocument:
+def parse_by_choice(
+    data: bytes, extension: str, docling: DoclingUse | None, on_page: OnPage | None = None
+) -> ParsedDocument:
     """Read a file of that extension (without its dot).
 
     Ours go first, whatever is chosen: they know bombs and traps when they see them, and what docling fails to read is
@@ -42,7 +44,7 @@ def parse_by_choice(data: bytes, extension: str, docling: DoclingUse | None) -> 
     own: ParsedDocument | None = None
     empty: FileWithoutText | None = None
     try:
-        own = parse_bytes(data, extension)
+        own = parse_bytes(data, extension, on_page)
     except FileWithoutText as error:
         empty = error
     if docling is not None and _reads(docling, extension, found_text=own is not None):

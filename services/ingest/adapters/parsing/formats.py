@@ -1,5 +1,7 @@
 """Which parser reads which kind of file. Each is loaded when the first file of its kind comes."""
 
+from collections.abc import Callable
+
 from services.ingest.errors import FileBroken
 from services.ingest.models import ParsedDocument
 
@@ -7,18 +9,22 @@ from services.ingest.models import ParsedDocument
 PARSING_VERSION = 1
 
 
-def parse_bytes(data: bytes, extension: str) -> ParsedDocument:
+OnPage = Callable[[int, int], None]
+"""Is told of each page that is done, counted from 1, and of how many there are."""
+
+
+def parse_bytes(data: bytes, extension: str, on_page: OnPage | None = None) -> ParsedDocument:
     """Read a file of that extension (without its dot).
 
     Raises: FileBroken: also when a library fails in a way of its own. FileWithoutText.
     """
     try:
-        return _parse(data, extension)
+        return _parse(data, extension, on_page)
     except RecursionError as error:
         raise FileBroken("the file is nested too deeply") from error
 
 
-def _parse(data: bytes, extension: str) -> ParsedDocument:
+def _parse(data: bytes, extension: str, on_page: OnPage | None) -> ParsedDocument:
     match extension:
         case "pdf":
             from services.ingest.adapters.parsing.pdf import parse_pdf
