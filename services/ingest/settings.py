@@ -77,11 +77,23 @@ class IngestSettings(BaseSettings):
     parsing_timeout_seconds: float = Field(
         default=120, gt=0, le=840, description="Longest that parsing one file takes."
     )
+    parsing_quiet_seconds: float = Field(
+        default=25,
+        gt=0,
+        le=840,
+        description="Longest that parsing goes without a page done; formats without pages are done or refused by then.",
+    )
     parsing_memory_bytes: int = Field(
-        default=1536 * 1024 * 1024,
+        default=416 * 1024 * 1024,
         ge=128 * 1024 * 1024,
         le=1024**4,
-        description="Most address space a parsing process may have.",
+        description="Most memory that a parsing process may fill.",
+    )
+    docling_memory_bytes: int = Field(
+        default=1536 * 1024 * 1024,
+        ge=512 * 1024 * 1024,
+        le=1024**4,
+        description="The same where docling reads, whose models alone take several hundred megabytes.",
     )
     max_parallel_parsings: int = Field(default=2, ge=1, le=32, description="Most parsing processes at a time.")
 

@@ -83,7 +83,8 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             files=files,
             parser=ParsingProcess(
                 timeout_seconds=settings.parsing_timeout_seconds,
-                memory_bytes=settings.parsing_memory_bytes,
+                memory_bytes=settings.docling_memory_bytes if docling else settings.parsing_memory_bytes,
+                quiet_seconds=None if docling else settings.parsing_quiet_seconds,  # docling tells of no page
                 max_parallel=settings.max_parallel_parsings,
                 docling=docling,
             ),

@@ -64,7 +64,8 @@ class ParsingProcess:
             told_all = asyncio.Event()
             telling = asyncio.create_task(self._keep_time(progress, on_page, told_all))
             try:
-                await asyncio.wait({reading, telling}, return_when=asyncio.FIRST_COMPLETED)
+                both: list[asyncio.Future[Any]] = [reading, telling]
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 if not reading.done():
                     telling.result()  # raises
                 output, complaints = await reading
@@ -223,7 +224,7 @@ def _read_parts(output: memoryview) -> ParsedDocument:
     paths = [tuple(path) for path in outcome["paths"]]
     headers = [tuple(header) for header in outcome["headers"]]
     blocks = tuple(
-        Block(BlockKind(kind), start, end, page, paths[path], table and TablePlace(*table[:2], headers[table[2]]))
+        Block(BlockKind(kind), start, end, page, paths[path], table and TablePlace(table[0], table[1], headers[table[2]]))
         for kind, start, end, page, path, table in json.loads(
             bytes(output[text_ends : text_ends + outcome["blocks_bytes"]])
         )
