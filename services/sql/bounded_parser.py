@@ -14,8 +14,8 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import Token, TokenType
 
-STEPS_PER_TOKEN = 8
-FREE_STEPS = 2_000  # so that a short statement may be as involved as it likes
+STEPS_PER_TOKEN = 4
+FREE_STEPS = 500  # so that a short statement may be as involved as it likes
 _INTERVAL_FIELDS = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"})
 
 

@@ -26,7 +26,8 @@ MAX_COMPARED_BYTES = 50_000_000  # of the values of rows made up, among which an
 
 _COLUMN_BYTES = 16
 _RECURSION_DEPTH = 100  # what people's hierarchies have at most; text that grows by rounds is sized for it
-_MAX_LOOKS = 40_000
+_FREE_LOOKS = 500
+_LOOKS_PER_PART = 8  # The parts of a recursive query are looked at four times, those of one within it sixteen times.
 
 _GATHERING = frozenset({"array", "array_agg", "json_agg", "json_object_agg", "jsonb_agg", "jsonb_object_agg",
                         "range_agg", "string_agg"})  # fmt: skip
@@ -83,7 +84,7 @@ def check_growth(query: exp.Query) -> int:
         if isinstance(node, exp.Anonymous | exp.DataType):
             check_counts(node)
     sizing = Sizing()
-    sizing.query(query, {}, None)
+    sizing.measure(query)
     return sizing.largest
 
 
@@ -93,7 +94,12 @@ class Sizing:
     def __init__(self, column_bytes: int = _COLUMN_BYTES) -> None:
         self.column_bytes = column_bytes
         self.largest = 0
-        self._looks = 0
+        self._looks_left = 0
+
+    def measure(self, query: exp.Query) -> None:
+        """Size all parts of a whole query."""
+        self._looks_left = _FREE_LOOKS + _LOOKS_PER_PART * sum(1 for _ in query.walk())
+        self.query(query, {}, None)
 
     def query(self, node: exp.Expr, environment: Mapping[str, Size], outer: Scope | None) -> Size:
         """What a SELECT, a set operation or a parenthesised one gives."""
@@ -238,8 +244,8 @@ class Sizing:
         return size
 
     def _bytes(self, node: exp.Expr, scope: Scope) -> int:
-        self._looks += 1
-        if self._looks > _MAX_LOOKS:  # Recursive queries within each other are looked at again and again.
+        self._looks_left -= 1
+        if self._looks_left < 0:  # Recursive queries within each other are looked at again and again.
             raise TooLarge("recursive queries that are nested too deeply", node)
         match node:
             case exp.Literal():

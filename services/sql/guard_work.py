@@ -100,7 +100,7 @@ def steps_of(query: exp.Query, largest_value_bytes: int) -> Mapping[int, int]:
         return steps
     short, long = _Measuring(_SHORT_COLUMN_BYTES), _Measuring(_LONG_COLUMN_BYTES)
     for measuring in (short, long):
-        measuring.query(query, {}, None)
+        measuring.measure(query)
     for node, (searched, sought) in pairs:
         if any(id(operand) not in short.sizes for operand in (searched, sought)):  # doubt means no
             raise TooLarge("an operation whose work cannot be told", node)
@@ -120,7 +120,7 @@ def steps_of(query: exp.Query, largest_value_bytes: int) -> Mapping[int, int]:
 def _steps_of_values(query: exp.Query) -> dict[int, int]:
     """Steps for large values, and for numbers of many digits."""
     measuring = _Measuring(_SHORT_COLUMN_BYTES, gathered_bytes=0)
-    measuring.query(query, {}, None)
+    measuring.measure(query)
     sizes, steps = measuring.sizes, {}
     for node in query.walk():
         size = sizes.get(id(node), 0)

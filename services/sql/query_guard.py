@@ -37,7 +37,7 @@ from services.sql.query_names import UnknownColumn, UnknownTable, resolve_names
 MAX_SQL_CHARACTERS = 20_000
 MAX_DEPTH = 40  # parentheses and CASEs within each other; people write 5
 MAX_TOKENS = 5_000
-MAX_CHARACTERS_AT_ONCE = 1_000  # judged while everybody waits: some ten milliseconds
+MAX_CHARACTERS_AT_ONCE = 500  # judged while everybody waits: some milliseconds
 MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names, and two names could become one
 
 _TURN_SECONDS = 0.001
