@@ -22,6 +22,7 @@ from tests.unit.sql.sql_grammar import Grammar
 GUARD = QueryGuard(max_rows=1_000)
 SCHEMA = shop_schema()
 MAX_CALLS = 4_000_000  # of functions, for one text; a second or so
+MAX_CALLS_AT_ONCE = 500_000  # for one that is judged while everybody waits
 
 # What stands in front of the innermost part, once for each level, and what behind it.
 NESTED = {
@@ -85,14 +86,14 @@ class TooMuchEffort(Exception):
 
 
 @contextmanager
-def little_effort() -> Iterator[None]:
-    """Ends what calls more than MAX_CALLS functions: what takes years shall fail, and not hang."""
+def little_effort(most_calls: int = MAX_CALLS) -> Iterator[None]:
+    """Ends what calls more functions than that: what takes years shall fail, and not hang."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
         nonlocal calls
         calls += event == "call"
-        if calls > MAX_CALLS:
+        if calls > most_calls:
             raise TooMuchEffort
 
     former = sys.getprofile()
@@ -141,6 +142,19 @@ def test_no_mixture_of_nestings_takes_long_to_judge() -> None:
         for _ in range(random.randrange(8, 30)):
             text = nested(random.choice(kinds), 1, text)
         verdict = judged(f"SELECT {text}")
+        assert verdict.allowed or verdict.refusals
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_no_text_that_is_judged_at_once_takes_long(kind: str) -> None:
+    before, behind = NESTED[kind]
+    levels = (MAX_CHARACTERS_AT_ONCE - 20) // len(before + behind)
+
+    for depth in (levels, levels // 2, levels // 4):
+        text = f"SELECT {nested(kind, depth)}"
+        assert len(text) <= MAX_CHARACTERS_AT_ONCE
+        with little_effort(MAX_CALLS_AT_ONCE):
+            verdict = GUARD.check(text, SCHEMA)
         assert verdict.allowed or verdict.refusals
 
 
