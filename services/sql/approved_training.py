@@ -89,12 +89,12 @@ class ApprovedTraining:
                 self._keys.popitem(last=False)
         return known
 
-    def refusal(self, sql: str, schema: Schema) -> str:
+    async def refusal(self, sql: str, schema: Schema) -> str:
         """Why the guard refuses an example's query under this schema; empty when it lets it pass."""
         key = (schema.fingerprint, sql)
         known = self._verdicts.get(key)
         if known is None or not schema.fingerprint:
-            verdict = self._guard.check(sql, schema)
+            verdict = await self._guard.judge(sql, schema)
             known = "" if verdict.allowed else str(verdict.refusals[0])
             self._verdicts[key] = known
             if len(self._verdicts) > _REMEMBERED_VERDICTS:

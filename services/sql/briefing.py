@@ -71,7 +71,7 @@ class TrainingBriefing:
         examples, told = await self._near(scope, question)
         rows = {item.id: item for item in await self._approved.still(scope, [each.id for each in (*examples, *told)])}
         return Guidance(
-            examples=self._examples(examples, rows, schema),
+            examples=await self._examples(examples, rows, schema),
             keys=keys,
             documentation=_documentation([rows[each.id] for each in told if each.id in rows]),
         )
@@ -101,7 +101,7 @@ class TrainingBriefing:
         # The first time many long texts take half a second.
         return await asyncio.to_thread(near) if len(items) > _AT_ONCE else near()
 
-    def _examples(
+    async def _examples(
         self, near: Sequence[Nearness], rows: dict[str, TrainingItem], schema: Schema
     ) -> tuple[SimilarExample, ...]:
         """Those the guard lets pass: since they were kept, the database and the guard may have changed."""
@@ -110,7 +110,9 @@ class TrainingBriefing:
         by_decision = sorted(near, key=lambda each: -_decided(rows.get(each.id)))
         for each in sorted(by_decision, key=lambda each: -each.similarity):
             item = rows.get(each.id)
-            if item is None or item.content.text in found or self._approved.refusal(item.content.sql, schema):
+            if item is None or item.content.text in found:
+                continue
+            if await self._approved.refusal(item.content.sql, schema):
                 continue
             found[item.content.text] = SimilarExample(
                 item.content.text,

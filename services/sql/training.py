@@ -261,7 +261,7 @@ class Training:
             schema = await self._knowledge.current()
         except SqlError:
             return Taught(item, "the database cannot be read at the moment, so the query cannot be checked")
-        return Taught(item, self._approved.refusal(item.content.sql, schema))
+        return Taught(item, await self._approved.refusal(item.content.sql, schema))
 
     async def _changed(self, scope: TrainingScope) -> None:
         self._approved.forget(scope)

@@ -1,13 +1,14 @@
 """What is remembered of approved items, and for how long."""
 
 from dataclasses import dataclass
+from threading import current_thread
 
 import pytest
 
 from services.sql import approved_training
 from services.sql.approved_training import ApprovedTraining
 from services.sql.models import EPOCH
-from services.sql.query_guard import QueryGuard
+from services.sql.query_guard import MAX_CHARACTERS_AT_ONCE, QueryGuard
 from services.sql.training_models import (
     TrainingContent,
     TrainingItem,
@@ -16,6 +17,7 @@ from services.sql.training_models import (
     TrainingSource,
     TrainingState,
 )
+from tests.fakes.sql_schema import WatchedSchema
 from tests.fakes.sql_training import FakeTrainingStore
 
 ACME, GLOBEX = TrainingScope("acme", "shop"), TrainingScope("globex", "shop")
@@ -57,3 +59,15 @@ async def test_what_is_remembered_of_all_tenants_together_is_bounded(monkeypatch
     monkeypatch.setattr(approved_training, "_REMEMBERED_CHARACTERS", 50)
 
     assert await readings_of_three_questions(await store_of_two()) == 3
+
+
+async def test_long_examples_are_judged_aside_however_many_are_listed() -> None:
+    approved, schema = ApprovedTraining(FakeTrainingStore(), QueryGuard(max_rows=1_000)), WatchedSchema()
+    numbers = ", ".join(["1"] * MAX_CHARACTERS_AT_ONCE)
+
+    for table in ("customers", "nothing"):
+        told = await approved.refusal(f"SELECT 1 FROM {table} WHERE 1 IN ({numbers})", schema)
+        assert bool(told) == (table == "nothing")
+
+    assert schema.threads
+    assert current_thread() not in schema.threads

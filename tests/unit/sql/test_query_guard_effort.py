@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
-from threading import Thread, current_thread
+from threading import current_thread
 from types import FrameType
 
 import pytest
@@ -13,10 +13,10 @@ import pytest
 from services.sql.bounded_parser import FREE_STEPS, STEPS_PER_TOKEN
 from services.sql.column_names import MAX_COLUMNS
 from services.sql.guard_dialect import GuardDialect, GuardParser
-from services.sql.models import Schema, Table
 from services.sql.query_guard import MAX_CHARACTERS_AT_ONCE, MAX_DEPTH, QueryGuard, RefusalCode, Verdict
 from services.sql.training_ddl import DdlUnreadable, check_ddl
 from tests.fakes.sql import shop_schema
+from tests.fakes.sql_schema import WatchedSchema
 from tests.unit.sql.sql_grammar import Grammar
 
 GUARD = QueryGuard(max_rows=1_000)
@@ -244,20 +244,6 @@ def test_a_long_chain_of_subscripts_is_read_at_once() -> None:
 def test_ddl_of_more_words_than_people_write_is_refused() -> None:
     with pytest.raises(DdlUnreadable, match="8000 words and signs"):
         check_ddl("CREATE VIEW v AS SELECT 1" + ",1" * 5_000)
-
-
-class WatchedSchema(Schema):
-    """Remembers in which threads it was asked for tables."""
-
-    threads: list[Thread]
-
-    def __init__(self) -> None:
-        super().__init__(SCHEMA.tables)
-        object.__setattr__(self, "threads", [])
-
-    def table(self, schema: str, name: str) -> Table | None:
-        self.threads.append(current_thread())
-        return super().table(schema, name)
 
 
 LONG = f"SELECT 1 FROM customers WHERE customer_id IN ({', '.join(['1'] * MAX_CHARACTERS_AT_ONCE)})"
