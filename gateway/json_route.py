@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from gateway.problems import ProblemRaised
+
+_MOST_SHOWN = 50  # characters of a name
 
 
 class JsonRoute(APIRoute):
@@ -48,3 +52,16 @@ def _check_text(body: bytes) -> None:
         raise ProblemRaised(400, "ENCODING_INVALID", detail, field="body") from error
     if text.startswith("\ufeff") or "\0" in text:
         raise ProblemRaised(400, "ENCODING_INVALID", "The body is not plain UTF-8 JSON.", field="body")
+    # What is no JSON is told by whoever reads the fields.
+    with suppress(ValueError, RecursionError):
+        json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of two values under one name each reader takes another: a proxy, a log and we might not mean the same."""
+    names: set[str] = set()
+    for name, _ in pairs:
+        if name in names:
+            raise ProblemRaised(422, "REQUEST_INVALID", "The field is given twice.", field=name[:_MOST_SHOWN])
+        names.add(name)
+    return dict(pairs)

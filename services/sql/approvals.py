@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import unicodedata
 
 from services.sql.errors import (
     DatabaseRefused,
@@ -29,18 +28,16 @@ from services.sql.learning import Learning
 from services.sql.models import Owner, QueryPage, QueryPosition, QueryState, ResultTable, SqlQuery
 from services.sql.planning import planned_cost
 from services.sql.ports import QueryStore, TargetDatabase
-from services.sql.query_guard import MAX_SQL_CHARACTERS, QueryGuard, Verdict
+from services.sql.query_guard import QueryGuard, Verdict
+from services.sql.shown_text import one_line, shown
 
 logger = logging.getLogger(__name__)
 
 MAX_NOTE_CHARACTERS = 500
+MAX_REFUSED_CHARACTERS = 4_000  # of a refused edit, as the audit log tells it
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
 EDIT_REFUSED = "EDIT_REFUSED"  # in the audit log
 EDITED = "The text was edited by a person after it was generated."
-
-# Control and format characters (text direction among them), halves of characters, line and paragraph separators.
-_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS = "\u200c\u200d"  # of which words and pictures consist
 
 # What a failed run leaves in `state_reason`.
 _RUN_FAILURES: dict[type[SqlError], str] = {
@@ -110,7 +107,7 @@ class Approvals:
 
         Raises: QueryNotFound, QueryStateConflict, QueryStoreUnavailable.
         """
-        note = _one_line(reason)[:MAX_NOTE_CHARACTERS]
+        note = one_line(reason)[:MAX_NOTE_CHARACTERS]
         rejected = await self._store.reject(owner, query_id, note=note)
         if rejected is not None:
             return rejected
@@ -156,8 +153,10 @@ class Approvals:
     async def _tell_refused(self, query: SqlQuery, sql: str, error: SqlRefused | QueryFailed) -> None:
         why = error.metadata.get("refusal") or f"SQLSTATE {error.metadata['sqlstate']}"
         logger.info("edit.refused", extra={"reason": why})
-        shown = _shown(sql[:MAX_SQL_CHARACTERS], "\ufffd", kept="\n\t")
-        await self._store.tell_refused_edit(query.owner, query.id, sql=shown, note=f"{EDIT_REFUSED}; {why}")
+        text = shown(sql[:MAX_REFUSED_CHARACTERS], "\ufffd", kept="\n\t")
+        if len(sql) > MAX_REFUSED_CHARACTERS:
+            why += f"; of {len(sql)} characters"
+        await self._store.tell_refused_edit(query.owner, query.id, sql=text, note=f"{EDIT_REFUSED}; {why}")
 
     async def run(
         self, owner: Owner, query_id: str, *, sql_hash: str, may_teach: bool = False
@@ -224,14 +223,3 @@ def _allowed(verdict: Verdict) -> Verdict:
     if not verdict.allowed:
         raise SqlRefused(str(verdict.refusals[0]), refusal=verdict.refusals[0].code)
     return verdict
-
-
-def _one_line(text: str) -> str:
-    """The text without line breaks, and without what a terminal or a page would obey rather than show."""
-    return " ".join(_shown(text, " ").split())
-
-
-def _shown(text: str, instead: str, *, kept: str = "") -> str:
-    """The text with something instead of each sign that a terminal or a page would obey."""
-    allowed = _JOINERS + kept
-    return "".join(instead if unicodedata.category(each) in _UNSHOWN and each not in allowed else each for each in text)

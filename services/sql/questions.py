@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.sql.errors import QueryNameInvalid, QuestionInvalid, RequestIdInvalid, TimeInvalid
+from services.sql.shown_text import without_unseen
 
 MAX_QUESTION_CHARACTERS = 4_000
 MAX_PARTS = 8
@@ -18,8 +19,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def read_question(text: str, *, field: str = "question") -> str:
-    """The question, trimmed. Raises QuestionInvalid, which names `field`."""
-    question = text.strip()
+    """The question, trimmed and without signs that nobody sees. Raises QuestionInvalid, which names `field`."""
+    question = without_unseen(text).strip() or text.strip()
     if not question:
         raise QuestionInvalid(f"{field} must not be blank", field=field)
     if len(question) > MAX_QUESTION_CHARACTERS:

@@ -207,7 +207,7 @@ class AuditEntry(_message.Message):
     SQLSTATE that the planner gave.
     """
     refused_sql: _builtins.str
-    """The text of an edit that was refused, at most 20,000 characters, with U+FFFD for signs that change how a text is
+    """The text of an edit that was refused, its first 4,000 characters, with U+FFFD for signs that change how a text is
     shown; the query kept its own. The first 10 of a query are told, further ones are not.
     """
     @_builtins.property

@@ -52,3 +52,25 @@ async def test_a_field_that_is_unknown_within_another_is_named_by_its_place(hous
     body = {"query": "What are the hours?", "filters": {"documents": []}}
 
     problem(await house.post("/query/documents", body), 422, "REQUEST_INVALID", "filters.documents")
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (b'{"query_id": "q1", "approved": false, "approved": true}', "approved"),
+        (b'{"query_id": "q1", "approved": true, "sql": "SELECT 1", "\\u0073ql": "SELECT 2"}', "sql"),
+    ],
+)
+async def test_a_field_that_is_given_twice_is_refused(house: House, content: bytes, field: str) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    response = await house.client.post("/query/sql/execute", content=content, headers=headers)
+
+    problem(response, 422, "REQUEST_INVALID", field)
+
+
+async def test_a_field_that_is_given_twice_within_another_is_refused(house: House) -> None:
+    content = b'{"query": "hours?", "filters": {"document_ids": [], "document_ids": []}}'
+    headers = {"Content-Type": "application/json"}
+
+    problem(await house.client.post("/query/documents", content=content, headers=headers), 422, "REQUEST_INVALID")

@@ -67,7 +67,8 @@ async def test_a_refused_text_is_told_cut_and_without_signs_that_change_how_it_i
         with pytest.raises(SqlRefused):
             await parts.approvals.edit(ADA, query.id, sql=text)
 
-    assert [entry.refused_sql for entry in parts.store.log[-2:]] == ["DROP\ufffd \ufffd[2J\ufffd x\n\ty", "x" * 20_000]
+    assert parts.store.log[-1].note == "EDIT_REFUSED; TOO_LONG; of 30000 characters"
+    assert [entry.refused_sql for entry in parts.store.log[-2:]] == ["DROP\ufffd \ufffd[2J\ufffd x\n\ty", "x" * 4_000]
 
 
 async def test_whoever_goes_on_with_refused_edits_does_not_fill_the_log() -> None:

@@ -38,6 +38,13 @@ def test_a_blank_long_or_unreadable_question_is_refused(text: str) -> None:
     assert caught.value.field == "question"
 
 
+def test_what_nobody_sees_is_left_out_of_a_question() -> None:
+    seen = "Hw many\u200d clients?"
+
+    assert read_question("\ufeffH\u202ew ma\xadny\u200d clients\u200b?\u2029") == seen
+    assert read_question("\u200b") == "\u200b"
+
+
 def test_a_bad_part_is_named_by_its_place() -> None:
     with pytest.raises(QuestionInvalid) as caught:
         read_parts(["fine", " "])

@@ -309,3 +309,12 @@ def test_an_example_lacking_a_part_names_it(question: str, sql: str, field: str)
         read_example(question, sql)
 
     assert refused.value.field == field
+
+
+def test_words_are_taught_as_they_are_seen_and_ddl_with_unseen_signs_is_refused() -> None:
+    taught = read_documentation("A big\u202e customer\u200b is one\u2028who buys.")
+
+    assert taught.text == "A big customer is one\nwho buys."
+    with pytest.raises(TrainingInvalid, match="no room") as refusal:
+        read_ddl('CREATE TABLE "or\u200bders" (id int)')
+    assert refusal.value.field == "ddl"
