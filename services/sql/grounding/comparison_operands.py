@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sql.grounding.lexicon import COMMENT_QUALITY
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
 from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.wording import UNITS
@@ -120,7 +121,8 @@ def find_operand(reading: Reading, index: int, number: int, before: int) -> tupl
             if (entry := reading.find_attribute(table, ("age",), "numeric")) is not None:
                 return entry.ref
     after = number + 1
-    if after < len(items) and items[after].columns and reading.are_adjacent(number, after):
+    told = after < len(items) and items[after].quality > COMMENT_QUALITY  # "500 euro" names no column by a comment
+    if told and items[after].columns and reading.are_adjacent(number, after):
         entry = reading.column_of(after, wanted="numeric")
         if entry is not None:
             reading.note(after, "")

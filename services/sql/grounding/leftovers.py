@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.sql.grounding.logical_form import ColumnOf, Compare, CompareToMeasure, OneOf, Related
 from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.wording import NUMBER_WORDS
 
 
 def check_nothing_is_left(reading: Reading) -> None:
@@ -70,7 +71,8 @@ def check_nothing_is_left(reading: Reading) -> None:
                 and not reading.words_between(index, index + 1)
             ):
                 raise Unreadable(f"It is not clear what to show by “{following.text}”.")
-        if item.kind == "number" and not item.text.isalpha():
+        told = item.text.lower() in NUMBER_WORDS and item.text.lower() not in {"one", "single"}
+        if item.kind == "number" and (told or not item.text.isalpha()):
             raise Unreadable(f"It is not clear what {item.text} is.")
         if item.kind == "period":
             raise Unreadable(f"No date column for “{item.text}” could be told.")

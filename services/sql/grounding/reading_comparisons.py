@@ -149,8 +149,11 @@ def _comparison(reading: Reading, index: int) -> None:
 def _with_number(reading: Reading, index: int, number: int, operator: str, *, operand_before: int) -> None:
     value = reading.items[number].number
     assert value is not None
-    if counts_times(reading, number) and times_related(reading, index, number, operator, value):
-        return
+    if counts_times(reading, number):
+        if times_related(reading, index, number, operator, value):
+            return
+        if reading.items[number].text.lower() in {"once", "twice"}:
+            raise Unreadable(f"It is not clear what happened “{reading.items[number].text}”.")
     pay = earned(reading, operand_before)
     if pay is not None:
         reading.conditions.append(Compare(pay, operator, value))

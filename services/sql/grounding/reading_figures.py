@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from services.sql.grounding.logical_form import Measure
 from services.sql.grounding.reading_measures import is_money_word, money_measure, usual_measure
-from services.sql.grounding.reading_state import Reading
-from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS
+from services.sql.grounding.reading_state import Reading, Unreadable
+from services.sql.grounding.thesaurus import MONEY_COLUMN_WORDS, QUANTITY_WORDS
+from services.sql.grounding.words import split_identifier, stem
+
+COUNTED_WORDS = QUANTITY_WORDS | frozenset(stem(word) for word in "number num total capacity size".split())
 
 
 def show_count(reading: Reading, index: int) -> int:
@@ -32,6 +35,11 @@ def show_count(reading: Reading, index: int) -> int:
             and items[index].text in {"how many", "number of", "total number of", "total count of"}
             and not distinct
         )
+        said = reading.tokens[target.last].lower
+        pieces = split_identifier(entry.column.name)
+        singular = said.endswith("s") and said[:-1] in pieces and said not in pieces
+        if whole and singular and not set(entry.own) & COUNTED_WORDS:
+            raise Unreadable(f"{reading.text_of(entry.ref)} is not how many “{said}” there are.")
         measure = (
             Measure("sum", entry.table, entry.ref) if whole else Measure("count", entry.table, entry.ref, distinct=True)
         )

@@ -12,6 +12,7 @@ TOTAL = stem("total")  # a total price is an amount, not the price of one thing
 OUTGOINGS = frozenset(
     stem(word) for word in "refund return expense discount tax fine penalty payroll repair payout budget cost".split()
 )
+PAID_TO_PEOPLE = frozenset(stem(word) for word in "salary wage pay compensation bonus".split())
 PERCENT_WORDS = frozenset(stem(word) for word in ("interest", "percent", "discount", "tax"))
 
 
@@ -38,6 +39,12 @@ def money_measure(reading: Reading, index: int, function: str) -> Measure | None
     paid = any(_is_amount(entry) for table in spoken for entry in reading.lexicon.tables[table].columns)
     if paid:  # "paid in cash" is what the payments say, and nobody's pay
         named = [pair for pair in named if pair[0] >= 0.95 or pair[1].table in spoken]
+    near, said = {reading.subject, *reading.mentioned_tables()}, {token.stem for token in reading.tokens}
+    named = [
+        pair
+        for pair in named
+        if not set(pair[1].own) & PAID_TO_PEOPLE or pair[1].table in near or set(pair[1].own) & said
+    ]
     if named:
         quality, entry = max(named, key=lambda pair: (pair[0] - 0.1 * _rank(pair[1].table, tables), pair[1].ref))
         if quality >= 0.8 or not (set(entry.own) & (PRICE_WORDS | QUANTITY_WORDS)):

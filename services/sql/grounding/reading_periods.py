@@ -5,9 +5,9 @@ from __future__ import annotations
 from services.sql.grounding.dates import Period, between, bounded
 from services.sql.grounding.lexicon import COMMENT_QUALITY, ColumnEntry
 from services.sql.grounding.logical_form import InPeriod
+from services.sql.grounding.negation_scope import is_negated
 from services.sql.grounding.reading_measures import measured_tables
 from services.sql.grounding.reading_state import TRADE_TABLES, Reading, Unreadable
-from services.sql.grounding.reading_values import is_negated
 from services.sql.grounding.wording import CONTRASTS
 
 BEGINNINGS = frozenset({"start", "begin", "open"})

@@ -9,7 +9,7 @@ from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.lexicon import ColumnEntry, Lexicon
 from services.sql.grounding.logical_form import ColumnOf, Condition, Measure, Operand, Ordering
 from services.sql.grounding.mentions import Mention
-from services.sql.grounding.thesaurus import PRICE_WORDS
+from services.sql.grounding.thesaurus import PRICE_WORDS, QUANTITY_WORDS
 from services.sql.grounding.wording import IMPERATIVES
 from services.sql.grounding.words import Token, stem
 
@@ -175,10 +175,11 @@ class Reading:
         return found
 
     def _has_its_own(self, item: Mention, near: Sequence[str], wanted: str, word: str) -> bool:
-        if word not in PRICE_WORDS:
-            return False
+        if word in QUANTITY_WORDS:
+            return False  # of a product that is stock, and what was sold of it is more often meant
         entries = [self.lexicon.columns[ref] for ref, quality in item.columns.items() if quality >= PARTLY]
-        return any(one.table in near and word in one.own and _fits(one, wanted) and not one.is_key for one in entries)
+        fitting = [one for one in entries if _fits(one, wanted) and not one.is_key]
+        return any(one.table in near and word == one.own[-1] for one in fitting)
 
     def _is_reached(self, near: Sequence[str], table: str) -> bool:
         return any(self.graph.distance(table, one) < 99 for one in near)

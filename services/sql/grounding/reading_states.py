@@ -5,8 +5,8 @@ from __future__ import annotations
 from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.linking import PARTICLES
 from services.sql.grounding.logical_form import Compare, Exists, IsNull
+from services.sql.grounding.negation_scope import is_negated
 from services.sql.grounding.reading_state import STRONG, TRADE_TABLES, TRADE_VERBS, Reading
-from services.sql.grounding.reading_values import is_negated
 from services.sql.grounding.words import are_derived, stem
 from services.sql.models import ColumnKind
 

@@ -24,7 +24,13 @@ def find_subject(reading: Reading) -> None:
                     return
                 counted = {link.entry.table for link in items[after].values} if items[after].kind == "value" else set()
                 plural = items[after].text.lower().endswith("s")
-                if after == index + 1 and not index and len(counted) == 1 and plural and _has_kinds(items[after]):
+                if (
+                    after == index + 1
+                    and not index
+                    and len(counted) == 1
+                    and plural
+                    and _has_kinds(reading, items[after])
+                ):
                     reading.subject = counted.pop()  # "how many suites" are rooms
                     return
                 if items[after].kind == "cue" and not items[after].is_cue("distinct", "superlative"):
@@ -51,9 +57,13 @@ def find_subject(reading: Reading) -> None:
     reading.subject = _voted_subject(reading)
 
 
-def _has_kinds(item: Mention) -> bool:
+def _has_kinds(reading: Reading, item: Mention) -> bool:
     """Whether a value is a kind of rows, in the plural: no name, and not a word that ends in "s" by itself."""
-    return all(not link.entry.is_name and link.value.lower() != item.text.lower() for link in item.values)
+    tables = reading.lexicon.tables
+    return all(
+        link.entry not in tables[link.entry.table].named() and link.value.lower() != item.text.lower()
+        for link in item.values
+    )
 
 
 def _doer(reading: Reading) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.sql.grounding.logical_form import IsNull, Matches
+from services.sql.grounding.negation_scope import is_negated
 from services.sql.grounding.reading_state import Reading
-from services.sql.grounding.reading_values import is_negated
 from services.sql.models import ColumnKind
 
 

@@ -7,32 +7,13 @@ from dataclasses import replace
 from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, OneOf
 from services.sql.grounding.mentions import Mention, ValueLink
+from services.sql.grounding.negation_scope import NEGATION_REACH, is_negated
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import IRREGULAR
 from services.sql.models import ColumnKind
 
 CODE_WORDS = frozenset({"number", "code", "id", "key", "refer", "serial", "plate"})
-NEGATION_REACH = 6  # items
 ADVERBS = frozenset({"daily", "weekly", "monthly", "quarterly", "yearly", "annually"})
-
-
-def is_negated(reading: Reading, index: int) -> bool:
-    """Whether a "not" before reaches this item; it does not reach past the next clause."""
-    items = reading.items
-    for before in range(index - 1, max(index - NEGATION_REACH, -1), -1):
-        if items[before].is_cue("negation"):
-            return True
-        if (
-            items[before].is_cue("relative")
-            and before + 1 < index
-            and not any(items[one].is_cue("negation") for one in range(before, index))
-        ):
-            return False
-        if items[before].text == "," or (
-            items[before].is_cue("and") and items[before - 1].values == () and items[before].text != ","
-        ):
-            return False
-    return False
 
 
 def read_values(reading: Reading) -> None:

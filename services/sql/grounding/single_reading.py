@@ -17,6 +17,7 @@ from services.sql.grounding.reading import read_question
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.separate_figures import compile_apart
 from services.sql.grounding.soundness import refuse_unread_tables, refuse_unsound
+from services.sql.grounding.unread_words import refuse_unread_words
 from services.sql.grounding.words import split_question
 from services.sql.models import NoDraft, SqlDraft
 
@@ -49,6 +50,7 @@ def read_once(question: str, index: Index) -> Outcome:
         refuse_unaccounted(reading)
         refuse_misreadings(form, reading)
         refuse_unsound(form, reading)
+        refuse_unread_words(form, reading)
         apart = compile_apart(form, lambda one: compile_form(one, index.lexicon, index.graph))
         sql, tables = apart or compile_form(form, index.lexicon, index.graph)
         refuse_unread_tables(set(tables), reading)

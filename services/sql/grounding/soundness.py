@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.sql.grounding.lexicon import COMMENT_QUALITY, FAMILY_NAMES, GIVEN_NAMES
+from services.sql.grounding.lexicon import FAMILY_NAMES, GIVEN_NAMES
 from services.sql.grounding.logical_form import (
     ColumnOf,
     Exists,
+    InPeriod,
     IsNull,
     LogicalForm,
     Measure,
@@ -21,15 +22,15 @@ from services.sql.grounding.logical_form import (
 )
 from services.sql.grounding.mentions import Mention
 from services.sql.grounding.reading_measures import is_money_word
-from services.sql.grounding.reading_state import TRADE_TABLES, TRADE_VERBS, Reading, Unreadable
+from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.reading_subject import PERSON_MARKS
 from services.sql.grounding.wording import IMPERATIVES, LIGHT_WORDS
-from services.sql.grounding.words import IRREGULAR, split_identifier, stem
+from services.sql.grounding.words import split_identifier, stem
 
 _COMPUTED = frozenset({"sum", "avg", "median", "stddev", "variance"})
 _ASKING = frozenset({"which", "what"})
 _BEFORE_HEADS = frozenset("me us all the every each any of our some please list show a an".split())
-_PEOPLE = frozenset(
+PEOPLE = frozenset(
     stem(word)
     for word in "person people customer client member user passenger patient student pupil employee staff guest player "
     "rider subscriber contact visitor agent worker teacher driver author artist singer actor director manager owner "
@@ -38,9 +39,6 @@ _PEOPLE = frozenset(
 _PERSONAL_NAMES = frozenset({stem("name"), stem("surname"), stem("forename")}) | GIVEN_NAMES | FAMILY_NAMES
 _DOER_ENDINGS = ("er", "or", "ist", "ian", "ant", "ee")
 _OVER = frozenset({"per", "for each", "for every", "in each", "of each", "by each", "in every", "within each"})
-_MONEY = stem("money")
-_PERSONS = frozenset("people persons individuals".split())
-_AVAILABLE = stem("available")
 
 
 def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
@@ -51,14 +49,9 @@ def refuse_unsound(form: LogicalForm, reading: Reading) -> None:
     _refuse_keys_for_figures(form, reading)
     _refuse_lost_groups(form, reading)
     _refuse_several_for_one(form, reading)
-    _refuse_asides(reading)
-    _refuse_unread_money(reading)
-    _refuse_what_they_do(form, reading)
-    _refuse_half_of_both(form, reading)
-    _refuse_what_is_traded(form, reading)
-    _refuse_unread_wishes(form, reading)
     _refuse_other_ways(form, reading)
     _refuse_idle_nulls(form, reading)
+    _refuse_times_beside(form, reading)
 
 
 def refuse_unread_tables(tables: frozenset[str] | set[str], reading: Reading) -> None:
@@ -74,7 +67,8 @@ def refuse_unread_tables(tables: frozenset[str] | set[str], reading: Reading) ->
             raise Unreadable(f"It is not clear what “{item.text}” has to do with the answer.")
 
 
-def _operands(form: LogicalForm) -> Iterator[Operand]:
+def operands_of(form: LogicalForm) -> Iterator[Operand]:
+    """What is shown, grouped by, sorted by or compared in groups."""
     yield from form.outputs
     yield from form.groups
     yield from (one.operand for one in form.order)
@@ -83,7 +77,7 @@ def _operands(form: LogicalForm) -> Iterator[Operand]:
 
 def measures_of(form: LogicalForm) -> Iterator[Measure]:
     """Every measure that is shown, sorted by, or compared in a group."""
-    for one in _operands(form):
+    for one in operands_of(form):
         if isinstance(one, Measure):
             yield one
         elif isinstance(one, Ratio):
@@ -174,10 +168,10 @@ def _refuse_no_person(form: LogicalForm, reading: Reading) -> None:
         if not isinstance(one, ColumnOf):
             continue
         table, entry = reading.lexicon.tables[one.table], reading.lexicon.columns[one.ref]
-        people = any(set(other.own) & PERSON_MARKS for other in table.columns) or set(table.stems) & _PEOPLE
+        people = any(set(other.own) & PERSON_MARKS for other in table.columns) or set(table.stems) & PEOPLE
         role = reading.lexicon.roles.get(one.table)
         pieces = split_identifier(entry.column.name)
-        doers = any(piece.endswith(_DOER_ENDINGS) for piece in pieces) or bool(set(entry.own) & _PEOPLE)
+        doers = any(piece.endswith(_DOER_ENDINGS) for piece in pieces) or bool(set(entry.own) & PEOPLE)
         said = doers and entry.is_text and not entry.is_key
         if people or role is not None or said or (set(entry.own) & _PERSONAL_NAMES and entry.is_text):
             return
@@ -234,75 +228,6 @@ def _refuse_several_for_one(form: LogicalForm, reading: Reading) -> None:
                 raise Unreadable(f"There are many “{said.text}” of “{condition.values[0]}”; which figure is not said.")
 
 
-def _refuse_asides(reading: Reading) -> None:
-    """A word that only a comment knows, right before a name, narrows it: "bad reviews", "the fleet plan"."""
-    for index, item in enumerate(reading.items[:-1]):
-        following = reading.items[index + 1]
-        if item.kind != "column" or item.first != item.last or item.quality > COMMENT_QUALITY:
-            continue
-        if item.last + 1 != following.first or (index and reading.items[index - 1].is_cue("superlative")):
-            continue
-        told = [reading.lexicon.columns[ref] for ref in item.columns]
-        of_kinds = following.kind == "column" and any(one.is_text and one.ref in following.columns for one in told)
-        if of_kinds or (following.kind == "table" and not any(one.is_date for one in told)):
-            raise Unreadable(f"It is not clear what “{item.text}” says of “{following.text}”.")
-    for place, token in enumerate(reading.tokens):
-        if token.stem != _AVAILABLE or token.kind != "word":
-            continue
-        holder = next((item for item in reading.items if item.first <= place <= item.last), None)
-        if holder is not None and holder.used and holder.kind != "word":
-            continue
-        rest = [one for one in reading.tokens[place + 1 :] if one.kind != "sign"]
-        names = any(item.first == place + 1 and item.kind == "table" for item in reading.items)
-        said = place > 0 and any(one.lower in {"are", "is", "were", "was"} for one in reading.tokens[:place])
-        if names or (said and not rest):
-            raise Unreadable(f"Nothing in the database stands for “{token.text}”.")
-
-
-def _refuse_unread_money(reading: Reading) -> None:
-    """For "total revenue by channel" a count is no revenue."""
-    read = any(item.used and is_money_word(reading, index) for index, item in enumerate(reading.items))
-    for index, item in enumerate(reading.items):
-        if read and reading.tokens[item.first].stem == _MONEY:
-            continue  # "spent the most money"
-        if not item.used and item.kind in {"word", "column"} and is_money_word(reading, index):
-            sold = reading.tokens[item.first].lower in IRREGULAR or item.text.lower().endswith("ed")
-            if not sold or any(one.is_cue("aggregate") for one in reading.items[max(0, index - 1) : index]):
-                raise Unreadable(f"It is not clear which number “{item.text}” is.")
-
-
-def _refuse_what_is_traded(form: LogicalForm, reading: Reading) -> None:
-    """For "how many laptops did we sell" one row of products is no sale; "what did Ann order" asks for things."""
-    stems = {token.stem for token in reading.tokens} & TRADE_VERBS
-    tokens = [token.lower for token in reading.tokens]
-    if not stems or not form.subject:
-        return
-    trades = bool(TRADE_TABLES & set(reading.lexicon.tables[form.subject].stems))
-    if tokens[:2] in (["what", "did"], ["what", "do"], ["what", "does"]):
-        own = all(isinstance(one, ColumnOf) and one.table == form.subject for one in form.outputs)
-        if trades and own and not form.order:
-            raise Unreadable("It asks for what was traded, and only that something was could be told.")
-    sold = "sell" in stems and not trades and not any(isinstance(one, (Exists, Related)) for one in form.conditions)
-    counts = [one for one in form.outputs if isinstance(one, Measure) and one.function == "count" and one.ref is None]
-    if sold and tokens[:2] == ["how", "many"] and any(one.table == form.subject for one in counts):
-        raise Unreadable("It is not clear how many were sold.")
-
-
-def _refuse_unread_wishes(form: LogicalForm, reading: Reading) -> None:
-    """For "what is the weight of …" and "when was the last …": the weight, and the last one, have to be read."""
-    words = [token.lower for token in reading.tokens]
-    first = reading.items[0] if reading.items else None
-    unread = first is not None and first.first <= 3 and not first.used and first.kind == "column"
-    names = {entry.ref for table in reading.lexicon.tables.values() for entry in table.named()}
-    only_names = all(isinstance(one, ColumnOf) and one.ref in names for one in form.outputs)
-    if words[:2] == ["what", "is"] and first is not None and unread and first.quality < 0.6 and only_names:
-        raise Unreadable(f"It is not clear what in the database is the “{first.text}”.")
-    timed = {"first", "last", "latest"}
-    extremes = [item for item in reading.items if item.is_cue("superlative") and item.text in timed]
-    if words[0] == "when" and extremes and not form.order and all(isinstance(one, ColumnOf) for one in form.outputs):
-        raise Unreadable(f"It is not clear which is the “{extremes[0].text}”.")
-
-
 def _refuse_other_ways(form: LogicalForm, reading: Reading) -> None:
     """For "clients who bought products of Sonora" the brand must be that of what was bought, not of something rated."""
     loose = [one for one in form.conditions if isinstance(one, Exists) and not one.inner and not one.negated]
@@ -338,26 +263,19 @@ def _refuse_idle_nulls(form: LogicalForm, reading: Reading) -> None:
                 raise Unreadable(f"It is not clear which number “{token.text}” is.")
 
 
-def _refuse_half_of_both(form: LogicalForm, reading: Reading) -> None:
-    """Where both of two are asked for, two have to be found."""
-    names = {entry.ref for table in reading.lexicon.tables.values() for entry in table.named()}
-    only_names = all(isinstance(one, ColumnOf) and one.ref in names for one in form.outputs)
-    if not any(item.is_cue("both") for item in reading.items) or not (only_names or len(form.outputs) == 1):
-        return
-    if len(form.conditions) < 2 and not any(isinstance(one, OneOf) and len(one.values) > 1 for one in form.conditions):
-        raise Unreadable("It asks for both of two, and only one could be told.")
-
-
-def _refuse_what_they_do(form: LogicalForm, reading: Reading) -> None:
-    """For "what did guests say about …" the guests are no answer; nor are counted rows for "how many people"."""
-    words = [token.lower for token in reading.tokens]
-    doer = next((item for item in reading.items if item.first in {2, 3} and item.kind == "table"), None)
-    if words[0] == "what" and words[1:2] and words[1] in {"did", "do", "does"} and doer is not None:
-        named = {entry.ref for table in doer.tables for entry in reading.lexicon.tables[table].named()}
-        if form.outputs and all(isinstance(one, ColumnOf) and one.ref in named for one in form.outputs):
-            raise Unreadable(f"It is not clear what “{doer.text}” did.")
-    if words[:2] == ["how", "many"] and words[2:3] and words[2] in _PERSONS and form.subject:
-        people = reading.lexicon.tables[form.subject]
-        known = set(people.stems) & _PEOPLE or any(set(one.own) & PERSON_MARKS for one in people.columns)
-        if not known:
-            raise Unreadable(f"It is not clear who the “{words[2]}” are.")
+def _refuse_times_beside(form: LogicalForm, reading: Reading) -> None:
+    """For "did not buy books in 2025" the time belongs to the buying that is denied or counted, not beside it."""
+    far = [
+        one
+        for one in form.conditions
+        if isinstance(one, InPeriod)
+        and form.subject
+        and reading.graph.path((form.subject,), one.ref[0], to_one=True) is None
+    ]
+    others = [
+        one
+        for one in form.conditions
+        if (isinstance(one, Exists) and one.negated and one.inner) or (isinstance(one, Related) and one.number > 0)
+    ]
+    if far and any(not isinstance(one, Related) or one.owner == form.subject for one in others):
+        raise Unreadable("It is not clear whether the time belongs to what is denied or counted.")

@@ -14,6 +14,9 @@ from services.sql.grounding.thesaurus import PRICE_WORDS
 from services.sql.grounding.words import stem
 
 _SOLD_WORDS = frozenset({stem("quantity"), stem("units"), "sell"})
+_NEVER_ADDED = frozenset(
+    stem(word) for word in "rate price fare score rating stars grade percent level floor age year".split()
+)
 SIZE_HINTS = (
     "size",
     "area",
@@ -247,6 +250,12 @@ def order_by_named(
         if item.swallowed or (
             subject and subject != entry.table and reading.graph.path((subject,), entry.table, to_one=True) is None
         ):
+            never_added = set(entry.own) & _NEVER_ADDED and not item.swallowed
+            if never_added and any(one.is_cue("group") for one in items[at:]):
+                reading.outputs.append(Measure("max" if descending else "min", entry.table, entry.ref))
+                return True  # "the highest rate per department"
+            if never_added:
+                raise Unreadable(f"It is not clear which of many “{item.text}” is meant.")
             measure = Measure(item.swallowed or "sum", entry.table, entry.ref)
             if subject and subject != entry.table:
                 _ordered_by_measure(reading, measure, descending, limit, index, shows)
