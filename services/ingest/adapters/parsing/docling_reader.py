@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services.ingest.adapters.parsing.table_rows import table_lines
+from services.ingest.adapters.parsing.table_rows import Tables
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken
 from services.ingest.models import BlockKind, ParsedDocument
@@ -64,6 +64,7 @@ def _pieces(document: DoclingDocument) -> Iterator[Piece]:
     """The document in reading order. Stretches of one paragraph that differ in style are one piece."""
     from docling_core.types.doc import InlineGroup
 
+    tables = Tables()
     run: Piece | None = None
     run_of: object = None
     for item, _ in document.iterate_items():
@@ -72,7 +73,7 @@ def _pieces(document: DoclingDocument) -> Iterator[Piece]:
         if run is not None and (inline is None or inline is not run_of):
             yield run
             run = None
-        for piece in _read(item):
+        for piece in _read(item, tables):
             if inline is None:
                 yield piece
             elif run is None:
@@ -83,7 +84,7 @@ def _pieces(document: DoclingDocument) -> Iterator[Piece]:
         yield run
 
 
-def _read(item: Any) -> Iterator[Piece]:
+def _read(item: Any, tables: Tables) -> Iterator[Piece]:
     from docling_core.types.doc import CodeItem, ListItem, SectionHeaderItem, TableItem, TextItem, TitleItem
 
     page = item.prov[0].page_no if getattr(item, "prov", None) else None
@@ -95,8 +96,7 @@ def _read(item: Any) -> Iterator[Piece]:
             yield Piece(BlockKind.HEADING, item.text, item.level + 1, page)
         case TableItem():
             grid = [[cell.text for cell in row] for row in item.data.grid]
-            for line in table_lines([row for row in grid if any(map(str.strip, row))]):
-                yield Piece(BlockKind.ROW, line, page=page)
+            yield from tables.of_texts(grid, page=page)
         case ListItem():
             yield Piece(BlockKind.ITEM, item.text, page=page)
         case CodeItem():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from services.ingest.adapters.parsing.table_rows import table_lines
+from services.ingest.adapters.parsing.table_rows import Cell, Tables
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken
 from services.ingest.models import BlockKind, ParsedDocument
@@ -107,6 +107,7 @@ def _heading_levels(styles: etree._Element | None) -> dict[str, int]:
 class _Reader:
     def __init__(self, heading_levels: dict[str, int]) -> None:
         self._heading_levels = heading_levels
+        self._tables = Tables()
 
     def pieces(self, element: etree._Element) -> Iterator[Piece]:
         for child in element:
@@ -135,9 +136,8 @@ class _Reader:
             for cell in _own(table, f"{_W}tc"):
                 yield from self.pieces(cell)
             return
-        rows = [[_cell(cell) for cell in _own(row, f"{_W}tc")] for row in _own(table, f"{_W}tr")]
-        for line in table_lines([row for row in rows if any(row)]):
-            yield Piece(BlockKind.ROW, line)
+        rows = [[Cell(_cell(cell)) for cell in _own(row, f"{_W}tc")] for row in _own(table, f"{_W}tr")]
+        yield from self._tables.of_cells(rows)
         for box in _text_boxes(table):
             yield from self.pieces(box)
 

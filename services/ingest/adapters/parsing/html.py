@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from lxml import etree, html
 
-from services.ingest.adapters.parsing.table_rows import table_lines
+from services.ingest.adapters.parsing.table_rows import Cell, Tables
 from services.ingest.adapters.parsing.text_decoding import decode
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken, FileWithoutText
@@ -56,6 +56,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self._loose: list[str] = []
+        self._tables = Tables()
 
     def block(self, element: etree._Element) -> Iterator[Piece]:
         yield from self._element(element)
@@ -70,7 +71,7 @@ class _Walk:
             yield Piece(BlockKind.HEADING, _inline(element), _HEADINGS[tag])
         elif tag == "table" and _is_data(element):
             yield from self._flush()
-            yield from _table(element)
+            yield from self._table(element)
         elif tag == "pre":
             yield from self._flush()
             yield Piece(BlockKind.CODE, _text(element))
@@ -97,6 +98,16 @@ class _Walk:
             yield from self._element(child)
             self._loose.append(_spaced(child.tail))
 
+    def _table(self, table: etree._Element) -> Iterator[Piece]:
+        caption = table.find(".//caption")
+        if caption is not None:
+            yield Piece(BlockKind.PARAGRAPH, _inline(caption))
+        rows = [
+            [_cell(cell) for cell in row if isinstance(cell.tag, str) and cell.tag in ("td", "th")]
+            for row in table.iter("tr")
+        ]
+        yield from self._tables.of_cells(rows)
+
     def _flush(self, kind: BlockKind = BlockKind.PARAGRAPH) -> Iterator[Piece]:
         text = "".join(self._loose)
         self._loose.clear()
@@ -115,16 +126,20 @@ def _is_data(table: etree._Element) -> bool:
     return table.find(".//table") is None and not any(len(_text(cell)) > 2_000 for cell in table.iter("td", "th"))
 
 
-def _table(table: etree._Element) -> Iterator[Piece]:
-    caption = table.find(".//caption")
-    if caption is not None:
-        yield Piece(BlockKind.PARAGRAPH, _inline(caption))
-    rows = [
-        [_inline(cell) for cell in row if isinstance(cell.tag, str) and cell.tag in ("td", "th")]
-        for row in table.iter("tr")
-    ]
-    for line in table_lines([row for row in rows if any(row)]):
-        yield Piece(BlockKind.ROW, line)
+def _cell(cell: etree._Element) -> Cell:
+    in_head = any(above.tag == "thead" for above in cell.iterancestors("thead", "table"))
+    return Cell(
+        _inline(cell),
+        columns=_span(cell.get("colspan")),
+        rows=_span(cell.get("rowspan")),
+        is_header=in_head or cell.tag == "th",
+    )
+
+
+def _span(said: str | None) -> int:
+    """As browsers read it: 1 to 1,000."""
+    digits = (said or "").strip()
+    return min(max(int(digits), 1), 1_000) if digits.isdecimal() and len(digits) < 9 else 1
 
 
 def _text(element: etree._Element) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from services.ingest.adapters.parsing.table_rows import row_lines
+from services.ingest.adapters.parsing.table_rows import Tables
 from services.ingest.adapters.parsing.text_decoding import decode
 from services.ingest.composing import Piece, compose
 from services.ingest.models import BlockKind, ParsedDocument
@@ -27,9 +27,8 @@ def _without_front_matter(text: str) -> str:
 
 def _pieces(tokens: list[Token]) -> Iterator[Piece]:
     heading_level = list_depth = 0
-    header: list[str] = []
-    row: list[str] = []
-    row_count = 0
+    tables = Tables()
+    rows: list[list[str]] = []
     in_cell = False
     for token in tokens:
         match token.type:
@@ -42,22 +41,18 @@ def _pieces(tokens: list[Token]) -> Iterator[Piece]:
             case "list_item_close":
                 list_depth -= 1
             case "table_open":
-                header, row_count = [], 0
+                rows = []
             case "tr_open":
-                row = []
-            case "thead_close":
-                header = row
-            case "tr_close" if header:
-                row_count += 1
-                yield from (Piece(BlockKind.ROW, line) for line in row_lines([row], header))
-            case "table_close" if row_count == 0:
-                yield from (Piece(BlockKind.ROW, line) for line in row_lines([header], None))
+                rows.append([])
+            case "table_close":
+                header, body = rows[0], rows[1:]
+                yield from tables.of_rows(body, header) if any(map(any, body)) else tables.of_rows([header], None)
             case "th_open" | "td_open":
                 in_cell = True
             case "th_close" | "td_close":
                 in_cell = False
             case "inline" if in_cell:
-                row.append(_plain(token))
+                rows[-1].append(_plain(token))
             case "inline" if heading_level:
                 yield Piece(BlockKind.HEADING, _plain(token), heading_level)
             case "inline":
