@@ -101,7 +101,8 @@ def row_line(row: Sequence[str], names: Sequence[str]) -> str:
 def looks_like_header(row: Sequence[str], following: Sequence[Sequence[str]] = ()) -> bool:
     """Whether a first row names columns: its cells are short, differ and are no numbers; the first may be empty.
 
-    Years name columns when there are no years below them.
+    Years name columns when there are no years below them, and any number can stand over the first column where names
+    stand over numbers elsewhere.
     """
     cells = [cell.strip() for cell in row]
     while len(cells) > 1 and not cells[-1]:
@@ -114,10 +115,18 @@ def looks_like_header(row: Sequence[str], following: Sequence[Sequence[str]] = (
     numbers = [place for place, cell in enumerate(cells) if cell and is_number(cell)]
     if not numbers:
         return True
+    if numbers == [0]:
+        return len(cells) > 2 and any(_are_numbers(following, place) for place in range(1, len(cells)))
     if 0 in numbers or not all(_YEAR.fullmatch(cells[place]) for place in numbers):
         return False
     below = (each[place].strip() for each in following for place in numbers if place < len(each))
     return not any(map(_YEAR.fullmatch, below))
+
+
+def _are_numbers(rows: Sequence[Sequence[str]], place: int) -> bool:
+    """Whether a column holds numbers and nothing else."""
+    cells = [row[place] for row in rows if place < len(row) and row[place].strip()]
+    return bool(cells) and all(map(is_number, cells))
 
 
 def is_number(cell: str) -> bool:
