@@ -86,7 +86,7 @@ class _Slide:
                 [_cell(cell) for cell in row.iterfind(f"{A}tc") if not _is_covered(cell)]
                 for row in table.iter(f"{A}tr")
             ]
-            yield from self._tables.of_cells(rows, header_rows=1 if has_header else None, page=self._page)
+            yield from self._tables.of_cells(rows, least_header_rows=int(has_header), page=self._page)
         elif (chart := shape.find(f".//{C}chart")) is not None:
             part = self._target(chart.get(f"{_R}id"))
             yield from chart_pieces(self._package, part, self._tables, self._page)
@@ -101,13 +101,8 @@ class _Slide:
     def _text(self, shape: etree._Element) -> Iterator[Piece]:
         in_list = _placeholder(shape) in _LISTS
         for paragraph in shape.iter(f"{A}p"):
-            properties = paragraph.find(f"{A}pPr")
-            marks = (
-                {etree.QName(each).localname for each in properties if isinstance(each.tag, str)}
-                if properties is not None
-                else set()
-            )
-            is_item = "buNone" not in marks and (in_list or bool(marks & {"buChar", "buAutoNum", "buBlip"}))
+            bullet = _bullet(paragraph)
+            is_item = in_list if bullet is None else bullet
             yield Piece(BlockKind.ITEM if is_item else BlockKind.PARAGRAPH, paragraph_text(paragraph), page=self._page)
 
     def _notes(self) -> Iterator[Piece]:
@@ -132,6 +127,14 @@ def _placeholder(shape: etree._Element) -> str | None:
     """What the layout calls the shape's place; "" for the main text, None for a shape of its own."""
     mark = shape.find(f"*/{_P}nvPr/{_P}ph")
     return (mark.get("type") or "") if mark is not None else None
+
+
+def _bullet(paragraph: etree._Element) -> bool | None:
+    """Whether the paragraph says of itself that it has a bullet or number; None where it leaves that to the layout."""
+    for mark in paragraph.iterfind(f"{A}pPr/*"):
+        if mark.tag in (f"{A}buChar", f"{A}buAutoNum", f"{A}buBlip", f"{A}buNone"):
+            return bool(mark.tag != f"{A}buNone")
+    return None
 
 
 def _stand_in(shapes: list[etree._Element]) -> etree._Element | None:
