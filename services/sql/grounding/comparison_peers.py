@@ -5,7 +5,6 @@ from __future__ import annotations
 from services.sql.grounding.logical_form import CompareColumns, CompareToMeasure, CompareToRow, Measure, OneOf, Related
 from services.sql.grounding.phrases import Cue
 from services.sql.grounding.reading_state import Reading, Unreadable
-from services.sql.grounding.reading_states import done_in
 from services.sql.grounding.thesaurus import PRICE_WORDS, QUANTITY_WORDS
 from services.sql.grounding.words import stem
 
@@ -15,40 +14,6 @@ LIMIT_WORDS = frozenset(
 )
 EARNING = frozenset(stem(word) for word in ("earn", "earning", "paid", "make"))
 PAY = ("salary", "wage", "pay", "income", "compensation")
-
-
-def counts_times(reading: Reading, number: int) -> bool:
-    """Whether the number counts occasions: "more than once", "at least 3 times"."""
-    last = reading.items[number].last
-    following = reading.tokens[last + 1].lower if last + 1 < len(reading.tokens) else ""
-    return reading.items[number].text.lower() in {"once", "twice"} or following == "times"
-
-
-def times_related(reading: Reading, index: int, number: int, operator: str, value: float) -> bool:
-    """Rows of the table that the verb before names, counted for each row of the subject."""
-    for before in range(index - 1, -1, -1):
-        item = reading.items[before]
-        table = reading.table_of(before) if item.kind == "table" and not item.used else None
-        if table is None or table == reading.subject or not reading.subject:
-            continue
-        reading.conditions.append(Related(reading.subject, Measure("count", table), operator, value))
-        reading.note(before, f"number of {table} {operator} {reading.items[number].text}")
-        reading.note(index, "")
-        reading.note(number, "")
-        for one in reading.items[number + 1 : number + 2]:
-            one.used = one.used or one.text == "times"
-        return True
-    position = reading.items[index].first - 1
-    verb = reading.tokens[position] if position >= 0 else None
-    table = done_in(reading, verb.stem, None) if verb is not None and reading.subject else None
-    if table is None or verb is None:
-        return False
-    reading.conditions.append(Related(reading.subject, Measure("count", table), operator, value))
-    reading.note(index, f"number of {table} {operator} {reading.items[number].text}")
-    reading.note(number, "")
-    for item in reading.items:
-        item.used = item.used or item.first == position or item.text == "times"
-    return True
 
 
 def with_role(reading: Reading, index: int, after: int, operator: str) -> bool:

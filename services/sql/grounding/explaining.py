@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, LogicalForm
+from services.sql.grounding.logical_form import ColumnOf, InPeriod, LogicalForm, OneOf
 from services.sql.grounding.quoting import number_literal
 from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.saying import SIGNS, say_conditions, say_operand
@@ -57,7 +57,16 @@ def explain(form: LogicalForm, reading: Reading) -> str:
         short, real = role.name.split(".", 1)[1], role.target.split(".", 1)[1]
         if f"{short}." in written or f" {short}" in written:
             text += f"; {short} is {real} by {role.source.split('.', 1)[1]}.{role.column}"
+    unsaid = _left_out(form, reading)
+    if unsaid:
+        text += f"; rows of which {' or '.join(unsaid)} is not known are left out"
     return text + "." + (" Links: " + "; ".join(known[:MAX_LINKS]) + "." if known else "")
+
+
+def _left_out(form: LogicalForm, reading: Reading) -> list[str]:
+    """Columns that some value or time is denied of, and that may be empty: SQL holds no denial of them true there."""
+    denied = [one.ref for one in form.conditions if isinstance(one, (OneOf, InPeriod)) and one.negated]
+    return [reading.text_of(ref) for ref in dict.fromkeys(denied) if reading.lexicon.columns[ref].column.nullable]
 
 
 def item_index(reading: Reading, item: object) -> int:

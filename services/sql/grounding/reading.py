@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.sql.grounding.doer_nouns import read_doer_nouns
+from services.sql.grounding.event_counts import read_bare_counts
+from services.sql.grounding.events import nest_times
 from services.sql.grounding.finishing import finish_outputs, pass_over_paying, show_groups_chosen_within
 from services.sql.grounding.join_paths import JoinGraph
 from services.sql.grounding.leftovers import check_nothing_is_left, refuse_contradictions
@@ -88,6 +90,7 @@ def read_question(
     read_superlatives(reading)
     read_growth(reading)
     read_ratios(reading)
+    read_bare_counts(reading)
     read_comparisons(reading)
     read_values(reading)
     read_only(reading)
@@ -101,6 +104,7 @@ def read_question(
     read_outputs(reading)
     read_choices_within_groups(reading)
     link_loose_tables(reading)
+    nest_times(reading)
     read_share(reading)
     choose_side(reading)
     finish_outputs(reading)

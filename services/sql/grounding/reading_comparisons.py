@@ -13,18 +13,17 @@ from services.sql.grounding.comparison_operands import (
 )
 from services.sql.grounding.comparison_peers import (
     SIGNS,
-    counts_times,
     deny_comparison,
     earned,
     mark_split_comparatives,
     own_limit,
-    times_related,
     with_average_of,
     with_count_of,
     with_named_row,
     with_role,
 )
 from services.sql.grounding.dates import Period
+from services.sql.grounding.event_counts import counts_times, times_related
 from services.sql.grounding.lexicon import DATE_KINDS
 from services.sql.grounding.logical_form import (
     AnyOf,

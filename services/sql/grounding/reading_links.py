@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.sql.grounding.logical_form import Exists, IsNull, tables_of
+from services.sql.grounding.negation_scope import bound_by, mark_negation
 from services.sql.grounding.reading_state import Reading
 
 
@@ -18,13 +19,15 @@ def link_loose_tables(reading: Reading) -> None:
         reading.conditions.append(Exists(reading.subject, role.source))  # only who is somebody's manager is one
         used.add(role.source)
     denied: Exists | None = None
+    unread = [index for index, item in enumerate(reading.items) if item.is_cue("negation") and not item.used]
+    denials = {index for cue in unread for index in bound_by(reading, cue)}
     for index, item in enumerate(reading.items):
         if item.kind != "table" or item.used or item.quality < 0.6:
             continue
         table = reading.table_of(index)
         if table is None:
             continue
-        negated = any(one.is_cue("negation") and not one.used for one in reading.items[max(0, index - 4) : index])
+        negated = index in denials
         if not negated and _has_one(reading, index, table):
             continue
         if table in used and not negated:
@@ -49,9 +52,7 @@ def link_loose_tables(reading: Reading) -> None:
             denied = Exists(reading.subject, table, inner, negated=True)
             reading.conditions.append(denied)
             reading.notes.append(f"“{item.text}” → no row of {table}")
-            for one in reading.items[max(0, index - 4) : index]:
-                if one.is_cue("negation"):
-                    one.used = True
+            mark_negation(reading, index)
         elif not to_one and not _conditions_reach(reading, table):
             reading.conditions.append(Exists(reading.subject, table))
             reading.notes.append(f"“{item.text}” → some row of {table}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from services.sql.grounding.dates import Period, between, bounded
+from services.sql.grounding.events import date_of_event
 from services.sql.grounding.lexicon import COMMENT_QUALITY, ColumnEntry
 from services.sql.grounding.logical_form import InPeriod
-from services.sql.grounding.negation_scope import is_negated
+from services.sql.grounding.negation_scope import is_negated, mark_negation
 from services.sql.grounding.reading_measures import measured_tables
 from services.sql.grounding.reading_state import TRADE_TABLES, Reading, Unreadable
 from services.sql.grounding.wording import CONTRASTS
@@ -96,9 +97,8 @@ def read_periods(reading: Reading) -> None:
             reading.conditions.append(condition)
             reading.placed[condition] = spans[0][0]
             if negated:
-                for item in items:
-                    if item.is_cue("negation"):
-                        item.used = True
+                for index, _ in spans:
+                    mark_negation(reading, index)
 
 
 def _documents_first(reading: Reading, tables: list[str], near: list[str]) -> list[str]:
@@ -216,6 +216,9 @@ def date_near(reading: Reading, index: int) -> tuple[str, str] | None:
                 if items[other].kind == "column" and (other != index + 1):
                     items[other].used = True
                 return entry.ref
+    of_event = date_of_event(reading, index)
+    if of_event is not None:
+        return of_event
     measured = measured_tables(reading)
     tables = [*measured, *([reading.subject] if reading.subject else [])]
     facts = _facts_first(reading, index)

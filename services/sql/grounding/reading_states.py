@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from services.sql.grounding.events import done_in
 from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.linking import PARTICLES
 from services.sql.grounding.logical_form import Compare, Exists, IsNull
-from services.sql.grounding.negation_scope import is_negated
-from services.sql.grounding.reading_state import STRONG, TRADE_TABLES, TRADE_VERBS, Reading
+from services.sql.grounding.negation_scope import bound_by, is_negated, mark_negation
+from services.sql.grounding.reading_state import STRONG, Reading
 from services.sql.grounding.words import are_derived, stem
 from services.sql.models import ColumnKind
 
@@ -32,7 +33,6 @@ approved left retired deleted refunded settled solved fixed repaid discharged ch
 )
 DEATH = frozenset(stem(word) for word in ("death", "died", "deceased"))
 _OPEN = frozenset({"current", "open", "outstanding", "ongoing", "unfinished", "unresolved", "pending", "incomplete"})
-_USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
 _LEADING = frozenset(stem(word) for word in ("report", "supervise", "manage", "oversee", "lead", "head"))
 _STANDING = frozenset("is are was were still been remain yet have has had already".split())
 REACH = 5  # tokens from a negation to its verb
@@ -49,6 +49,10 @@ def mark_verbs(reading: Reading) -> None:
             following.kind, following.used = "verb", True  # the "tip amount" is the tip
         if item.text.lower() == "worth" and reading.items[index + 1].is_cue("compare", "between"):
             item.kind, item.used = "verb", True  # "worth at least 6 credits"
+    for index, item in enumerate(reading.items[1:], start=1):
+        denied = reading.items[index - 1].is_cue("negation") or reading.word_before(index) == "been"
+        if item.is_cue("order") and item.text == "ordered by" and denied:
+            item.kind, item.cue, item.used = "word", None, True  # "never ordered by" anyone sorts nothing
     for item in reading.items:
         if led and item.kind == "word" and reading.tokens[item.first].stem in _LEADING:
             item.used = True  # "how many employees report to each manager"
@@ -232,9 +236,8 @@ def _done(reading: Reading, index: int) -> bool:
         return False
     reading.conditions.append(IsNull(entry.ref, negated=not negated))
     reading.note(index, f"{reading.text_of(entry.ref)} is {'missing' if negated else 'there'}")
-    for before in range(max(0, index - REACH), index):
-        if negated and reading.items[before].is_cue("negation"):
-            reading.items[before].used = True
+    if negated:
+        mark_negation(reading, index)
     return True
 
 
@@ -248,7 +251,8 @@ def _denied_verb(reading: Reading, index: int) -> None:
     if not reading.subject:
         return
     first, last = items[index].last + 1, min(items[index].last + 1 + REACH, len(reading.tokens))
-    named = [item for item in items if first <= item.first and (item.kind != "table" or item.quality >= STRONG)]
+    named = [items[one] for one in bound_by(reading, index)]
+    named = [item for item in named if item.kind != "table" or item.quality >= STRONG]
     if any(item.kind in {"table", "value", "number", "quoted", "period"} for item in named):
         return  # what is denied is named, or restricted: read with the tables and values
     verb = next(
@@ -278,20 +282,3 @@ def _denied_verb(reading: Reading, index: int) -> None:
 
 
 _LIGHT = frozenset("been be yet ever has have had is are was were any anyone anybody".split())
-
-
-def done_in(reading: Reading, verb: str, entry: ColumnEntry | None) -> str | None:
-    """The table whose rows say that it was done to a row of the subject; None when that cannot be told."""
-    edges = reading.graph.edges.get(reading.subject, ())
-    children = list(dict.fromkeys(edge.target for edge in edges if not edge.to_one))
-    if entry is not None and entry.table in children:
-        return entry.table
-    hits = reading.lexicon.hits(verb)
-    named = [table for table in children if set(hits) & set(reading.lexicon.tables[table].stems)]
-    if len(named) == 1:
-        return named[0]
-    if verb in TRADE_VERBS:
-        traded = [table for table in children if TRADE_TABLES & set(reading.lexicon.tables[table].stems)]
-        if len(traded) == 1:
-            return traded[0]
-    return children[0] if len(children) == 1 and verb in _USE | TRADE_VERBS else None

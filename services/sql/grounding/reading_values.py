@@ -7,7 +7,7 @@ from dataclasses import replace
 from services.sql.grounding.lexicon import ColumnEntry
 from services.sql.grounding.logical_form import AnyOf, Compare, Condition, Exists, OneOf
 from services.sql.grounding.mentions import Mention, ValueLink
-from services.sql.grounding.negation_scope import NEGATION_REACH, is_negated
+from services.sql.grounding.negation_scope import is_negated, mark_negation
 from services.sql.grounding.reading_state import Reading, Unreadable
 from services.sql.grounding.words import IRREGULAR
 from services.sql.models import ColumnKind
@@ -73,6 +73,9 @@ def _value_wins(reading: Reading, index: int) -> bool:
         return True  # "messages sent by agents" where a message tells who it is from
     is_state = reading.word_before(index) in {"is", "are", "was", "were", "been", "be", "still", "already", "currently"}
     spoken_of = reading.subject or _table_before(reading, index)
+    own = [link for link in item.values if link.entry.table == spoken_of and link.value.lower() == item.text.lower()]
+    if is_state and any(link.entry.ref in item.columns for link in own):
+        return True  # "agents who are senior" where the seniority has that very value
     if is_state and any(link.entry.table == spoken_of for link in item.values):
         return not any(ref[0] == spoken_of for ref in item.columns)  # "flights were cancelled": their own status
     if item.quality >= 0.95 and not any(link.value == item.text for link in item.values):
@@ -288,6 +291,7 @@ def _combine(reading: Reading, found: list[tuple[int, ValueLink | None, Conditio
     for index, _, condition in found:
         if is_negated(reading, index) and isinstance(condition, OneOf):
             condition = replace(condition, negated=True)
+            mark_negation(reading, index)
         last = pending[-1] if pending else None
         if last is not None and isinstance(condition, OneOf) and isinstance(last[1], OneOf):
             joined_by_or = any(last[0] < position < index for position in has_or)
@@ -330,9 +334,6 @@ def _negated_far(reading: Reading, condition: Condition) -> Condition:
     """For "customers who never bought a laptop": no related row is a laptop, not some row is none."""
     if not isinstance(condition, OneOf) or not condition.negated:
         return condition
-    for index, item in enumerate(reading.items):
-        if item.is_cue("negation"):
-            reading.items[index].used = True
     if not _is_far(reading, condition.ref[0]):
         return condition
     return Exists(reading.subject, condition.ref[0], (replace(condition, negated=False),), negated=True)
@@ -350,8 +351,7 @@ def _flags(reading: Reading) -> None:
         if (index == 0 and not said_of_rows) or (index > 0 and reading.items[index - 1].is_cue("aggregate")):
             continue
         truth = not is_negated(reading, index)
-        for before in range(max(index - NEGATION_REACH, 0), index):
-            if not truth and reading.items[before].is_cue("negation"):
-                reading.items[before].used = True
+        if not truth:
+            mark_negation(reading, index)
         reading.conditions.append(Compare(entry.ref, "=", truth))
         reading.note(index, f"{reading.text_of(entry.ref)} is {str(truth).lower()}")
