@@ -21,6 +21,7 @@ from gateway.answers import (
     SourceMetadata,
     SqlPart,
     SubQuestion,
+    TablePlace,
     Usage,
 )
 from gateway.values import iso_time, plain_value, records
@@ -177,7 +178,13 @@ def _metadata(
         fields["page"] = place.page
     if headings:
         fields["heading"] = " > ".join(headings)
+    if place.HasField("table"):
+        fields["table"] = _table_place(place.table)
     return SourceMetadata(**fields)
+
+
+def _table_place(rows: chunk_pb2.TableRange | answer_pb2.TableRange) -> TablePlace:
+    return TablePlace(table=rows.table, first_row=rows.first_row, last_row=rows.last_row)
 
 
 def _citations(citations: Iterable[chunk_pb2.Citation | answer_pb2.Citation]) -> list[Citation]:
@@ -198,6 +205,8 @@ def _citation(citation: chunk_pb2.Citation | answer_pb2.Citation) -> Citation:
     }
     if citation.HasField("page"):
         fields["page"] = citation.page
+    if citation.HasField("table"):
+        fields["table"] = _table_place(citation.table)
     return Citation(**fields)
 
 

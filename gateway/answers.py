@@ -43,6 +43,14 @@ class Answer(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
+class TablePlace(Answer):
+    """Rows of a table in a document; tables and rows count from 0, without the header."""
+
+    table: int = Field(ge=0)
+    first_row: int = Field(ge=0)
+    last_row: int = Field(ge=0)
+
+
 class SourceMetadata(Answer):
     """Where a passage stands."""
 
@@ -53,6 +61,9 @@ class SourceMetadata(Answer):
     heading: str = Field(default="", description="Headings above it, outermost first, joined by ` > `.")
     start: int = Field(default=0, ge=0, description="First character in the document's text, in code points.")
     end: int = Field(default=0, ge=0, description="Character after its last one.")
+    table: TablePlace | None = Field(
+        default=None, description="The rows it holds; left out where it holds none, or rows of more than one table."
+    )
 
 
 class Source(Answer):
@@ -74,6 +85,7 @@ class Citation(Answer):
     end: int
     page: int = Field(default=1, ge=1)
     sentence_index: int = Field(ge=0, description="Sentence of the documents' answer, counted from 0.")
+    table: TablePlace | None = Field(default=None, description="The rows in the passage it is quoted from.")
 
 
 class Usage(Answer):

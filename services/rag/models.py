@@ -58,7 +58,7 @@ class Chunk:
     headings: tuple[str, ...] = ()
     """Outermost first."""
     table: TableRange | None = None
-    """The rows it consists of; None where it holds anything but rows of one table."""
+    """The rows it holds; None where it holds none, or rows of more than one table."""
 
 
 @dataclass(frozen=True, slots=True)

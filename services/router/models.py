@@ -110,6 +110,15 @@ class SqlAnswer:
 
 
 @dataclass(frozen=True)
+class TableRange:
+    """Rows of one table of a document, all counted from 0 and without the header; `last_row` is included."""
+
+    table: int
+    first_row: int
+    last_row: int
+
+
+@dataclass(frozen=True)
 class Source:
     """A chunk that was read for an answer; `start` and `end` count Unicode code points of the document's text."""
 
@@ -122,6 +131,7 @@ class Source:
     headings: tuple[str, ...]
     start: int
     end: int
+    table: TableRange | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,7 @@ class Citation:
     end: int
     page: int | None
     sentence_index: int
+    table: TableRange | None = None
 
 
 @dataclass(frozen=True)

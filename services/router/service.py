@@ -20,6 +20,7 @@ from services.router.models import (
     Source,
     SqlAnswer,
     Status,
+    TableRange,
 )
 from services.transport.errors import Failure
 
@@ -139,6 +140,7 @@ def _source(source: Source) -> answer_pb2.Source:
         headings=source.headings,
         start=source.start,
         end=source.end,
+        table=_table(source.table),
     )
 
 
@@ -151,4 +153,9 @@ def _citation(citation: Citation) -> answer_pb2.Citation:
         end=citation.end,
         page=citation.page,
         sentence_index=citation.sentence_index,
+        table=_table(citation.table),
     )
+
+
+def _table(rows: TableRange | None) -> answer_pb2.TableRange | None:
+    return answer_pb2.TableRange(table=rows.table, first_row=rows.first_row, last_row=rows.last_row) if rows else None

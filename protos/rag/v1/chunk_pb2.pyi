@@ -48,7 +48,7 @@ class Chunk(_message.Message):
 
     @_builtins.property
     def table(self) -> Global___TableRange:
-        """The rows the chunk consists of; absent where it holds anything but rows of one table."""
+        """The rows the chunk holds; absent where it holds none, or rows of more than one table."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class Citation(_message.Message):
     """Sentence of the answer that the quote backs, counted from 0."""
     @_builtins.property
     def table(self) -> Global___TableRange:
-        """The rows of the chunk that the quote is from; absent where it is not one of rows."""
+        """The rows in the chunk of the quote; absent where it holds none, or rows of more than one table."""
 
     def __init__(
         self,

@@ -271,6 +271,7 @@ class Source(_message.Message):
     HEADINGS_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
     content: _builtins.str
     """Its text."""
     filename: _builtins.str
@@ -291,6 +292,10 @@ class Source(_message.Message):
     def headings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Headings it stands under, outermost first."""
 
+    @_builtins.property
+    def table(self) -> Global___TableRange:
+        """The rows it holds; absent where it holds none, or rows of more than one table."""
+
     def __init__(
         self,
         *,
@@ -303,16 +308,47 @@ class Source(_message.Message):
         headings: _abc.Iterable[_builtins.str] | None = ...,
         start: _builtins.int = ...,
         end: _builtins.int = ...,
+        table: Global___TableRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk_index", b"chunk_index", "content", b"content", "document", b"document", "end", b"end", "filename", b"filename", "headings", b"headings", "page", b"page", "similarity_score", b"similarity_score", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk_index", b"chunk_index", "content", b"content", "document", b"document", "end", b"end", "filename", b"filename", "headings", b"headings", "page", b"page", "similarity_score", b"similarity_score", "start", b"start", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
 
 Global___Source: _TypeAlias = Source  # noqa: Y015
+
+@_typing.final
+class TableRange(_message.Message):
+    """Rows of one table of a document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    FIRST_ROW_FIELD_NUMBER: _builtins.int
+    LAST_ROW_FIELD_NUMBER: _builtins.int
+    table: _builtins.int
+    """Which table of the document, counted from 0."""
+    first_row: _builtins.int
+    """First of the rows, counted from 0 without the table's header."""
+    last_row: _builtins.int
+    """Last of the rows, counted in the same way."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.int = ...,
+        first_row: _builtins.int = ...,
+        last_row: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_row", b"first_row", "last_row", b"last_row", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableRange: _TypeAlias = TableRange  # noqa: Y015
 
 @_typing.final
 class Citation(_message.Message):
@@ -327,6 +363,7 @@ class Citation(_message.Message):
     END_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     SENTENCE_INDEX_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
     chunk: _builtins.str
     """Resource name of the chunk."""
     filename: _builtins.str
@@ -341,6 +378,10 @@ class Citation(_message.Message):
     """Page, counted from 1; absent where the format has none."""
     sentence_index: _builtins.int
     """Sentence of the documents' answer that it backs, counted from 0."""
+    @_builtins.property
+    def table(self) -> Global___TableRange:
+        """The rows in the chunk of the quote; absent where it holds none, or rows of more than one table."""
+
     def __init__(
         self,
         *,
@@ -351,10 +392,11 @@ class Citation(_message.Message):
         end: _builtins.int = ...,
         page: _builtins.int | None = ...,
         sentence_index: _builtins.int = ...,
+        table: Global___TableRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk", b"chunk", "end", b"end", "filename", b"filename", "page", b"page", "quote", b"quote", "sentence_index", b"sentence_index", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk", b"chunk", "end", b"end", "filename", b"filename", "page", b"page", "quote", b"quote", "sentence_index", b"sentence_index", "start", b"start", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015

@@ -8,7 +8,7 @@ import grpc
 
 from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
 from services.router.adapters.source_errors import source_errors
-from services.router.models import Assessment, Citation, DocumentAnswer, Evidence, Source, Usage
+from services.router.models import Assessment, Citation, DocumentAnswer, Evidence, Source, TableRange, Usage
 
 SOURCE = "rag"
 
@@ -56,6 +56,7 @@ def _source(scored: chunk_pb2.ScoredChunk) -> Source:
         headings=tuple(chunk.headings),
         start=chunk.start,
         end=chunk.end,
+        table=_table(chunk),
     )
 
 
@@ -68,4 +69,10 @@ def _citation(message: chunk_pb2.Citation) -> Citation:
         end=message.end,
         page=message.page if message.HasField("page") else None,
         sentence_index=message.sentence_index,
+        table=_table(message),
     )
+
+
+def _table(message: chunk_pb2.Chunk | chunk_pb2.Citation) -> TableRange | None:
+    rows = message.table
+    return TableRange(rows.table, rows.first_row, rows.last_row) if message.HasField("table") else None
