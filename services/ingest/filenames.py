@@ -10,14 +10,28 @@ MAX_FILENAME_CHARACTERS = 255
 CONTENT_TYPES = {
     "csv": "text/csv",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "eml": "message/rfc822",
     "htm": "text/html",
     "html": "text/html",
     "json": "application/json",
     "jsonl": "application/jsonl",
     "md": "text/markdown",
     "pdf": "application/pdf",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     "tsv": "text/tab-separated-values",
     "txt": "text/plain",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+# What people send besides, and what they can save it as.
+_SAVED_AS = {
+    **dict.fromkeys(("doc", "docm", "dot", "dotx", "odt", "pages", "rtf", "wps"), "docx"),
+    **dict.fromkeys(("ppt", "pptm", "pps", "ppsx", "odp", "key"), "pptx"),
+    **dict.fromkeys(("xls", "xlsm", "xlsb", "ods", "numbers"), "xlsx"),
+    **dict.fromkeys(("msg", "mbox"), "eml"),
+    **dict.fromkeys(("mht", "mhtml", "xhtml", "epub"), "html"),
+    **dict.fromkeys(("markdown", "rst"), "md"),
+    **dict.fromkeys(("ndjson", "jsonlines"), "jsonl"),
+    **dict.fromkeys(("log", "text"), "txt"),
 }
 
 
@@ -52,5 +66,6 @@ def served_extension(filename: str) -> str:
     if not dot or not stem or extension not in CONTENT_TYPES:
         served = ", ".join(f".{known}" for known in sorted(CONTENT_TYPES))
         found = f".{extension} files are" if dot and stem and extension else "files without an extension are"
-        raise FileTypeUnsupported(f"{found} not taken; served are {served}")
+        way_out = f"save it as .{_SAVED_AS[extension]}; " if dot and stem and extension in _SAVED_AS else ""
+        raise FileTypeUnsupported(f"{found} not taken; {way_out}served are {served}")
     return extension

@@ -24,16 +24,26 @@ FOLDER = DEVELOPMENT / "text_to_sql"
 GUARD = QueryGuard(max_rows=100_000)
 
 
-# Four sets of databases. On the first two the rules were made; the third was left unread until they were, and then
+# Five sets of databases. On the first two the rules were made; the third was left unread until they were, and then
 # 0.83 of its questions were answered rightly and 0.90 of its answers were right. The fourth was written before the
 # rules for spans, weekdays, running figures and shares of groups: 0.27 was answered rightly then, at precision 0.44.
+# The fifth was asked two databases at a time, in words as people write them, and mended after each pair: of the answers
+# to the first pair 0.72 were right, of those to the second 0.83, of those to the third 0.91. What confidence says is
+# fitted on these first answers.
 SETS = {
     "first": ("shop", "clinic", "farm", "library"),
     "second": ("saas", "payroll", "retail", "league", "logistics", "school", "rides"),
     "third": ("airline", "bank", "sensors"),
     "fourth": ("fitness",),
+    "fifth": ("hotel", "helpdesk", "webstore", "ferry", "garage", "coop"),
 }
-LEAST = {"first": (0.95, 0.97, 0), "second": (0.90, 0.96, 0), "third": (0.87, 0.93, 0), "fourth": (0.87, 0.9, 0)}
+LEAST = {
+    "first": (0.95, 0.97, 0),
+    "second": (0.90, 0.96, 0),
+    "third": (0.87, 0.93, 0),
+    "fourth": (0.87, 0.9, 0),
+    "fifth": (0.72, 0.95, 2),
+}
 
 
 def development_questions(databases: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from services.ingest.errors import FileBroken
 from services.ingest.models import ParsedDocument
 
 # Raised whenever a parser would read the same bytes differently, so that stored chunks are not taken for current ones.
-PARSING_VERSION = 1
+PARSING_VERSION = 2
 
 
 OnPage = Callable[[int, int], None]
@@ -34,6 +34,18 @@ def _parse(data: bytes, extension: str, on_page: OnPage | None) -> ParsedDocumen
             from services.ingest.adapters.parsing.docx import parse_docx
 
             return parse_docx(data)
+        case "eml":
+            from services.ingest.adapters.parsing.eml import parse_eml
+
+            return parse_eml(data)
+        case "pptx":
+            from services.ingest.adapters.parsing.pptx import parse_pptx
+
+            return parse_pptx(data, on_page)
+        case "xlsx":
+            from services.ingest.adapters.parsing.xlsx import parse_xlsx
+
+            return parse_xlsx(data, on_page)
         case "csv" | "tsv":
             from services.ingest.adapters.parsing.delimited import parse_delimited
 

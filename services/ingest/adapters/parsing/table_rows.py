@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 
 from services.ingest.composing import Piece
 from services.ingest.errors import FileBroken
@@ -34,11 +34,18 @@ class Tables:
         self._count = 0
 
     def of_cells(
-        self, rows: Sequence[Sequence[Cell]], *, header_rows: int | None = None, page: int | None = None
+        self,
+        rows: Sequence[Sequence[Cell]],
+        *,
+        header_rows: int | None = None,
+        least_header_rows: int = 0,
+        page: int | None = None,
     ) -> Iterator[Piece]:
         """A table whose cells may span others. What stands over all columns before the header is told as text.
 
-        Args: header_rows: how many rows the document says are its header; None where it does not say.
+        Args:
+            header_rows: how many rows the document says are its header; None where it does not say.
+            least_header_rows: the same where it says that there are some, and may be more.
         Raises: FileBroken: it has more cells than are read.
         """
         grid = spread(rows)
@@ -51,7 +58,8 @@ class Tables:
         if not places:
             return
         if header_rows is None:
-            header_rows = _header_rows([rows[place] for place in places], [grid[place] for place in places])
+            found = _header_rows([rows[place] for place in places], [grid[place] for place in places])
+            header_rows = max(found, least_header_rows)
         else:
             header_rows = sum(place < header_rows for place in places)
         if header_rows >= len(places):
@@ -101,7 +109,8 @@ def row_line(row: Sequence[str], names: Sequence[str]) -> str:
 def looks_like_header(row: Sequence[str], following: Sequence[Sequence[str]] = ()) -> bool:
     """Whether a first row names columns: its cells are short, differ and are no numbers; the first may be empty.
 
-    Years name columns when there are no years below them.
+    Years name columns when there are no years below them, and any number can stand over the first column where names
+    stand over numbers elsewhere.
     """
     cells = [cell.strip() for cell in row]
     while len(cells) > 1 and not cells[-1]:
@@ -114,10 +123,18 @@ def looks_like_header(row: Sequence[str], following: Sequence[Sequence[str]] = (
     numbers = [place for place, cell in enumerate(cells) if cell and is_number(cell)]
     if not numbers:
         return True
+    if numbers == [0]:
+        return len(cells) > 2 and any(_are_numbers(following, place) for place in range(1, len(cells)))
     if 0 in numbers or not all(_YEAR.fullmatch(cells[place]) for place in numbers):
         return False
     below = (each[place].strip() for each in following for place in numbers if place < len(each))
     return not any(map(_YEAR.fullmatch, below))
+
+
+def _are_numbers(rows: Sequence[Sequence[str]], place: int) -> bool:
+    """Whether a column holds numbers and nothing else."""
+    cells = [row[place] for row in rows if place < len(row) and row[place].strip()]
+    return bool(cells) and all(map(is_number, cells))
 
 
 def is_number(cell: str) -> bool:
@@ -173,7 +190,8 @@ def _header_rows(rows: Sequence[Sequence[Cell]], grid: Sequence[Sequence[str]]) 
     if marked:
         return marked
     shares = len(rows) > 2 and any(cell.columns > 1 for cell in rows[0])
-    if shares and looks_like_header(_joined(grid[:2]), grid[2 : 2 + _SAMPLE_ROWS]):
+    names = _joined(grid[:2]) if shares else []
+    if shares and looks_like_header([name for name, _ in groupby(names)], grid[2 : 2 + _SAMPLE_ROWS]):
         return 2
     return int(len(rows) > 1 and looks_like_header(grid[0], grid[1 : 1 + _SAMPLE_ROWS]))
 
