@@ -56,7 +56,8 @@ def count_rows_by(reading: Reading) -> None:
     table = reading.table_of(0)
     named = reading.table_of(at + 1) if following.kind == "table" else None
     pointed = named is not None and table is not None and reading.graph.path((table,), named, to_one=True) is not None
-    if table is None or not (timed or kinds or (pointed and named != table)):
+    points = entry is not None and entry.is_key and entry.table == table and not timed  # "consultants per department"
+    if table is None or not (timed or kinds or points or (pointed and named != table)):
         return
     reading.subject = table
     reading.outputs.append(Measure("count", table))

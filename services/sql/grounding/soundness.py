@@ -116,6 +116,7 @@ def _refuse_other_rows(form: LogicalForm, reading: Reading) -> None:
     roles = reading.lexicon.roles
     wanted |= {roles[one].target for one in wanted if one in roles}
     shown = {one.table for one in (*form.outputs, *form.groups) if isinstance(one, ColumnOf)}
+    shown |= {measure.table for measure in measures_of(form)} if form.groups and head.first == 0 else set()
     shown |= {roles[one].target for one in shown if one in roles}
     keys = {
         edge.target

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from services.sql.grounding.lexicon import COMMENT_QUALITY
 from services.sql.grounding.logical_form import (
     ColumnOf,
+    CompareToMeasure,
     Exists,
     LogicalForm,
     Measure,
@@ -27,6 +30,7 @@ _AVAILABLE = stem("available")
 
 def refuse_unread_words(form: LogicalForm, reading: Reading) -> None:
     """Raises Unreadable where a word says what the query does not."""
+    _refuse_half_pairs(form, reading)
     _refuse_asides(reading)
     _refuse_unread_money(reading)
     _refuse_what_they_do(form, reading)
@@ -46,6 +50,8 @@ def _refuse_asides(reading: Reading) -> None:
         if item.last + 1 != following.first or (index and reading.items[index - 1].is_cue("superlative")):
             continue
         told = [reading.lexicon.columns[ref] for ref in item.columns]
+        if any(reading.tokens[item.first].stem in one.own for one in told):
+            continue  # its own word, though one of several
         of_kinds = following.kind == "column" and any(one.is_text and one.ref in following.columns for one in told)
         if of_kinds or (following.kind == "table" and not any(one.is_date for one in told)):
             raise Unreadable(f"It is not clear what “{item.text}” says of “{following.text}”.")
@@ -159,3 +165,29 @@ def _refuse_what_they_do(form: LogicalForm, reading: Reading) -> None:
         known = set(people.stems) & PEOPLE or any(set(one.own) & PERSON_MARKS for one in people.columns)
         if not known:
             raise Unreadable(f"It is not clear who the “{words[2]}” are.")
+
+
+def _refuse_half_pairs(form: LogicalForm, reading: Reading) -> None:
+    """For "issued and paid in 2025" one date is not enough; "the phone number" is no number of what came by phone."""
+    items = reading.items
+    for index, item in enumerate(items[:-1]):
+        following = items[index + 1]
+        beside = item.last + 1 == following.first
+        tables = {link.entry.table for link in item.values}
+        if item.kind == "value" and item.used and beside and following.kind == "column" and following.used:
+            named = reading.tokens[following.first].lower in {"number", "address", "name", "code"}
+            if named and following.first == following.last and not tables & {ref[0] for ref in following.columns}:
+                raise Unreadable(f"Nothing in the database stands for “{item.text} {following.text}”.")
+        last = items[index + 2] if index + 2 < len(items) else None
+        joined = following.is_cue("and") and last is not None and last.used and not item.used
+        dated = [
+            bool(one.columns) and all(reading.lexicon.columns[ref].is_date for ref in one.columns)
+            for one in (item, last)
+            if one is not None
+        ]
+        if joined and all(dated) and item.kind in {"column", "verb"}:
+            raise Unreadable(f"It is not clear when it was “{item.text}”.")
+    words = [token.lower for token in reading.tokens]
+    own = any(pair in (("of", "their"), ("of", "its"), ("of", "his")) for pair in pairwise(words))
+    if own and any(isinstance(one, CompareToMeasure) for one in form.conditions):
+        raise Unreadable("It compares each row with those beside it in a way this reader cannot tell.")
