@@ -1,145 +1,189 @@
-"""Word documents (OOXML), read straight from their XML: everything a reader sees, once, in order."""
+"""Word documents (OOXML), read straight from their XML: everything a reader sees, once, in order.
 
-import io
-import re
-import zipfile
-from collections.abc import Iterator
+Headings and list items show their numbers, notes follow the paragraph that refers to them, headers and footers are told
+once at the beginning. What was deleted with changes tracked, instructions of fields, hidden words and comments are left
+out; what was inserted is read.
+"""
+
+from collections.abc import Iterator, Sequence
 
 from lxml import etree
 
+from services.ingest.adapters.parsing.docx_styles import Numbering, W, numbering_of, outline_level, read_styles
+from services.ingest.adapters.parsing.drawings import DGM, C, chart_pieces, diagram_pieces
+from services.ingest.adapters.parsing.office_package import OfficePackage, opened_package
 from services.ingest.adapters.parsing.table_rows import Cell, Tables
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken
 from services.ingest.models import BlockKind, ParsedDocument
 
-_MAX_MEMBERS = 5_000
-_MAX_PART_BYTES = 100 * 1024 * 1024
-_MAX_TOTAL_BYTES = 500 * 1024 * 1024
-# Office's own XML shrinks 10 to 30 times; a bomb a thousand times. Small members may shrink as they like.
-_MAX_RATIO = 200
-_RATIO_COUNTS_FROM_BYTES = 1024 * 1024
-
-_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_W_STRICT = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-_DC_TITLE = "{http://purl.org/dc/elements/1.1/}title"
-_ENTITIES_DECLARED = "the .docx file declares entities, which no Word document does"
-_OUTLINE_LEVELS = frozenset("012345678")
-_HEADING_STYLE = re.compile(r"heading (\d)")
-# What a reader does not see: deleted words, instructions of fields, text kept for older programs.
+_M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_MAX_HEADING_CHARACTERS = 500
+_MAX_SPAN = 1_000
+# What a reader does not see: deleted words, instructions of fields, text kept for older programs, readings above words.
 _UNSEEN = frozenset(
-    {f"{_W}del", f"{_W}moveFrom", f"{_W}instrText", f"{_W}delText", f"{_MC}Fallback", f"{_W}pPr", f"{_W}rPr"}
+    {
+        *(
+            f"{W}{name}"
+            for name in ("del", "moveFrom", "instrText", "delText", "pPr", "rPr", "rt", "tblPr", "trPr", "tcPr")
+        ),
+        f"{_MC}Fallback",
+    }
 )
+_NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
+# How a part of a formula is set, in characters: above another, raised, lowered.
+_FORMULA = {f"{_M}den": "/", f"{_M}sup": "^", f"{_M}sub": "_"}
 
 
 def parse_docx(data: bytes) -> ParsedDocument:
     """Raises: FileBroken: damaged, encrypted, unpacks to too much, or declares entities. FileWithoutText."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_size(archive)
-            body = _part(archive, "word/document.xml")
-            if body is None:
-                raise FileBroken("there is no document in the .docx file")
-            reader = _Reader(_heading_levels(_part(archive, "word/styles.xml")))
-            pieces = list(reader.pieces(body))
-            for notes in ("word/footnotes.xml", "word/endnotes.xml"):
-                root = _part(archive, notes)
-                pieces += reader.pieces(root) if root is not None else ()
-            core = _part(archive, "docProps/core.xml")
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, etree.LxmlError) as error:
-        # RuntimeError is zipfile's word for "encrypted" and for compression it does not know.
-        raise FileBroken("the .docx file is damaged or encrypted") from error
-    title = (core.findtext(f".//{_DC_TITLE}") or "") if core is not None else ""
-    return compose(pieces, title=title)
-
-
-def _check_size(archive: zipfile.ZipFile) -> None:
-    """Judge by the sizes the archive declares; zipfile reads no member past its declared size."""
-    members = archive.infolist()
-    if len(members) > _MAX_MEMBERS:
-        raise FileBroken(f"the .docx file has more than {_MAX_MEMBERS} parts")
-    if sum(member.file_size for member in members) > _MAX_TOTAL_BYTES:
-        raise FileBroken("the .docx file unpacks to too much")
-    for member in members:
-        swollen = member.file_size > _RATIO_COUNTS_FROM_BYTES and (
-            member.file_size > _MAX_RATIO * max(member.compress_size, 1)
-        )
-        if swollen or (member.filename.endswith(".xml") and member.file_size > _MAX_PART_BYTES):
-            raise FileBroken("the .docx file unpacks to too much")
-        if ".." in member.filename.split("/") or member.filename.startswith("/"):
-            raise FileBroken("the .docx file holds a part whose name leads out of it")
-
-
-def _part(archive: zipfile.ZipFile, name: str) -> etree._Element | None:
-    try:
-        data = archive.read(name)
-    except KeyError:
-        return None
-    if b"<!DOCTYPE" in data:  # before parsing, which would expand entities in attributes
-        raise FileBroken(_ENTITIES_DECLARED)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False)
-    root = etree.fromstring(data.replace(_W_STRICT[1:-1].encode(), _W[1:-1].encode()), parser)
-    if root.getroottree().docinfo.internalDTD is not None:  # in an encoding that hides it from the look above
-        raise FileBroken(_ENTITIES_DECLARED)
-    return root
-
-
-def _heading_levels(styles: etree._Element | None) -> dict[str, int]:
-    """Heading level by style id. Names are the same in every language of Word; ids are not."""
-    levels: dict[str, int] = {}
-    if styles is None:
-        return levels
-    for style in styles.iter(f"{_W}style"):
-        identifier, name = style.get(f"{_W}styleId"), style.find(f"{_W}name")
-        shown = (name.get(f"{_W}val") or "").lower() if name is not None else ""
-        outline = style.find(f"{_W}pPr/{_W}outlineLvl")
-        if identifier is None:
-            continue
-        if shown == "title":
-            levels[identifier] = 1
-        elif match := _HEADING_STYLE.fullmatch(shown):
-            levels[identifier] = int(match[1])
-        elif outline is not None and (outline.get(f"{_W}val") or "") in _OUTLINE_LEVELS:
-            levels[identifier] = int(outline.get(f"{_W}val") or "") + 1
-    return levels
+    with opened_package(data, "docx") as package:
+        main = package.main_part("word/document.xml")
+        body = package.part(main)
+        if body is None:
+            raise FileBroken("there is no document in the .docx file")
+        reader = _Reader(package, main)
+        pieces = [*reader.margins(), *reader.pieces(body), *reader.notes_left()]
+        return compose(pieces, title=package.title())
 
 
 class _Reader:
-    def __init__(self, heading_levels: dict[str, int]) -> None:
-        self._heading_levels = heading_levels
+    def __init__(self, package: OfficePackage, main: str) -> None:
+        self._package = package
+        self._related = package.related(main)
+        folder = main.rpartition("/")[0]
+        self._styles = read_styles(package.part(self._named("styles", f"{folder}/styles.xml")))
+        self._numbering = Numbering(package.part(self._named("numbering", f"{folder}/numbering.xml")))
+        self._notes: dict[tuple[str, str], etree._Element] = {}
+        for kind in _NOTES.values():
+            root = package.part(self._named(kind, f"{folder}/{kind}.xml"))
+            for note in root.iter(f"{W}{kind[:-1]}") if root is not None else ():
+                if note.get(f"{W}type") in (None, "normal"):  # others are lines between text and notes
+                    self._notes[kind, note.get(f"{W}id") or str(len(self._notes))] = note
         self._tables = Tables()
+
+    def _named(self, kind: str, usual: str) -> str:
+        return next((target for each, target in self._related.values() if each == kind), usual)
+
+    def margins(self) -> Iterator[Piece]:
+        """Headers and footers, each text once, but for those that count pages."""
+        told: set[str] = set()
+        for kind, part in self._related.values():
+            root = self._package.part(part) if kind in ("header", "footer") else None
+            for piece in self.pieces(root) if root is not None and not _counts_pages(root) else ():
+                if piece.text.strip() and piece.text not in told:
+                    told.add(piece.text)
+                    yield Piece(BlockKind.PARAGRAPH, piece.text)
+
+    def notes_left(self) -> Iterator[Piece]:
+        """Notes that no paragraph has referred to."""
+        for note in self._notes.values():
+            yield from self.pieces(note)
 
     def pieces(self, element: etree._Element) -> Iterator[Piece]:
         for child in element:
-            if child.tag == f"{_W}p":
+            if child.tag == f"{W}p":
                 yield from self._paragraph(child)
-            elif child.tag == f"{_W}tbl":
+            elif child.tag == f"{W}tbl":
                 yield from self._table(child)
             elif isinstance(child.tag, str) and child.tag not in _UNSEEN:
                 yield from self.pieces(child)  # content controls, revisions, notes and the body itself
 
     def _paragraph(self, paragraph: etree._Element) -> Iterator[Piece]:
-        style = paragraph.find(f"{_W}pPr/{_W}pStyle")
-        level = self._heading_levels.get(style.get(f"{_W}val") or "", 0) if style is not None else 0
         text = _words(paragraph)
         if text.strip():
-            if level and len(text) <= 500:
-                yield Piece(BlockKind.HEADING, " ".join(text.split()), level)
-            else:
-                in_list = paragraph.find(f"{_W}pPr/{_W}numPr") is not None
-                yield Piece(BlockKind.ITEM if in_list else BlockKind.PARAGRAPH, text)
-        for box in _text_boxes(paragraph):
-            yield from self.pieces(box)
+            yield self._as_piece(paragraph, text)
+        yield from self._beside(paragraph)
+
+    def _as_piece(self, paragraph: etree._Element, text: str) -> Piece:
+        properties = paragraph.find(f"{W}pPr")
+        named = properties.find(f"{W}pStyle") if properties is not None else None
+        style = self._styles.get(named.get(f"{W}val") or "") if named is not None else None
+        level = (style.level if style else 0) or outline_level(properties)
+        numbering = numbering_of(properties) or (style.numbering if style else None)
+        if numbering is not None and not numbering[0]:  # a level alone: of the style's list
+            numbering = (style.numbering[0], numbering[1]) if style and style.numbering else numbering
+        label = self._numbering.label(numbering)
+        if level and len(text) <= _MAX_HEADING_CHARACTERS:
+            return Piece(BlockKind.HEADING, f"{label} {' '.join(text.split())}".strip(), level)
+        in_list = numbering is not None and numbering[0] != "0"
+        return Piece(BlockKind.ITEM if in_list else BlockKind.PARAGRAPH, f"{label} {text}".strip() if label else text)
+
+    def _beside(self, element: etree._Element) -> Iterator[Piece]:
+        """What is anchored in an element: text boxes, charts, diagrams, and the notes it refers to."""
+        for each in _anchored(element):
+            if each.tag == f"{W}txbxContent":
+                yield from self.pieces(each)
+            elif each.tag == f"{C}chart":
+                yield from chart_pieces(self._package, self._target(each.get(f"{_R}id")), self._tables)
+            elif each.tag == f"{DGM}relIds":
+                yield from diagram_pieces(self._package, self._target(each.get(f"{_R}dm")))
+            elif (note := self._notes.pop((_NOTES[each.tag], each.get(f"{W}id") or ""), None)) is not None:
+                yield from self.pieces(note)
+
+    def _target(self, identity: str | None) -> str:
+        return self._related.get(identity or "", ("", ""))[1]
 
     def _table(self, table: etree._Element) -> Iterator[Piece]:
-        if table.find(f".//{_W}tc//{_W}tbl") is not None:  # a table that lays out others: read cell by cell
-            for cell in _own(table, f"{_W}tc"):
-                yield from self.pieces(cell)
+        rows = list(_own(table, f"{W}tr"))
+        cells = [list(_own(row, f"{W}tc")) for row in rows]
+        if _lays_out(table, cells):
+            for row in cells:
+                for cell in row:
+                    yield from self.pieces(cell)
             return
-        rows = [[Cell(_cell(cell)) for cell in _own(row, f"{_W}tc")] for row in _own(table, f"{_W}tr")]
-        yield from self._tables.of_cells(rows)
-        for box in _text_boxes(table):
-            yield from self.pieces(box)
+        said = 0
+        while said < len(rows) and rows[said].find(f"{W}trPr/{W}tblHeader") is not None:
+            said += 1
+        yield from self._tables.of_cells(_merged(rows, cells), least_header_rows=said)
+        yield from self._beside(table)
+
+
+def _lays_out(table: etree._Element, cells: Sequence[Sequence[etree._Element]]) -> bool:
+    """Whether a table only places others on the page: it has one row or column, or fewer cells than what is in it."""
+    inner = sum(1 for _ in table.iterfind(f".//{W}tc//{W}tc"))
+    own = sum(map(len, cells))
+    return inner > 0 and (len(cells) == 1 or max(map(len, cells), default=0) == 1 or inner > own)
+
+
+def _merged(rows: Sequence[etree._Element], cells: Sequence[Sequence[etree._Element]]) -> list[list[Cell]]:
+    """The cells with the rows and columns they span. Word marks those below the first as its continuation."""
+    continued: list[set[int]] = []
+    placed: list[list[tuple[int, int, str, bool]]] = []
+    for row, row_cells in zip(rows, cells, strict=True):
+        column = _number(row.find(f"{W}trPr/{W}gridBefore"), 0)
+        line, below = [], set()
+        if column:
+            line.append((0, column, "", False))
+        for cell in row_cells:
+            span = max(_number(cell.find(f"{W}tcPr/{W}gridSpan"), 1), 1)
+            merge = cell.find(f"{W}tcPr/{W}vMerge")
+            continues = merge is not None and merge.get(f"{W}val") != "restart"
+            if continues:
+                below.add(column)
+            line.append((column, span, _cell(cell), continues))
+            column += span
+        placed.append(line)
+        continued.append(below)
+    table: list[list[Cell]] = []
+    for place, line in enumerate(placed):
+        told = []
+        for column, span, text, continues in line:
+            if continues and place > 0:
+                continue
+            height = 1
+            while place + height < len(placed) and column in continued[place + height] and height < _MAX_SPAN:
+                height += 1
+            told.append(Cell(text, columns=span, rows=height))
+        table.append(told)
+    return table
+
+
+def _number(element: etree._Element | None, otherwise: int) -> int:
+    said = (element.get(f"{W}val") or "") if element is not None else ""
+    return min(int(said), _MAX_SPAN) if said.isdecimal() and len(said) < 9 else otherwise
 
 
 def _own(element: etree._Element, tag: str) -> Iterator[etree._Element]:
@@ -152,32 +196,50 @@ def _own(element: etree._Element, tag: str) -> Iterator[etree._Element]:
 
 
 def _cell(cell: etree._Element) -> str:
-    return " ".join(filter(None, (_words(paragraph).strip() for paragraph in _own(cell, f"{_W}p"))))
+    return " ".join(filter(None, (_words(paragraph).strip() for paragraph in _own(cell, f"{W}p"))))
 
 
 def _words(element: etree._Element) -> str:
-    """What the paragraph shows, without the text boxes anchored in it."""
+    """What the paragraph shows, without what is anchored in it."""
     words: list[str] = []
     for child in element:
         match child.tag:
-            case tag if tag in _UNSEEN or tag == f"{_W}txbxContent" or not isinstance(tag, str):
+            case tag if tag in _UNSEEN or tag == f"{W}txbxContent" or not isinstance(tag, str):
                 continue
-            case tag if tag == f"{_W}t":
+            case tag if tag in (f"{W}t", f"{_M}t"):
                 words.append(child.text or "")
-            case tag if tag == f"{_W}tab":
+            case tag if tag in (f"{W}tab", f"{W}ptab"):
                 words.append(" ")
-            case tag if tag in (f"{_W}br", f"{_W}cr"):
+            case tag if tag in (f"{W}br", f"{W}cr"):
                 words.append("\n")
-            case tag if tag == f"{_W}noBreakHyphen":
+            case tag if tag == f"{W}noBreakHyphen":
                 words.append("-")
+            case tag if tag == f"{W}r" and _is_hidden(child):
+                continue
+            case tag if tag in _FORMULA:
+                inner = _words(child)
+                words.append(_FORMULA[tag] + inner if inner else "")
             case _:
                 words.append(_words(child))
     return "".join(words)
 
 
-def _text_boxes(element: etree._Element) -> Iterator[etree._Element]:
+def _is_hidden(run: etree._Element) -> bool:
+    vanish = run.find(f"{W}rPr/{W}vanish")
+    return vanish is not None and vanish.get(f"{W}val") not in ("0", "false", "off")
+
+
+def _counts_pages(root: etree._Element) -> bool:
+    """Whether a header or footer does nothing else: but for numbers it has next to no letters."""
+    fields = [each.text or "" for each in root.iter(f"{W}instrText")]
+    fields += [each.get(f"{W}instr") or "" for each in root.iter(f"{W}fldSimple")]
+    letters = sum(character.isalpha() for each in root.iter(f"{W}t") for character in each.text or "")
+    return letters < 3 or (any("PAGE" in each for each in fields) and letters < 12)
+
+
+def _anchored(element: etree._Element) -> Iterator[etree._Element]:
     for child in element:
-        if child.tag == f"{_W}txbxContent":
+        if child.tag in (f"{W}txbxContent", f"{C}chart", f"{DGM}relIds") or child.tag in _NOTES:
             yield child
         elif isinstance(child.tag, str) and child.tag not in _UNSEEN:
-            yield from _text_boxes(child)
+            yield from _anchored(child)
