@@ -1,41 +1,31 @@
-"""Cutting a document's text into chunks that an embedding model reads whole, along the document's own structure.
+"""Putting a document's text together into chunks that an embedding model reads whole, along its own structure.
 
 A chunk never crosses a page, so that its page is the page of every word in it. Blocks (headings, paragraphs, items,
-rows of tables) stay whole where they fit; a longer one is cut between sentences, a longer sentence between words, and a
-longer word between characters.
+rows of tables) stay whole where they fit (`cutting` says what becomes of others). Small sections share a chunk as long
+as they fit into it whole; a heading stands with what follows it. The chunk's own text is exactly the document's: what a
+reader needs besides, its title and headings, goes along with it and is not part of it.
 """
 
-import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from typing import Self
 
-from services.ingest.models import Block, BlockKind, Chunk, ParsedDocument
+from services.ingest.cutting import Cutter, Span
+from services.ingest.models import BlockKind, Chunk, EmbeddingLimits, ParsedDocument, TableRange
 from services.ingest.ports import TokenCounter
 
-# WordPiece takes a word past 100 characters as one unknown token: cut there, it keeps a meaning and a true count.
-MAX_WORD_CHARACTERS = 100
-# Holds against text whose tokens are very long; ordinary prose has 4 to 5 characters a token.
-MAX_CHARACTERS_PER_TOKEN = 8
 # Raised whenever the same text would be cut differently, so that stored chunks are not taken for current ones.
-CHUNKING_VERSION = 1
-
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\sa-z])|(?<=[。！？])|\n+")
-_WORD = re.compile(r"\S+")
-_ENDS_WITH_ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[Nn]o|[Vv]ol|[Ff]ig|[Ee]q|[Ss]ec|cf|vs|e\.g|i\.e|approx|Inc|Ltd|Co|Corp)\.$"
-)
+CHUNKING_VERSION = 2
+# The share of the model's length that is left for the title and the headings that are embedded with a chunk.
+HEADER_SHARE = 4
+# Of a chunk's length: a short chunk that repeats more is found more often and answers worse.
+OVERLAP_SHARE = 8
+# Of a chunk's length: less is a scrap, which joins the next section even where that has to be cut.
+_SCRAP_SHARE = 4
+_PROSE = frozenset({BlockKind.PARAGRAPH, BlockKind.ITEM})
 _COUNT_BATCH = 1024
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of the text that is not cut further: its place, its tokens, and the block it comes from."""
-
-    start: int
-    end: int
-    token_count: int
-    block: Block
 
 
 @dataclass(frozen=True)
@@ -44,115 +34,81 @@ class Chunker:
 
     Attributes:
         max_tokens: tokens a chunk has at most, ≥ 8.
+        merge_tokens: a section that has fewer shares its chunk with the next one, where both fit whole.
         overlap_tokens: tokens that a chunk may repeat from the end of its predecessor in the same section; whole
-            sentences or rows only.
+            sentences only, and no rows, which stand for themselves.
+        max_bytes: bytes a chunk has at most in UTF-8; None: any number.
     """
 
     counter: TokenCounter
-    max_tokens: int = 200
+    max_tokens: int = 512
+    merge_tokens: int = 256
     overlap_tokens: int = 0
+    max_bytes: int | None = None
 
     @property
     def fingerprint(self) -> str:
         """Differs whenever the same text might be cut differently."""
-        return f"chunks-{CHUNKING_VERSION}-{self.max_tokens}-{self.overlap_tokens}"
+        sizes = (self.max_tokens, self.merge_tokens, self.overlap_tokens, self.max_bytes or "any")
+        return f"chunks-{CHUNKING_VERSION}-{'-'.join(map(str, sizes))}"
+
+    def within(self, limits: EmbeddingLimits) -> Self:
+        """The chunker whose chunks that model reads whole, with a header before them.
+
+        A model whose tokens are not the counter's is held to bytes besides: no token stands for less than one.
+        """
+        room = limits.max_tokens - limits.max_tokens // HEADER_SHARE
+        max_tokens = min(self.max_tokens, room)
+        return replace(
+            self,
+            max_tokens=max_tokens,
+            overlap_tokens=min(self.overlap_tokens, max_tokens // OVERLAP_SHARE),
+            max_bytes=None if limits.model == self.counter.model else room,
+        )
 
     def chunk(self, document: ParsedDocument) -> tuple[Chunk, ...]:
         """The chunks in order; every character that is not white space lies in at least one of them."""
-        spans = list(self._spans(document))
-        groups = [group for page in _by_page(spans) for group in self._pack(page)]
-        pieces = self._within_limit(document.text, [(group[0].start, group[-1].end) for group in groups])
-        return tuple(
-            Chunk(
-                index=index,
-                text=document.text[start:end],
-                start=start,
-                end=end,
-                token_count=count,
-                page=groups[at][0].block.page,
-                headings=_headings(groups[at]),
-            )
-            for index, (at, start, end, count) in enumerate(pieces)
-        )
+        return tuple(self._chunks(document))
 
-    def _within_limit(self, text: str, places: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int, int]]:
-        """(place, start, end, tokens) of every place, halved until it fits: the sum of tokens is not always the tokens
-        of the sum."""
-        for at, ((start, end), count) in enumerate(zip(places, self._count(text, places), strict=True)):
-            if count <= self.max_tokens:
-                yield at, start, end, count
-            else:
-                for half_start, half_end, half_count in self._halved(text, start, end):
-                    yield at, half_start, half_end, half_count
+    def _chunks(self, document: ParsedDocument) -> Iterator[Chunk]:
+        cutter = Cutter(self.counter, self.max_tokens, self.max_bytes)
+        pages = groupby(cutter.spans(document), key=lambda span: span.block.page)
+        groups = (group for _, page in pages for group in _Packer(self, cutter, document.text).pack(page))
+        index = 0
+        while batch := list(islice(groups, _COUNT_BATCH)):
+            for group, start, end, count in _within_limit(cutter, document.text, batch):
+                text = document.text[start:end]
+                page, headings, table = group[0].block.page, _shared_headings(group), _rows(group)
+                yield Chunk(index, text, start, end, count, page, headings, table)
+                index += 1
 
-    def _halved(self, text: str, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        [count] = self.counter.count_all([text[start:end]])
-        if count <= self.max_tokens or end - start == 1:
-            yield start, end, count
-            return
-        middle = (start + end) // 2
-        space = max(text.rfind(" ", start, middle), text.rfind("\n", start, middle))
-        middle = space if space > start + (end - start) // 4 else middle
-        for half in ((start, middle), (middle, end)):
-            for place in _trimmed(text, *half):
-                yield from self._halved(text, *place)
 
-    def _spans(self, document: ParsedDocument) -> Iterator[Span]:
-        text, blocks = document.text, document.blocks
-        counts = self._count(text, [(block.start, block.end) for block in blocks])
-        for block, count in zip(blocks, counts, strict=True):
-            if self._fits(text, block.start, block.end, count):
-                yield Span(block.start, block.end, count, block)
-            else:
-                yield from self._cut_block(text, block)
+@dataclass
+class _Packer:
+    """Groups the spans of one page so that each group fits and a section starts a group where that is worth it."""
 
-    def _cut_block(self, text: str, block: Block) -> Iterator[Span]:
-        sentences = list(_sentences(text, block.start, block.end))
-        for (start, end), count in zip(sentences, self._count(text, sentences), strict=True):
-            if self._fits(text, start, end, count):
-                yield Span(start, end, count, block)
-            else:
-                yield from self._cut_sentence(text, start, end, block)
+    chunker: Chunker
+    cutter: Cutter
+    text: str
 
-    def _cut_sentence(self, text: str, start: int, end: int, block: Block) -> Iterator[Span]:
-        words = [
-            (at, min(at + MAX_WORD_CHARACTERS, match.end()))
-            for match in _WORD.finditer(text, start, end)
-            for at in range(match.start(), match.end(), MAX_WORD_CHARACTERS)
-        ]
-        pieces: list[tuple[int, int, int]] = []
-        for (at, to), count in zip(words, self._count(text, words), strict=True):
-            if count <= self.max_tokens:
-                pieces.append((at, to, count))
-            else:  # scripts that put a token, or three, into each character
-                pieces.extend(self._halved(text, at, to))
-        open_start, open_end, open_count = pieces[0]
-        for at, to, count in pieces[1:]:
-            if open_count + count > self.max_tokens or to - open_start > self.max_tokens * MAX_CHARACTERS_PER_TOKEN:
-                yield Span(open_start, open_end, open_count, block)
-                open_start, open_count = at, 0
-            open_end, open_count = to, open_count + count
-        yield Span(open_start, open_end, open_count, block)
-
-    def _pack(self, spans: Sequence[Span]) -> Iterator[list[Span]]:
-        """Group the spans of one page so that each group fits and a section starts a group where that is worth it."""
+    def pack(self, spans: Iterable[Span]) -> Iterator[list[Span]]:
+        ahead = _Ahead(spans)
         group: list[Span] = []
         total = 0
-        for span in spans:
-            too_much = self._overflows(group, total, span)
-            new_section = span.block.kind is BlockKind.HEADING and self._is_worth_closing(group, total)
-            if too_much or new_section:
+        while span := ahead.take():
+            at_border = _begins_section(group, span)
+            if group and (self._overflows(group, total, span) or (at_border and self._is_full(group, total, ahead))):
                 waiting = _trailing_headings(group)
                 if waiting and len(waiting) < len(group):  # headings belong to what follows
                     yield group[: -len(waiting)]
                     group = waiting
+                    if self._overflows(group, _tokens(group), span):
+                        yield group
+                        group = []
                 else:
                     yield group
-                    group = [] if new_section else self._overlap(group, span)
-                total = sum(kept.token_count for kept in group)
-                if self._overflows(group, total, span):
-                    yield group
-                    group, total = [], 0
+                    group = [] if at_border else self._overlap(group, span)
+                total = _tokens(group)
             group.append(span)
             total += span.token_count
         if group:
@@ -161,44 +117,84 @@ class Chunker:
     def _overflows(self, group: Sequence[Span], total: int, following: Span) -> bool:
         if not group:
             return False
-        return (
-            total + following.token_count > self.max_tokens
-            or following.end - group[0].start > self.max_tokens * MAX_CHARACTERS_PER_TOKEN
-        )
+        return not self.cutter.fits(self.text, group[0].start, following.end, total + following.token_count)
 
-    def _is_worth_closing(self, group: Sequence[Span], total: int) -> bool:
-        """A group of headings waits for its text, and a scrap of text joins the next section."""
-        return total >= self.max_tokens // 4 and any(span.block.kind is not BlockKind.HEADING for span in group)
+    def _is_full(self, group: Sequence[Span], total: int, ahead: "_Ahead") -> bool:
+        """Whether a new section is better off in a chunk of its own than in this one."""
+        if all(span.block.kind is BlockKind.HEADING for span in group):
+            return False  # headings wait for their text
+        if total >= self.chunker.merge_tokens:
+            return True
+        is_scrap = total < self.chunker.max_tokens // _SCRAP_SHARE
+        return not is_scrap and total + ahead.section_tokens(self.chunker.max_tokens) > self.chunker.max_tokens
 
     def _overlap(self, group: Sequence[Span], following: Span) -> list[Span]:
-        kept: list[Span] = []
-        room = min(self.overlap_tokens, self.max_tokens - following.token_count)
-        for span in reversed(group[1:]):  # never the whole group: each chunk must bring something new
-            room -= span.token_count
-            if room < 0 or span.block.headings != following.block.headings:
+        """The last sentences of a group, as many as the next one may repeat."""
+        kept: deque[Span] = deque()
+        for span in reversed(group if self.chunker.overlap_tokens else ()):
+            if not _continues(span, following):
                 break
-            if following.end - span.start > self.max_tokens * MAX_CHARACTERS_PER_TOKEN:
-                break
-            kept.insert(0, span)
-        return kept
-
-    def _fits(self, text: str, start: int, end: int, count: int) -> bool:
-        if count > self.max_tokens or end - start > self.max_tokens * MAX_CHARACTERS_PER_TOKEN:
-            return False
-        return end - start <= MAX_WORD_CHARACTERS or all(
-            match.end() - match.start() <= MAX_WORD_CHARACTERS for match in _WORD.finditer(text, start, end)
-        )
-
-    def _count(self, text: str, places: Sequence[tuple[int, int]]) -> list[int]:
-        counts: list[int] = []
-        for at in range(0, len(places), _COUNT_BATCH):
-            counts += self.counter.count_all([text[start:end] for start, end in places[at : at + _COUNT_BATCH]])
-        return counts
+            for sentence in reversed(self.cutter.sentences(self.text, span)):
+                total = _tokens(kept) + sentence.token_count
+                is_whole_group = sentence.start == group[0].start  # each chunk must bring something new
+                if (
+                    is_whole_group
+                    or total > self.chunker.overlap_tokens
+                    or self._overflows([sentence], total, following)
+                ):
+                    return list(kept)
+                kept.appendleft(sentence)
+        return list(kept)
 
 
-def _by_page(spans: Iterable[Span]) -> Iterator[list[Span]]:
-    for _, page in groupby(spans, key=lambda span: span.block.page):
-        yield list(page)
+class _Ahead:
+    """Spans that can be looked at before they are taken."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans = iter(spans)
+        self._seen: deque[Span] = deque()
+        self._taken: Span | None = None
+
+    def take(self) -> Span | None:
+        self._taken = self._seen.popleft() if self._seen else next(self._spans, None)
+        return self._taken
+
+    def section_tokens(self, most: int) -> int:
+        """Tokens of the section that the span taken last begins; counted no further than past `most`."""
+        assert self._taken is not None
+        section, total = [self._taken], self._taken.token_count
+        place = 0
+        while True:
+            if place == len(self._seen):
+                following = next(self._spans, None)
+                if following is None:
+                    return total
+                self._seen.append(following)
+            if total > most or _begins_section(section, self._seen[place]):
+                return total
+            section.append(self._seen[place])
+            total += self._seen[place].token_count
+            place += 1
+
+
+def _tokens(spans: Iterable[Span]) -> int:
+    return sum(span.token_count for span in spans)
+
+
+def _begins_section(group: Sequence[Span], span: Span) -> bool:
+    """Whether something new begins: a heading after text, or another table right after one."""
+    if not group:
+        return False
+    last, table = group[-1].block, span.block.table
+    if span.block.kind is BlockKind.HEADING:
+        return last.kind is not BlockKind.HEADING
+    return table is not None and last.table is not None and last.table.table != table.table
+
+
+def _continues(span: Span, following: Span) -> bool:
+    return (
+        span.block.headings == following.block.headings and span.block.kind in _PROSE and following.block.kind in _PROSE
+    )
 
 
 def _trailing_headings(group: Sequence[Span]) -> list[Span]:
@@ -209,7 +205,7 @@ def _trailing_headings(group: Sequence[Span]) -> list[Span]:
     return list(group[first:])
 
 
-def _headings(group: Sequence[Span]) -> tuple[str, ...]:
+def _shared_headings(group: Sequence[Span]) -> tuple[str, ...]:
     """The path that everything in the group stands under; headings at its start count through what they head."""
     paths = [span.block.headings for span in group if span.block.kind is not BlockKind.HEADING]
     if not paths:
@@ -223,20 +219,24 @@ def _headings(group: Sequence[Span]) -> tuple[str, ...]:
     return shared
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Places of the sentences in a stretch of text, without the white space between them."""
-    at = start
-    for match in _SENTENCE_END.finditer(text, start, end):
-        stop = match.start() + len(match.group().rstrip())
-        if stop <= at or _ENDS_WITH_ABBREVIATION.search(text, max(at, stop - 12), stop):
-            continue
-        yield from _trimmed(text, at, stop)
-        at = match.end()
-    yield from _trimmed(text, at, end)
+def _rows(group: Sequence[Span]) -> TableRange | None:
+    """The rows that the group holds, where they are of one table."""
+    places = [span.block.table for span in group if span.block.table is not None]
+    if not places or any(place.table != places[0].table for place in places):
+        return None
+    return TableRange(places[0].table, places[0].row, places[-1].row)
 
 
-def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    stretch = text[start:end]
-    left, right = len(stretch) - len(stretch.lstrip()), len(stretch.rstrip())
-    if right > left:
-        yield start + left, start + right
+def _within_limit(
+    cutter: Cutter, text: str, groups: Sequence[list[Span]]
+) -> Iterator[tuple[list[Span], int, int, int]]:
+    """(group, start, end, tokens) of every group, halved until it fits: the sum of tokens is not always the tokens of
+    the sum."""
+    places = [(group[0].start, group[-1].end) for group in groups]
+    for group, (start, end), count in zip(groups, places, cutter.count(text, places), strict=True):
+        if cutter.fits(text, start, end, count):
+            yield group, start, end, count
+        else:
+            for part_start, part_end, part_count in cutter.halved(text, start, end):
+                inside = [span for span in group if span.end > part_start and span.start < part_end]
+                yield inside or group, part_start, part_end, part_count

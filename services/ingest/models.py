@@ -89,7 +89,7 @@ class ParsedDocument:
 class Chunk:
     """`text` is exactly the document's text from `start` to `end`, in code points. `index` counts from 0.
 
-    `table` says which rows a chunk consists of; None where it holds anything but rows of one table.
+    `table` says which rows it holds; None where it holds none, or rows of more than one table.
     """
 
     index: int
@@ -100,6 +100,14 @@ class Chunk:
     page: int | None = None
     headings: tuple[str, ...] = ()
     table: TableRange | None = None
+
+
+@dataclass(frozen=True)
+class EmbeddingLimits:
+    """The model that will embed the chunks, and the longest text that it reads, in its own tokens."""
+
+    model: str
+    max_tokens: int
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from services.ingest.models import (
     DocumentFacts,
     DocumentImage,
     DocumentTotals,
+    EmbeddingLimits,
     FileKey,
     FoundImage,
     Job,
@@ -241,7 +242,12 @@ class ImageFunction(Protocol):
 
 
 class TokenCounter(Protocol):
-    """Counts in the tokens of the embedding model, without the marks the model adds around a text."""
+    """Counts in the tokens of an embedding model, without the marks the model adds around a text."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        ...
 
     def count_all(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text. Nothing is cut."""
@@ -249,10 +255,14 @@ class TokenCounter(Protocol):
 
 
 class ChunkIndexer(Protocol):
-    """The index of chunks, of the caller's tenant. Both methods can be repeated without harm.
+    """The index of chunks, of the caller's tenant. Every method can be repeated without harm.
 
     Raises: IndexUnavailable: try again later. IndexRefused: trying again does not help.
     """
+
+    async def limits(self) -> EmbeddingLimits:
+        """What the chunks will be embedded by. Known for a while; a change is noticed within minutes."""
+        ...
 
     async def index(
         self,

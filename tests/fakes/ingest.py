@@ -18,8 +18,10 @@ from services.ingest.models import (
     Chunk,
     DocumentFacts,
     DocumentImage,
+    EmbeddingLimits,
     FileKey,
     FoundImage,
+    PageNote,
     ParsedDocument,
 )
 from tests.fakes.ingest_stores import Trouble
@@ -85,11 +87,18 @@ class FakeParser:
     def __init__(self) -> None:
         self.parsed: list[bytes] = []
         self.error: Exception | None = None
+        self.pages = 0
+        self.page_notes: tuple[PageNote, ...] = ()
         self.before_parsing: Callable[[], Awaitable[object]] | None = None
 
-    async def parse(self, path: Path, extension: str) -> ParsedDocument:
+    async def parse(
+        self, path: Path, extension: str, *, on_page: Callable[[int, int], None] | None = None
+    ) -> ParsedDocument:
         content = path.read_bytes()
         self.parsed.append(content)
+        if on_page is not None and self.pages:
+            for page in range(1, self.pages + 1):
+                on_page(page, self.pages)
         if self.before_parsing is not None:
             await self.before_parsing()
         if self.error is not None:
@@ -100,7 +109,7 @@ class FakeParser:
             Piece(BlockKind.HEADING, text[2:], 1) if text.startswith("# ") else Piece(BlockKind.PARAGRAPH, text)
             for text in content.decode().split("\n\n")
         ]
-        return compose(pieces)
+        return compose(pieces, page_count=self.pages or None, page_notes=self.page_notes)
 
 
 class FakeImageReader:
@@ -125,6 +134,8 @@ class FakeImageReader:
 class WordCounter:
     """TokenCounter for which words are tokens and a long word is one token for each 4 characters."""
 
+    model = "words"
+
     def count_all(self, texts: Sequence[str]) -> list[int]:
         return [sum(-(-len(word) // 4) for word in re.findall(r"\S+", text)) for text in texts]
 
@@ -141,6 +152,10 @@ class FakeChunkIndexer:
         self.indexed_texts = 0
         self.trouble = Trouble()
         self.before_indexing: Callable[[], Awaitable[object]] | None = None
+
+    async def limits(self) -> EmbeddingLimits:
+        self.trouble.strike("limits")
+        return EmbeddingLimits(WordCounter.model, 1_000)
 
     async def index(
         self,

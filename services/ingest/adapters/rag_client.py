@@ -1,18 +1,24 @@
 """The chunk index as the rag service keeps it."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
 from services.ingest.errors import IndexRefused, IndexUnavailable
-from services.ingest.models import Chunk, DocumentFacts
+from services.ingest.models import Chunk, DocumentFacts, EmbeddingLimits
 from services.transport.errors import read_failure
+
+Reply = TypeVar("Reply", bound=Message)
 
 MAX_BATCH_CHUNKS = 256
 # Under the 6 MB a Lambda invoke takes, also after base64 has made a third more of it.
 MAX_BATCH_BYTES = 3 * 1024 * 1024
+# Another model means another index, and a rag service that was started anew.
+_LIMITS_TRUSTED_SECONDS = 300.0
 _WORTH_RETRYING = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -34,6 +40,15 @@ class RagChunkIndexer:
         self._stub = rag_service_pb2_grpc.RagServiceStub(channel)
         self._batch_chunks = min(batch_chunks, MAX_BATCH_CHUNKS)
         self._timeout_seconds = timeout_seconds
+        self._limits = EmbeddingLimits("", 0)
+        self._limits_trusted_until = float("-inf")
+
+    async def limits(self) -> EmbeddingLimits:
+        if time.monotonic() > self._limits_trusted_until:
+            stats = await self._called(self._stub.GetStats, rag_service_pb2.GetStatsRequest())
+            self._limits = EmbeddingLimits(stats.embedding_model, stats.max_text_tokens)
+            self._limits_trusted_until = time.monotonic() + _LIMITS_TRUSTED_SECONDS
+        return self._limits
 
     async def index(
         self,
@@ -63,9 +78,9 @@ class RagChunkIndexer:
         request = rag_service_pb2.DeleteDocumentChunksRequest(document=f"documents/{document_id}")
         await self._called(self._stub.DeleteDocumentChunks, request)
 
-    async def _called(self, method: Callable[..., Awaitable[Message]], request: Message) -> None:
+    async def _called(self, method: Callable[..., Awaitable[Reply]], request: Message) -> Reply:
         try:
-            await method(request, timeout=self._timeout_seconds)
+            return await method(request, timeout=self._timeout_seconds)
         except grpc.aio.AioRpcError as error:
             failure = read_failure(error)
             if error.code() in _WORTH_RETRYING:

@@ -12,6 +12,8 @@ _TOKENIZER_FILE = Path("embeddings", "data", "all-MiniLM-L6-v2-onnx-int8", "toke
 class WordPieceTokens:
     """TokenCounter of all-MiniLM-L6-v2. The file cuts texts at 128 tokens and pads them unless told not to."""
 
+    model = "all-MiniLM-L6-v2-onnx-int8"
+
     def __init__(self) -> None:
         self._tokenizer = Tokenizer.from_file(str(_tokenizer_path()))
         self._tokenizer.no_truncation()

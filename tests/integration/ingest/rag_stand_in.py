@@ -14,7 +14,7 @@ from services.transport.errors import Failure
 from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
 
-# To the type checker a servicer has every method of its contract; this one needs two.
+# To the type checker a servicer has every method of its contract; this one needs three.
 _Servicer: Any = rag_service_pb2_grpc.RagServiceServicer
 _DOCUMENT = re.compile("documents/[0-9a-f]{64}")
 
@@ -73,6 +73,13 @@ class RagStandIn(_Servicer):  # type: ignore[misc]
         key = (current_caller().tenant, request.document)
         self.filenames.pop(key, None)
         return rag_service_pb2.DeleteDocumentChunksResponse(removed_count=len(self.texts.pop(key, {})))
+
+    async def GetStats(
+        self, request: rag_service_pb2.GetStatsRequest, context: object
+    ) -> rag_service_pb2.GetStatsResponse:
+        if self.away:
+            raise Away("the embedder is away")
+        return rag_service_pb2.GetStatsResponse(embedding_model="all-MiniLM-L6-v2-onnx-int8", max_text_tokens=256)
 
     async def _check(self, document: str) -> None:
         assert _DOCUMENT.fullmatch(document)
