@@ -4,7 +4,7 @@ import pytest
 
 from services.ingest.adapters.parsing.pdf import parse_pdf
 from services.ingest.errors import FileBroken, FileWithoutText
-from services.ingest.models import BlockKind, ParsedDocument
+from services.ingest.models import BlockKind, ParsedDocument, TablePlace
 from tests.unit.ingest.files import ENCRYPTED_PDF, Words, lines, pdf_of
 
 LEFT = [f"The left column tells its story in line {number} of it" for number in range(8)]
@@ -24,7 +24,7 @@ def test_lines_of_a_paragraph_are_joined_and_paragraphs_kept_apart() -> None:
 def test_words_broken_at_a_lines_end_are_mended() -> None:
     document = parse_pdf(pdf_of(lines(["We need some co-", "operation on the Jean-", "Paul matter."])))
 
-    assert document.text == "We need some cooperation on the Jean- Paul matter."
+    assert document.text == "We need some cooperation on the Jean-Paul matter."
 
 
 def test_pages_are_counted_and_told() -> None:
@@ -57,8 +57,15 @@ def test_rows_of_a_table_stay_together_cell_by_cell() -> None:
 
     document = parse_pdf(pdf_of(words))
 
-    assert texts_of(document) == [" | ".join(row) for row in cells]
+    assert texts_of(document) == [
+        "Region: North; 2024: 120; 2025: 140",
+        "Region: South; 2024: 95; 2025: 99",
+        "Region: West; 2024: 7; 2025: 8",
+    ]
     assert {block.kind for block in document.blocks} == {BlockKind.ROW}
+    assert [block.table for block in document.blocks] == [
+        TablePlace(0, row, ("Region", "2024", "2025")) for row in range(3)
+    ]
 
 
 @pytest.mark.parametrize("marker", ["•", "-", "1.", "(a)", "12)"])
@@ -116,6 +123,6 @@ def test_a_damaged_file_is_refused(data: bytes) -> None:
         parse_pdf(data)
 
 
-def test_pages_without_text_are_refused_naming_ocr() -> None:
-    with pytest.raises(FileWithoutText, match="OCR"):
+def test_pages_with_nothing_on_them_are_refused_saying_so() -> None:
+    with pytest.raises(FileWithoutText, match="empty"):
         parse_pdf(pdf_of([], []))

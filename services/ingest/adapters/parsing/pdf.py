@@ -1,190 +1,338 @@
-"""Digital PDFs, by pypdfium2: text in reading order, page by page, with headings told by the size of their letters."""
+"""PDFs: each page by the light path, on pypdfium2, or by docling or text recognition where a page needs them.
 
-import ctypes
-import math
+A page goes to docling or text recognition when it shows what its text does not hold (PageReading.is_picture), or, with
+docling's layout models, when it holds a table whose cells the light path could not tell apart (is_unsure). All others
+stay on the light path, and the pages are joined in order.
+"""
+
+from __future__ import annotations
+
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Protocol
 
-from services.ingest.adapters.parsing.pdf_layout import Passage, Run, read_page
+from services.ingest.adapters.parsing.ocr import OcrEngine, OcrFailed, read_picture
+from services.ingest.adapters.parsing.pdf_document import Loss, OwnPages, PdfPages
+from services.ingest.adapters.parsing.pdf_furniture import without_furniture
+from services.ingest.adapters.parsing.pdf_headers import row_text
+from services.ingest.adapters.parsing.pdf_layout import BROKEN_WORD, Passage
+from services.ingest.adapters.parsing.pdf_pages import PageReading
+from services.ingest.adapters.parsing.pdf_runs import Table
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken, FileWithoutText
-from services.ingest.models import BlockKind, ParsedDocument
+from services.ingest.models import BlockKind, PageNote, PageProblem, ParsedDocument, TablePlace
 
-MAX_PAGES = 5_000
-_MAX_CHARACTERS_A_PAGE = 200_000
 _HEADING_RATIO = 1.15
+_BOLD_HEADING_RATIO = 0.95
+_MAX_BOLD_SHARE = 0.3
 _MAX_HEADING_CHARACTERS = 160
 _MAX_HEADING_LINES = 3
 _MAX_HEADING_SIZES = 4
-_WORD_GAP_EMS = 0.25  # a gap without a space character from which on there is one all the same
-_RUN_GAP_EMS = 1.2  # a gap that parts columns or cells
-_LINE_BREAKS = frozenset({0x0A, 0x0D})
-_BLANKS = frozenset({0x20, 0xA0, 0x09})
-_HYPHEN_MARK = 0x02  # PDFium's mark for a hyphen at a line's end
-_FILLER = re.compile(r"(?:\. ?){4,}|_{4,}")
+_SAME_COLUMN = 12.0  # points by which a table's columns may move from one page to the next
+_MAX_NUMBERS_TOLD = 12
+_BROKEN_WORD = re.compile(rf"(\w+){BROKEN_WORD}(\w+)")
+_WORD = re.compile(r"\w+(?:-\w+)*")
+
+Pieces = list[Piece]
 
 
-def parse_pdf(data: bytes) -> ParsedDocument:
-    """Raises: FileBroken: damaged, encrypted, or of too many pages. FileWithoutText: scanned, or empty."""
-    import pypdfium2
-    import pypdfium2.raw as pdfium
+class PagesElsewhere(Protocol):
+    """What can read pages with a picture of their layout, as docling does."""
 
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower():
-            raise FileBroken("the PDF is encrypted; remove its password and try again") from error
-        raise FileBroken("the PDF is damaged and cannot be opened") from error
-    try:
-        page_count = len(document)
-        if page_count > MAX_PAGES:
-            raise FileBroken(f"the PDF has {page_count} pages; at most {MAX_PAGES} are read")
-        document.init_forms()
-        pages: list[list[Passage]] = []
-        unreadable = 0
-        for number in range(page_count):
-            try:
-                pages.append(_read_page(pdfium, document, number))
-            except pypdfium2.PdfiumError:
-                pages.append([])
-                unreadable += 1
-        title = document.get_metadata_value("Title")
-    finally:
-        document.close()
-    if page_count == 0 or unreadable == page_count:
-        raise FileBroken("the PDF is damaged: none of its pages can be read")
-    if not any(any(map(str.isalnum, passage.text)) for page in pages for passage in page):
-        raise FileWithoutText(
-            "the PDF holds no text, only images or nothing; run text recognition (OCR) over scanned pages first"
-        )
-    return compose(_pieces(pages), title=title, page_count=page_count)
+    recognises_text: bool
+
+    def read(self, pdf: bytes) -> dict[int, Pieces]:
+        """The pieces of each page, counted from 0, of a PDF made of the pages in question. Raises: FileBroken."""
+        ...
 
 
-def _read_page(pdfium: Any, document: Any, number: int) -> list[Passage]:
-    page = document[number]
-    try:
-        text_page = page.get_textpage()
-        try:
-            by_turn: dict[int, list[Run]] = {}
-            for turn, run in _runs(pdfium, text_page.raw):
-                by_turn.setdefault(turn, []).append(run)
-        finally:
-            text_page.close()
-    finally:
-        page.close()
-    # Text that runs another way, as a stamp along the margin does, is read after the rest.
-    turns = sorted(by_turn, key=lambda turn: -sum(len(run.text) for run in by_turn[turn]))
-    return [passage for turn in turns for passage in read_page(by_turn[turn])]
+@dataclass(frozen=True)
+class PageHelp:
+    """Who helps with pages that the light path cannot read, and whether docling reads all pages it can."""
+
+    ocr: OcrEngine | None = None
+    layout: PagesElsewhere | None = None
+    always_layout: bool = False
 
 
-def _runs(pdfium: Any, text_page: Any) -> Iterator[tuple[int, Run]]:
-    """Stretches of characters on one line, in the order of the file, cut at wide gaps; and the way each is turned.
+def parse_pdf(
+    data: bytes,
+    *,
+    help_with: PageHelp | None = None,
+    on_page: Callable[[int, int], None] | None = None,
+    open_pages: Callable[[bytes], PdfPages] = OwnPages,
+) -> ParsedDocument:
+    """Read a PDF. Pages that could not be read are told in its notes, as long as others could.
 
-    What counts is how the letters stand, not how the page is turned: the two together make a page upright.
+    Raises: FileBroken: damaged, encrypted, or of too many pages. FileWithoutText: scanned, or empty.
     """
-    get_unicode, get_box = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetLooseCharBox
-    box = pdfium.FS_RECTF()
-    box_pointer = ctypes.byref(box)
-    letters: list[str] = []
-    left = top = right = bottom = 0.0
-    turn = 0
-    blank = False
-    for index in range(min(pdfium.FPDFText_CountChars(text_page), _MAX_CHARACTERS_A_PAGE)):
-        code = get_unicode(text_page, index)
-        if code in _BLANKS:
-            blank = True
-            continue
-        if code in _LINE_BREAKS or code == 0:
-            if letters:
-                yield turn, _run(left, top, right, bottom, letters)
-                letters = []
-            continue
-        if not get_box(text_page, index, box_pointer):
-            continue
-        if letters:
-            x0, y0, x1, y1 = _upright(box.left, box.top, box.right, box.bottom, turn)
-            em = bottom - top
-            gap = x0 - right
-            same_line = min(bottom, y1) - max(top, y0) > 0.4 * min(em, y1 - y0)
-            if not same_line or gap > _RUN_GAP_EMS * em or gap < -em:
-                yield turn, _run(left, top, right, bottom, letters)
-                letters = []
-            else:
-                if blank or gap > _WORD_GAP_EMS * em:
-                    letters.append(" ")
-                right, top, bottom = max(right, x1), min(top, y0), max(bottom, y1)
-        if not letters:
-            turn = _turn_of(pdfium.FPDFText_GetCharAngle(text_page, index))
-            left, top, right, bottom = _upright(box.left, box.top, box.right, box.bottom, turn)
-        letters.append("-" if code == _HYPHEN_MARK else chr(code))
-        blank = False
-    if letters:
-        yield turn, _run(left, top, right, bottom, letters)
+    with open_pages(data) as source:
+        readings = source.read(on_page)
+        document = _Document(source, readings, help_with or PageHelp())
+        document.read_elsewhere()
+        document.recognise()
+    return document.composed()
 
 
-def _turn_of(angle_radians: float) -> int:
-    """The quarter turn nearest to an angle, in degrees against the clock; PDFium counts with it."""
-    return -90 * round(angle_radians / (math.pi / 2)) % 360 if angle_radians > 0 else 0
+class _Document:
+    """The pages of one PDF on their way to a text."""
+
+    def __init__(self, source: PdfPages, readings: Sequence[PageReading | Loss], help_with: PageHelp) -> None:
+        self._source = source
+        self._help = help_with
+        self._opened = source.opened
+        self._pages = [PageReading() if isinstance(reading, Loss) else reading for reading in readings]
+        self._elsewhere: dict[int, Pieces] = {}
+        self._notes: dict[int, PageNote] = {}
+        for number, reading in enumerate(readings):
+            if isinstance(reading, Loss):
+                self._note(number, reading.problem, reading.detail)
+            elif reading.is_cut:
+                self._note(
+                    number, PageProblem.PAGE_TOO_COMPLEX, "the page holds more text than is read; its end is cut"
+                )
+
+    def _note(self, number: int, problem: PageProblem, detail: str) -> None:
+        self._notes[number] = PageNote(number + 1, problem, detail)
+
+    def read_elsewhere(self) -> None:
+        """Send to docling the pages that need it, in one go; what it cannot read stays as it is."""
+        layout = self._help.layout
+        if layout is None:
+            return
+        wanted = [
+            number
+            for number, page in enumerate(self._pages)
+            if number not in self._notes
+            and (
+                (page.is_picture and layout.recognises_text)
+                or (not page.is_picture and (page.is_unsure or self._help.always_layout))
+            )
+        ]
+        part = self._source.extract(wanted) if wanted else None
+        if part is None:
+            return
+        try:
+            read = layout.read(part)
+        except FileBroken:
+            return
+        for place, number in enumerate(wanted):
+            if any(any(map(str.isalnum, piece.text)) for piece in read.get(place, [])):
+                self._elsewhere[number] = read[place]
+
+    def recognise(self) -> None:
+        """Read the pictures that are left by text recognition, or note that there is none."""
+        for number, page in enumerate(self._pages):
+            if not page.is_picture or number in self._elsewhere or number in self._notes:
+                continue
+            engine = self._help.ocr
+            if engine is None:
+                self._note(
+                    number,
+                    PageProblem.SCANNED_WITHOUT_OCR,
+                    "the page is a scan or an image and no text recognition (OCR) is set up here",
+                )
+                continue
+            image = self._source.render(number)
+            if image is None:
+                self._note(number, PageProblem.OCR_FAILED, "the page could not be drawn for text recognition (OCR)")
+                continue
+            try:
+                passages = read_picture(engine, image)
+            except OcrFailed as error:
+                self._note(number, PageProblem.OCR_FAILED, str(error))
+                continue
+            if _letters(passages) >= _letters(page.passages):
+                height = image.height / image.pixels_a_point
+                self._pages[number] = page._replace(passages=passages, top=0.0, bottom=height)
+
+    def composed(self) -> ParsedDocument:
+        """The text of all pages, in order."""
+        notes = [self._notes[number] for number in sorted(self._notes)]
+        count = self._opened.page_count
+        if count == 0 or sum(note.reason is PageProblem.PAGE_BROKEN for note in notes) == count:
+            raise FileBroken("the PDF is damaged: none of its pages can be read")
+        pieces = _Pieces(self._pages, self._elsewhere)
+        try:
+            return compose(pieces.all(), title=self._opened.title, page_count=count, page_notes=notes)
+        except FileWithoutText:
+            raise FileWithoutText(_why_empty(notes)) from None
 
 
-def _upright(left: float, top: float, right: float, bottom: float, turn: int) -> tuple[float, float, float, float]:
-    """From the page's own axes (y upwards) to those by which text so turned runs left to right (y downwards)."""
-    match turn:
-        case 90:
-            return bottom, left, top, right
-        case 180:
-            return -right, bottom, -left, top
-        case 270:
-            return -top, -right, -bottom, -left
-        case _:
-            return left, -top, right, -bottom
+def _why_empty(notes: Sequence[PageNote]) -> str:
+    if not notes:
+        return "the PDF holds no text: its pages are empty"
+    told = []
+    for problem in dict.fromkeys(note.reason for note in notes):
+        same = [note for note in notes if note.reason is problem]
+        told.append(f"{_numbers([note.page for note in same])}: {same[0].detail}")
+    advice = ""
+    if any(note.reason is PageProblem.SCANNED_WITHOUT_OCR for note in notes):
+        advice = "; run text recognition (OCR) over it first, or switch it on here (INGEST_OCR_ENGINE)"
+    return f"the PDF holds no text that can be read ({'; '.join(told)}){advice}"
 
 
-def _run(left: float, top: float, right: float, bottom: float, letters: list[str]) -> Run:
-    text = "".join(letters)
-    return Run(
-        left,
-        top,
-        right,
-        bottom,
-        _FILLER.sub("… ", text).strip() if "__" in text or ". ." in text or "...." in text else text,
+def _numbers(pages: Sequence[int]) -> str:
+    """ "page 3", "pages 1-4, 7", and no more of them than a person reads."""
+    spans: list[list[int]] = []
+    for page in pages:
+        if spans and page == spans[-1][1] + 1:
+            spans[-1][1] = page
+        else:
+            spans.append([page, page])
+    told = [str(first) if first == last else f"{first}-{last}" for first, last in spans[:_MAX_NUMBERS_TOLD]]
+    more = ", …" if len(spans) > _MAX_NUMBERS_TOLD else ""
+    return f"page{'s' if len(pages) > 1 else ''} {', '.join(told)}{more}"
+
+
+def _letters(passages: Sequence[Passage]) -> int:
+    return sum(sum(map(str.isalnum, passage.text)) for passage in passages) + sum(
+        len(cell) for passage in passages if passage.table for row in passage.table.rows for cell in row
     )
 
 
-def _pieces(pages: list[list[Passage]]) -> Iterator[Piece]:
-    levels = _heading_levels(pages)
-    for number, page in enumerate(pages, start=1):
-        for passage in page:
-            level = levels.get(round(passage.size), 0) if _may_be_heading(passage) else 0
-            if level:
-                yield Piece(BlockKind.HEADING, passage.text, level, number)
-            else:
-                yield Piece(BlockKind.ROW if passage.is_row else BlockKind.PARAGRAPH, passage.text, page=number)
+class _Pieces:
+    """Passages as pieces: levels of headings, places of rows, and words mended, which take all pages to know."""
+
+    def __init__(self, pages: Sequence[PageReading], elsewhere: Mapping[int, Pieces]) -> None:
+        self._pages = without_furniture(pages)
+        self._elsewhere = elsewhere
+        self._levels = _HeadingLevels([page for number, page in enumerate(self._pages) if number not in elsewhere])
+        self._words: frozenset[str] | None = None
+        self._table = -1
+        self._row = 0
+        self._open: Table | None = None
+        self._is_first_on_page = False
+
+    def all(self) -> Iterator[Piece]:
+        """Every piece in order."""
+        for number, page in enumerate(self._pages):
+            if number in self._elsewhere:
+                self._open = None
+                yield from self._renumbered(self._elsewhere[number], number + 1)
+                continue
+            for place, passage in enumerate(page):
+                self._is_first_on_page = place == 0
+                if passage.table is not None:
+                    yield from self._rows(passage.table, number + 1)
+                else:
+                    self._open = None
+                    yield self._piece(passage, number + 1)
+
+    def _piece(self, passage: Passage, page: int) -> Piece:
+        text = self._mended(passage.text) if BROKEN_WORD in passage.text else passage.text
+        level = self._levels.of(passage)
+        if level:
+            return Piece(BlockKind.HEADING, text, level, page)
+        return Piece(BlockKind.ITEM if passage.is_item else BlockKind.PARAGRAPH, text, page=page)
+
+    def _rows(self, table: Table, page: int) -> Iterator[Piece]:
+        columns = table.columns
+        if not table.lefts:  # lines of cells without columns in common
+            self._open = None
+            for row in table.rows:
+                kind = BlockKind.ROW if len(row) > 1 else BlockKind.PARAGRAPH
+                yield Piece(kind, row_text((), row), page=page)
+            return
+        if self._continues(table):
+            assert self._open is not None
+            columns = self._open.columns
+        else:
+            self._table, self._row, self._open = self._table + 1, 0, table
+        for row in table.rows:
+            text = row_text(columns, row)
+            if text:
+                yield Piece(BlockKind.ROW, text, page=page, table=TablePlace(self._table, self._row, columns))
+                self._row += 1
+
+    def _continues(self, table: Table) -> bool:
+        """Whether a table at the top of a page goes on with the one that ended the page before."""
+        before = self._open
+        return (
+            before is not None
+            and self._is_first_on_page
+            and (not table.columns or table.columns == before.columns)
+            and len(table.lefts) == len(before.lefts)
+            and all(abs(one - other) < _SAME_COLUMN for one, other in zip(table.lefts, before.lefts, strict=True))
+        )
+
+    def _renumbered(self, pieces: Pieces, page: int) -> Iterator[Piece]:
+        seen: dict[int, int] = {}
+        for piece in pieces:
+            place = piece.table
+            if place is not None:
+                if place.table not in seen:
+                    self._table += 1
+                    seen[place.table] = self._table
+                place = replace(place, table=seen[place.table])
+            yield replace(piece, page=page, table=place)
+
+    def _mended(self, text: str) -> str:
+        """Words broken at a hyphen: with it where the document has them so elsewhere, else without."""
+        if self._words is None:
+            texts = (passage.text for passage in chain.from_iterable(self._pages) if BROKEN_WORD not in passage.text)
+            self._words = frozenset(word for each in texts for word in _WORD.findall(each.casefold()))
+        words = self._words
+
+        def mend(match: re.Match[str]) -> str:
+            one, other = match.groups()
+            hyphened = f"{one}-{other}"
+            keeps = hyphened.casefold() in words and (one + other).casefold() not in words
+            return hyphened if keeps else one + other
+
+        return _BROKEN_WORD.sub(mend, text).replace(BROKEN_WORD, "")
 
 
-def _heading_levels(pages: list[list[Passage]]) -> dict[int, int]:
-    """Level by letter size: the sizes clearly above that of most of the text, largest first."""
-    weights: Counter[int] = Counter()
-    for page in pages:
-        for passage in page:
-            weights[round(passage.size)] += len(passage.text)
-    body = weights.most_common(1)[0][0] if weights else 0
-    candidates = {
-        round(passage.size)
-        for page in pages
-        for passage in page
-        if passage.size > _HEADING_RATIO * body and round(passage.size) > body and _may_be_heading(passage)
-    }
-    sizes = sorted(candidates, reverse=True)
-    return {size: min(place, _MAX_HEADING_SIZES) for place, size in enumerate(sizes, start=1)}
+class _HeadingLevels:
+    """Which passages are headings, and how deep, from the letters of a whole document.
+
+    Headings are short and set in letters clearly larger than those of most of the text, the largest outermost; or bold
+    and at least as large, where bold is rare, below those.
+    """
+
+    def __init__(self, pages: Sequence[Sequence[Passage]]) -> None:
+        weights: Counter[int] = Counter()
+        bold = 0
+        for passage in chain.from_iterable(pages):
+            weight = len(passage.text) if passage.table is None else _table_weight(passage.table)
+            weights[round(passage.size)] += weight
+            bold += weight if passage.is_bold else 0
+        self._body = weights.most_common(1)[0][0] if weights else 0
+        sizes = {
+            round(passage.size)
+            for passage in chain.from_iterable(pages)
+            if self._is_large(passage) and _may_be_heading(passage)
+        }
+        ranked = sorted(sizes, reverse=True)
+        self._levels = {size: min(place, _MAX_HEADING_SIZES) for place, size in enumerate(ranked, start=1)}
+        self._bold_level = min(len(ranked), _MAX_HEADING_SIZES) + 1
+        self._takes_bold = bold <= _MAX_BOLD_SHARE * sum(weights.values())
+
+    def of(self, passage: Passage) -> int:
+        """The level of a heading, from 1; 0 for what is none."""
+        if not _may_be_heading(passage):
+            return 0
+        if self._is_large(passage):
+            return self._levels.get(round(passage.size), 0)
+        stands_out = passage.is_bold and self._takes_bold and passage.size >= _BOLD_HEADING_RATIO * self._body
+        ends_a_sentence = passage.text.endswith((".", ",", ";", "!", "?"))
+        return self._bold_level if stands_out and not ends_a_sentence and not passage.is_item else 0
+
+    def _is_large(self, passage: Passage) -> bool:
+        return passage.size > _HEADING_RATIO * self._body and round(passage.size) > self._body
+
+
+def _table_weight(table: Table) -> int:
+    return sum(len(cell) for row in table.rows for cell in row)
 
 
 def _may_be_heading(passage: Passage) -> bool:
     return (
-        not passage.is_row
+        passage.table is None
         and passage.line_count <= _MAX_HEADING_LINES
         and len(passage.text) <= _MAX_HEADING_CHARACTERS
-        and any(character.isalpha() for character in passage.text)
+        and any(map(str.isalpha, passage.text))
     )

@@ -1,4 +1,4 @@
-"""Reading order on a page: from runs of characters with their places to lines, columns, paragraphs and rows.
+"""Reading order on a page: from runs of characters with their places to lines, columns, paragraphs and tables.
 
 Pure geometry. Coordinates are points with y growing downwards; a run is text on one line without a wide gap in it.
 """
@@ -6,9 +6,12 @@ Pure geometry. Coordinates are points with y growing downwards; a run is text on
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
+
+from services.ingest.adapters.parsing.pdf_runs import Line, Run, Table
+from services.ingest.adapters.parsing.pdf_tables import aligned_tables
 
 # A column of running text has lines that mostly fill it; the columns of a table do not.
 _FILLED_SHARE = 0.55
@@ -26,74 +29,39 @@ _PARAGRAPH_GAP_EMS = 0.75
 _LIST_MARKER = re.compile(r"[•◦▪●○■□‣⁃·*–-]|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]")
 _MARKER_GAP_EMS = 5.0
 _SAME_SIZE = 0.12
+# These belong to the number they stand at, however far from it they are set.
+_CURRENCIES = frozenset("$€£¥")
+_CLOSING_MARKS = frozenset({")", "%", ")%"})
+_MARK_GAP_EMS = 8.0
 
 
-@dataclass(frozen=True)
-class Run:
-    """Text on one line. `size` is the height of its font."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-    text: str
-
-    @property
-    def size(self) -> float:
-        return self.bottom - self.top
-
-    @property
-    def middle(self) -> float:
-        return (self.top + self.bottom) / 2
+# Stands where a word was broken at a line's end by a hyphen that may be part of it: whoever knows all words decides.
+BROKEN_WORD = "\x1f"
+_CONTENTS_LINE = re.compile(r"… *[\divxlc]+$")
+_BULLET = re.compile(r"[•◦▪●○■□‣⁃]\s")
 
 
-@dataclass(frozen=True)
-class Line:
-    """Runs beside each other, left to right."""
+class Passage(NamedTuple):
+    """A paragraph, an item of a list, or a table. `size` is the height of its largest font.
 
-    runs: tuple[Run, ...]
-
-    @property
-    def top(self) -> float:
-        return min(run.top for run in self.runs)
-
-    @property
-    def bottom(self) -> float:
-        return max(run.bottom for run in self.runs)
-
-    @property
-    def left(self) -> float:
-        return self.runs[0].left
-
-    @property
-    def right(self) -> float:
-        return self.runs[-1].right
-
-    @property
-    def size(self) -> float:
-        return max(run.size for run in self.runs)
-
-    @property
-    def is_row(self) -> bool:
-        return len(self.runs) > 1
-
-    @property
-    def text(self) -> str:
-        return " | ".join(run.text for run in self.runs)
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A paragraph, or one row of a table. `size` is the height of its largest font."""
+    `top` and `bottom` tell where on the page it begins and ends.
+    """
 
     text: str
     size: float
-    is_row: bool
     line_count: int
+    top: float
+    bottom: float
+    is_bold: bool = False
+    is_item: bool = False
+    table: Table | None = None
 
 
 def read_page(runs: Sequence[Run]) -> list[Passage]:
-    """The page's text in the order a person reads it: column by column, and rows of tables whole."""
+    """The page's text in the order a person reads it: column by column, and tables whole.
+
+    A run that holds a table stands for it: it is read where it lies.
+    """
     return [passage for column in _columns(list(runs), _MAX_COLUMN_DEPTH) for passage in _passages(_lines(column))]
 
 
@@ -189,7 +157,7 @@ def _same_heights(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs whose heights overlap by more than half stand on one line; lines from the top down."""
     lines: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: (run.middle, run.left)):
-        if lines and _same_line(lines[-1], run):
+        if lines and run.table is None and lines[-1][-1].table is None and _same_line(lines[-1], run):
             lines[-1].append(run)
         else:
             lines.append([run])
@@ -206,33 +174,54 @@ def _same_line(line: Sequence[Run], run: Run) -> bool:
 
 def _line(runs: Sequence[Run]) -> Line:
     """Left to right; runs that nearly touch (a superscript, a change of font) become one."""
+    if len(runs) == 1:
+        return Line((runs[0],))
     joined: list[Run] = []
+    backwards = sum(run.is_right_to_left for run in runs) * 2 > len(runs)
     for run in sorted(runs, key=lambda run: run.left):
         last = joined[-1] if joined else None
         em = max(run.size, last.size) if last else 0.0
-        reach_ems = _MARKER_GAP_EMS if last is not None and _LIST_MARKER.fullmatch(last.text) else 1.0
-        if last is not None and run.left - last.right < reach_ems * em:
+        if last is not None and run.left - last.right < _reach_ems(last, run) * em:
             space = "" if run.left - last.right < 0.15 * em else " "
+            one, other = (run, last) if backwards else (last, run)
             joined[-1] = Run(
-                last.left, min(last.top, run.top), run.right, max(last.bottom, run.bottom), last.text + space + run.text
+                last.left,
+                min(last.top, run.top),
+                max(last.right, run.right),
+                max(last.bottom, run.bottom),
+                one.text + space + other.text,
+                last.is_bold and run.is_bold,
             )
         else:
             joined.append(run)
-    return Line(tuple(joined))
+    return Line(tuple(reversed(joined) if backwards else joined))
+
+
+def _reach_ems(last: Run, run: Run) -> float:
+    if _LIST_MARKER.fullmatch(last.text):
+        return _MARKER_GAP_EMS
+    if last.text in _CURRENCIES or run.text in _CLOSING_MARKS:
+        return _MARK_GAP_EMS
+    return 1.0
 
 
 def _passages(lines: Sequence[Line]) -> list[Passage]:
     passages: list[Passage] = []
     open_lines: list[Line] = []
     width = _width(lines)
-    for line in (_relaxed(line, width) for line in lines):
-        if open_lines and not _continues(open_lines, line):
+    for part in aligned_tables([_relaxed(line, width) for line in lines]):
+        if isinstance(part, Line) and part.table is None:
+            if open_lines and not _continues(open_lines, part):
+                passages.append(_paragraph(open_lines))
+                open_lines = []
+            open_lines.append(part)
+            continue
+        if open_lines:
             passages.append(_paragraph(open_lines))
             open_lines = []
-        if line.is_row:
-            passages.append(Passage(line.text, line.size, True, 1))
-        else:
-            open_lines.append(line)
+        table = part.table if isinstance(part, Line) else part
+        if table is not None:
+            passages.append(Passage("", table.size, len(table.rows), table.top, table.bottom, table=table))
     if open_lines:
         passages.append(_paragraph(open_lines))
     return passages
@@ -247,16 +236,18 @@ def _relaxed(line: Line, width: float) -> Line:
     if len(line.runs) != 2 or sum(run.right - run.left for run in line.runs) < _STRETCHED_SHARE * width:
         return line
     text = " ".join(run.text for run in line.runs)
-    return Line((Run(line.left, line.top, line.right, line.bottom, text),))
+    return Line((Run(line.left, line.top, line.right, line.bottom, text, line.is_bold),))
 
 
 def _continues(above: Sequence[Line], line: Line) -> bool:
     last = above[-1]
     return (
-        not line.is_row
-        and abs(line.size - last.size) <= _SAME_SIZE * max(line.size, last.size)
+        abs(line.size - last.size) <= _SAME_SIZE * max(line.size, last.size)
         and line.top - last.bottom < _PARAGRAPH_GAP_EMS * last.size
         and line.bottom > last.top
+        and line.is_bold == last.is_bold
+        and not _BULLET.match(line.text)
+        and not _CONTENTS_LINE.search(last.text)
     )
 
 
@@ -265,8 +256,17 @@ def _paragraph(lines: Sequence[Line]) -> Passage:
     text = lines[0].text
     for line in lines[1:]:
         following = line.text
-        if text.endswith(("-", "‐")) and text[-2:-1].isalpha() and following[:1].islower():
-            text = text[:-1] + following
+        if text.endswith(("-", "‐")) and text[-2:-1].isalnum():
+            mended = text[-2].isalpha() and following[:1].islower()
+            text = f"{text[:-1]}{BROKEN_WORD}{following}" if mended else text + following
         else:
             text = f"{text} {following}"
-    return Passage(text, max(line.size for line in lines), False, len(lines))
+    return Passage(
+        text,
+        max(line.size for line in lines),
+        len(lines),
+        min(line.top for line in lines),
+        max(line.bottom for line in lines),
+        is_bold=all(line.is_bold for line in lines),
+        is_item=_BULLET.match(text) is not None,
+    )
