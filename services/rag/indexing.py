@@ -1,6 +1,6 @@
 """Storing the chunks of a document so that they can be found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable
@@ -12,6 +12,11 @@ from services.rag.words import terms_of
 # How often a call starts over because another one changed the same document meanwhile; three such coincidences in a row
 # mean that something keeps rewriting it.
 _ATTEMPTS = 4
+# Of what the model reads a header takes one part of so many; chunks are cut so that it fits.
+_HEADER_SHARE = 4
+_HEADER_JOINT = " > "
+# A tokenizer that counts line breaks, or joins words over them, may find one more in the whole than in the parts.
+_LINE_BREAK_TOKENS = 1
 
 
 class Indexing:
@@ -40,7 +45,7 @@ class Indexing:
         shown_name = read_filename(filename)
         known = read_facts(facts) if facts else None
         given = read_chunks(chunks, chunk_count=chunk_count)
-        passages = await self._passages(given)
+        passages = await self._passages(given, known.title if known else "")
         fingerprints = [sha256(passage.encode()).hexdigest() for passage in passages]
         stored = await self._index.fingerprints(tenant, name)
         kept = {place for place, mark in enumerate(fingerprints) if stored.get(given[place].index) == mark}
@@ -70,30 +75,48 @@ class Indexing:
         """What a tenant has indexed. Raises ChunkStoreUnavailable."""
         return await self._index.statistics(tenant)
 
-    async def _passages(self, chunks: Sequence[Chunk]) -> list[str]:
-        """What is embedded for each chunk: its text under its innermost heading, where both fit into the model.
+    async def _passages(self, chunks: Sequence[Chunk], title: str) -> list[str]:
+        """What is embedded for each chunk: its text under a header of the document's title and its headings.
 
-        A passage far below its heading often does not repeat what it is about.
+        A passage far below its heading often does not repeat what it is about. The header takes a quarter of what the
+        model reads at most, and never room from the text; of one that is too long the innermost heading is left, which
+        says most, or the title, or nothing.
+
+        Raises ChunkInvalid for a text that alone is longer than the model reads: nothing is cut unseen.
         """
-        if not chunks:
-            return []
         limit = self._embedder.max_tokens
-        headed = [_under_heading(chunk) for chunk in chunks]
-        counts = await self._embedder.count_tokens([chunk.text for chunk in chunks] + headed)
+        headers = [list(headers_of(title, chunk)) for chunk in chunks]
+        candidates = list(dict.fromkeys(header for each in headers for header in each))
+        texts = [chunk.text for chunk in chunks]
+        counts = await self._embedder.count_tokens([*texts, *candidates]) if chunks else []
+        header_tokens = dict(zip(candidates, counts[len(texts) :], strict=True))
         passages = []
-        for place, chunk in enumerate(chunks):
-            if counts[place] > limit:
+        for place, (chunk, count) in enumerate(zip(chunks, counts, strict=False)):
+            if count > limit:
                 raise ChunkInvalid(
-                    f"Chunk {chunk.index} holds {counts[place]} tokens; the embedding model reads {limit} at most.",
+                    f"Chunk {chunk.index} holds {count} tokens; the embedding model reads {limit} at most.",
                     field=f"chunks[{place}].text",
                 )
-            passages.append(headed[place] if counts[len(chunks) + place] <= limit else chunk.text)
+            room = min(limit // _HEADER_SHARE, limit - count - _LINE_BREAK_TOKENS)
+            header = next((header for header in headers[place] if header_tokens[header] <= room), "")
+            passages.append(f"{header}\n{chunk.text}" if header else chunk.text)
         return passages
 
 
-def _under_heading(chunk: Chunk) -> str:
-    heading = chunk.headings[-1].strip() if chunk.headings else ""
-    return chunk.text if not heading or heading in chunk.text else f"{heading}\n{chunk.text}"
+def headers_of(title: str, chunk: Chunk) -> Iterator[str]:
+    """What may stand over a chunk where it is embedded, on one line, the best first.
+
+    Words that the chunk begins with anyway are not repeated.
+    """
+    path = [line for heading in (title, *chunk.headings) if (line := " ".join(heading.split()))]
+    path = [line for place, line in enumerate(path) if line not in path[:place] and line not in chunk.text]
+    if path:
+        yield _HEADER_JOINT.join(path)
+    if len(path) > 2:
+        yield _HEADER_JOINT.join([path[0], path[-1]])
+    if len(path) > 1:
+        yield path[-1]
+        yield path[0]
 
 
 def _searched_words(chunk: Chunk) -> str:

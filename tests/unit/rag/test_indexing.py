@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable, EmbedderUnavailable
+from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable, EmbedderUnavailable, FactsInvalid
 from services.rag.indexing import Indexing
-from services.rag.models import Chunk, DocumentWrite, IndexOutcome, WriteOutcome
+from services.rag.models import Chunk, DocumentFacts, DocumentWrite, IndexOutcome, WriteOutcome
 from tests.fakes.rag import FakeChunkIndex, FakeEmbedder
 
 GUIDE = "documents/" + "a" * 64
@@ -42,14 +42,76 @@ async def test_only_new_and_changed_chunks_are_embedded() -> None:
     assert embedder.embedded == ["2nd", "three"]
 
 
-async def test_a_chunk_is_embedded_under_its_innermost_heading() -> None:
-    embedder = FakeEmbedder()
+async def test_a_chunk_is_embedded_under_the_title_and_its_headings_and_shown_without() -> None:
+    index, embedder = FakeChunkIndex(), FakeEmbedder()
+    given = chunk(0, "26 days a year.", headings=("Guide", "Time off"))
 
-    await Indexing(FakeChunkIndex(), embedder).index(
-        "red", GUIDE, "a.md", [chunk(0, "26 days a year.", headings=("Guide", "Time off"))], 1
+    await Indexing(index, embedder).index("red", GUIDE, "a.md", [given], 1, DocumentFacts("Staff\nhandbook"))
+
+    assert embedder.embedded == ["Staff handbook > Guide > Time off\n26 days a year."]
+    assert index.writes[0].chunks[0].chunk.text == "26 days a year."
+
+
+async def test_words_that_a_chunk_says_itself_are_not_put_over_it_again() -> None:
+    embedder = FakeEmbedder()
+    given = chunk(0, "Time off\n\n26 days a year.", headings=("Guide", "Time off"))
+
+    await Indexing(FakeChunkIndex(), embedder).index("red", GUIDE, "a.md", [given], 1, DocumentFacts("Guide"))
+
+    assert embedder.embedded == ["Guide\nTime off\n\n26 days a year."]
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "header"),
+    [(48, "One two > Three four > Five six"), (24, "One two > Five six"), (16, "Five six"), (4, "")],
+)
+async def test_a_header_takes_a_quarter_of_what_the_model_reads_at_most(max_tokens: int, header: str) -> None:
+    embedder = FakeEmbedder(max_tokens=max_tokens)
+    given = chunk(0, "text", headings=("Three four", "Five six"))
+
+    await Indexing(FakeChunkIndex(), embedder).index("red", GUIDE, "a.md", [given], 1, DocumentFacts("One two"))
+
+    assert embedder.embedded == [f"{header}\ntext" if header else "text"]
+
+
+async def test_another_title_has_chunks_embedded_anew_and_the_same_one_not() -> None:
+    index, embedder = FakeChunkIndex(), FakeEmbedder()
+    indexing = Indexing(index, embedder)
+
+    async def indexed_count(title: str) -> int:
+        return (await indexing.index("red", GUIDE, "a.md", [chunk(0, "one")], 1, DocumentFacts(title))).indexed_count
+
+    assert [await indexed_count(title) for title in ("Old", "Old", "New")] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("facts", "field"),
+    [
+        (DocumentFacts(title="x" * 301), "facts.title"),
+        (DocumentFacts(title="a\0b"), "facts.title"),
+        (DocumentFacts(extension="tar.gz"), "facts.extension"),
+        (DocumentFacts(tags=("ok", " ")), "facts.tags[1]"),
+        (DocumentFacts(tags=("x" * 51,)), "facts.tags[0]"),
+        (DocumentFacts(tags=tuple(map(str, range(51)))), "facts.tags"),
+    ],
+)
+async def test_facts_that_are_not_kept_are_refused_before_anything_is_stored(facts: DocumentFacts, field: str) -> None:
+    index = FakeChunkIndex()
+
+    with pytest.raises(FactsInvalid) as caught:
+        await Indexing(index, FakeEmbedder()).index("red", GUIDE, "a.md", [chunk(0, "one")], 1, facts)
+
+    assert (caught.value.field, index.writes) == (field, [])
+
+
+async def test_facts_are_stored_with_each_tag_once_and_the_kind_in_small_letters() -> None:
+    index = FakeChunkIndex()
+
+    await Indexing(index, FakeEmbedder()).index(
+        "red", GUIDE, "a.md", [chunk(0, "one")], 1, DocumentFacts("T", "PDF", ("b", "a", "b"))
     )
 
-    assert embedder.embedded == ["Time off\n26 days a year."]
+    assert index.writes[0].facts == DocumentFacts("T", "pdf", ("b", "a"))
 
 
 async def test_a_heading_that_would_not_fit_is_left_out_and_the_chunk_still_stored() -> None:
