@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
 from services.ingest.errors import IndexRefused, IndexUnavailable
-from services.ingest.models import Chunk
+from services.ingest.models import Chunk, DocumentFacts
 from services.ingest.ports import ChunkIndexer
 
 DOCUMENT = "a" * 64
@@ -19,6 +20,7 @@ class Index:
     indexer: ChunkIndexer
     texts: Callable[[], Mapping[int, str]]
     filename: Callable[[], str | None]
+    facts: Callable[[], DocumentFacts | None]
     go_away: Callable[[], None]
     refuse: Callable[[], None]
 
@@ -65,6 +67,20 @@ class ChunkIndexerContract:
         assert len(index.texts()) == 3
         assert index.filename() == "new.txt"
 
+    async def test_facts_are_told_with_every_batch_and_kept_by_a_call_without_them(self, index: Index) -> None:
+        facts = DocumentFacts("Notes", "txt", ("a", "ü"), datetime(2026, 5, 4, 3, 2, 1, 500_000, tzinfo=UTC))
+
+        await index.indexer.index(DOCUMENT, "notes.txt", chunks(5), chunk_count=5, facts=facts)
+        await index.indexer.index(DOCUMENT, "new.txt", (), chunk_count=5)
+
+        assert index.facts() == facts
+
+    async def test_limits_tell_the_model_and_how_much_it_reads(self, index: Index) -> None:
+        limits = await index.indexer.limits()
+
+        assert limits.model
+        assert limits.max_tokens >= 256
+
     async def test_delete_forgets_the_document_and_can_be_repeated(self, index: Index) -> None:
         await index.indexer.index(DOCUMENT, "notes.txt", chunks(3), chunk_count=3)
 
@@ -80,6 +96,8 @@ class ChunkIndexerContract:
             await index.indexer.index(DOCUMENT, "notes.txt", chunks(1), chunk_count=1)
         with pytest.raises(IndexUnavailable):
             await index.indexer.delete(DOCUMENT)
+        with pytest.raises(IndexUnavailable):
+            await index.indexer.limits()
 
     async def test_an_index_that_refuses_is_not(self, index: Index) -> None:
         index.refuse()

@@ -1,12 +1,13 @@
 """The behaviour of an index of chunks, on the fake and on a rag service behind a real socket."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from services.ingest.adapters.rag_client import MAX_BATCH_BYTES, RagChunkIndexer
 from services.ingest.errors import IndexRefused, IndexUnavailable
-from services.ingest.models import Chunk
+from services.ingest.models import Chunk, EmbeddingLimits, TableRange
 from services.ingest.wiring import act_for
 from services.transport.channels import open_channel
 from services.transport.serving import serving
@@ -27,7 +28,8 @@ class TestFakeChunkIndexer(ChunkIndexerContract):
             indexer,
             texts=lambda: {number: chunk.text for number, chunk in indexer.chunks.get(key, {}).items()},
             filename=lambda: indexer.filenames.get(key),
-            go_away=lambda: indexer.trouble.errors.update(index=away, delete=away),
+            facts=lambda: indexer.facts.get(key),
+            go_away=lambda: indexer.trouble.errors.update(index=away, delete=away, limits=away),
             refuse=lambda: indexer.trouble.errors.update(index=refusal),
         )
 
@@ -55,6 +57,7 @@ class TestRagChunkIndexer(ChunkIndexerContract):
                 indexer,
                 texts=lambda: rag.texts.get(key, {}),
                 filename=lambda: rag.filenames.get(key),
+                facts=lambda: rag.facts.get(key),
                 go_away=lambda: setattr(rag, "away", True),
                 refuse=lambda: setattr(rag, "refuses", True),
             )
@@ -80,3 +83,21 @@ class TestRagChunkIndexer(ChunkIndexerContract):
 
         [chunk] = rag.requests[0].chunks
         assert (chunk.page, list(chunk.headings), chunk.start, chunk.end) == (1, ["Part", "Sub"], 0, 8)
+        assert not chunk.HasField("table")
+
+    async def test_rows_of_a_table_arrive(self, rag: RagStandIn, indexer: RagChunkIndexer) -> None:
+        [given] = chunks(1)
+
+        with act_for("red"):
+            await indexer.index(DOCUMENT, "n.csv", [replace(given, table=TableRange(0, 4, 6))], chunk_count=1)
+
+        [chunk] = rag.requests[0].chunks
+        assert (chunk.table.table, chunk.table.first_row, chunk.table.last_row) == (0, 4, 6)
+
+    async def test_limits_are_asked_for_once(self, rag: RagStandIn, indexer: RagChunkIndexer) -> None:
+        with act_for("red"):
+            first = await indexer.limits()
+            rag.away = True
+            second = await indexer.limits()
+
+        assert first == second == EmbeddingLimits("all-MiniLM-L6-v2-onnx-int8", 256)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from datetime import UTC
 from typing import Any
 
 import grpc
 
 from protos.rag.v1 import rag_service_pb2, rag_service_pb2_grpc
+from services.ingest.models import DocumentFacts
 from services.transport.errors import Failure
 from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
@@ -33,6 +35,7 @@ class RagStandIn(_Servicer):  # type: ignore[misc]
     def __init__(self) -> None:
         self.texts: dict[tuple[str, str], dict[int, str]] = {}
         self.filenames: dict[tuple[str, str], str] = {}
+        self.facts: dict[tuple[str, str], DocumentFacts] = {}
         self.embedded: Counter[str] = Counter()
         self.requests: list[rag_service_pb2.IndexChunksRequest] = []
         self.subjects: set[str] = set()
@@ -62,6 +65,10 @@ class RagStandIn(_Servicer):  # type: ignore[misc]
         self.embedded.update(changed.values())
         merged = {index: text for index, text in (before | changed).items() if index < request.chunk_count}
         self.texts[key], self.filenames[key] = merged, request.filename
+        if request.HasField("facts"):
+            told = request.facts
+            came = told.create_time.ToDatetime(UTC) if told.HasField("create_time") else None
+            self.facts[key] = DocumentFacts(told.title, told.extension, tuple(told.tags), came)
         return rag_service_pb2.IndexChunksResponse(
             indexed_count=len(changed), unchanged_count=len(request.chunks) - len(changed)
         )
@@ -72,6 +79,7 @@ class RagStandIn(_Servicer):  # type: ignore[misc]
         await self._check(request.document)
         key = (current_caller().tenant, request.document)
         self.filenames.pop(key, None)
+        self.facts.pop(key, None)
         return rag_service_pb2.DeleteDocumentChunksResponse(removed_count=len(self.texts.pop(key, {})))
 
     async def GetStats(

@@ -38,7 +38,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("DIGLOT_STORE_URL", "", "DIGLOT_STORE_URL: is not set.*for example DIGLOT_STORE_URL=postgresql://"),
         ("DIGLOT_STORE_URL", "mysql://secret@host", "DIGLOT_STORE_URL: is neither a PostgreSQL address nor dynamodb:"),
         ("INGEST_RAG_TARGET", "no target", "INGEST_RAG_TARGET.*use dns:///rag:50051"),
-        ("INGEST_CHUNK_TOKENS", "300", "INGEST_CHUNK_TOKENS"),
+        ("INGEST_CHUNK_TOKENS", "3000", "INGEST_CHUNK_TOKENS"),
         ("INGEST_LISTEN", "nowhere", "INGEST_LISTEN"),
         ("INGEST_PARSING_MEMORY_BYTES", "9" * 30, "INGEST_PARSING_MEMORY_BYTES: .*for example .*=436207616"),
         ("STORAGE_BACKEND", "ftp", "STORAGE_BACKEND"),
