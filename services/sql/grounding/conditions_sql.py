@@ -82,7 +82,11 @@ class ConditionWriter:
         if isinstance(condition, InPeriod):
             spans = [self._period(column, condition.ref, period) for period in condition.periods]
             text = spans[0] if len(spans) == 1 else "(" + " OR ".join(f"({span})" for span in spans) + ")"
-            return f"NOT ({text})" if condition.negated else text
+            if not condition.negated:
+                return text
+            # What has no date of it has not been done then either.
+            nullable = self._source.lexicon.columns[condition.ref].column.nullable
+            return f"({column} IS NULL OR NOT ({text}))" if nullable else f"NOT ({text})"
         return f"{column} {condition.operator} {self._whole_table(condition)}"
 
     def _kind(self, ref: Ref) -> ColumnKind:

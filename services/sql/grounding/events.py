@@ -11,6 +11,7 @@ from services.sql.grounding.words import are_derived, stem
 
 _USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
 _APART = frozenset({"but", "and", "whose"})  # words behind which something else is said
+_RELATIVE = frozenset({"who", "that", "which", "whose"})
 _WITHIN = frozenset({"have", "has", "had", "having"})
 
 
@@ -65,6 +66,19 @@ def nest_times(reading: Reading) -> None:
         nested = replace(event, inner=(*event.inner, period))
         reading.conditions[reading.conditions.index(event)] = nested
         reading.placed[nested] = reading.placed.get(event, 0)
+
+
+def stands_apart(reading: Reading, period: InPeriod) -> bool:
+    """Whether a time belongs to a clause before all that is denied or counted: "ordered in 2025 but never books"."""
+    place = reading.placed.get(period)
+    if place is None:
+        return False
+    for event in _events(reading):
+        denied = reading.placed.get(event, -1)
+        between = {token.lower for token in reading.tokens[reading.items[place].last + 1 : reading.items[denied].first]}
+        if denied <= place or not between & (_APART | _RELATIVE):
+            return False
+    return True
 
 
 def _events(reading: Reading) -> list[Exists | Related]:

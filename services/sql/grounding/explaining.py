@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sql.grounding.logical_form import ColumnOf, InPeriod, LogicalForm, OneOf
+from services.sql.grounding.logical_form import ColumnOf, LogicalForm, OneOf
 from services.sql.grounding.quoting import number_literal
 from services.sql.grounding.reading_state import Reading
 from services.sql.grounding.saying import SIGNS, say_conditions, say_operand
@@ -64,8 +64,8 @@ def explain(form: LogicalForm, reading: Reading) -> str:
 
 
 def _left_out(form: LogicalForm, reading: Reading) -> list[str]:
-    """Columns that some value or time is denied of, and that may be empty: SQL holds no denial of them true there."""
-    denied = [one.ref for one in form.conditions if isinstance(one, (OneOf, InPeriod)) and one.negated]
+    """Columns that some value is denied of, and that may be empty: SQL holds no denial of them true there."""
+    denied = [one.ref for one in form.conditions if isinstance(one, OneOf) and one.negated]
     return [reading.text_of(ref) for ref in dict.fromkeys(denied) if reading.lexicon.columns[ref].column.nullable]
 
 

@@ -66,11 +66,14 @@ def bound_by(reading: Reading, cue: int) -> list[int]:
             if bound or not (item.text in _PASSED or item.is_cue("compare", "distinct", "pair", "by")):
                 break
         elif item.kind == "word" and item.content and not bound and not _is_name(reading, item):
+            if _is_event(reading, item):
+                bound.append(at)
             unknown = True
         elif _is_noun_of(reading, cue, bound, at):
             raise Unreadable(f"Nothing in the database stands for “{item.text}”.")
         elif item.kind in _CONTENT or item.columns or _is_name(reading, item):
-            if (bound and not _goes_on(reading, bound, at)) or (unknown and not bound and item.period is not None):
+            unread = unknown or _does(reading, cue, at)
+            if (bound and not _goes_on(reading, bound, at)) or (unread and not bound and item.period is not None):
                 break
             if item.text.lower() in {"single", "one"} and not bound and item.number == 1 and items[cue].text == "not":
                 raise Unreadable(f"It is not clear what “{items[cue].text} a {item.text}” denies.")
@@ -79,6 +82,12 @@ def bound_by(reading: Reading, cue: int) -> list[int]:
                 break
         at += 1
     return bound
+
+
+def _does(reading: Reading, cue: int, at: int) -> bool:
+    """Whether a verb that stands for related rows lies before an item: "never used in 2025" denies the use."""
+    words = reading.tokens[reading.items[cue].last + 1 : reading.items[at].first]
+    return bool(reading.subject) and any(done_in(reading, token.stem, None) for token in words if token.kind == "word")
 
 
 def _is_noun_of(reading: Reading, cue: int, bound: list[int], at: int) -> bool:

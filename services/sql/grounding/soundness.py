@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from services.sql.grounding.events import stands_apart
 from services.sql.grounding.lexicon import FAMILY_NAMES, GIVEN_NAMES
 from services.sql.grounding.logical_form import (
     ColumnOf,
@@ -271,6 +272,7 @@ def _refuse_times_beside(form: LogicalForm, reading: Reading) -> None:
         for one in form.conditions
         if isinstance(one, InPeriod)
         and form.subject
+        and not stands_apart(reading, one)
         and reading.graph.path((form.subject,), one.ref[0], to_one=True) is None
     ]
     others = [
