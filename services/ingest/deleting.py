@@ -1,18 +1,31 @@
 """Removing documents, so that what a crash interrupts is finished later: marked first, forgotten last."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field, replace
 
-from services.ingest.errors import DocumentNotFound, IngestError
-from services.ingest.models import Document, DocumentState, FileKey, Job, JobState, Pointed
+from services.ingest.errors import (
+    DocumentNotFound,
+    FileStoreUnavailable,
+    IndexRefused,
+    IndexUnavailable,
+    IngestError,
+    JobStoreUnavailable,
+    RemovalUnderWay,
+)
+from services.ingest.leases import kept
+from services.ingest.models import NO_JOB, Document, DocumentState, FileKey, Job, JobState, Pointed
 from services.ingest.ports import ChunkIndexer, DocumentRegistry, FileStore, JobStore
+from services.ingest.stopping import stopped
 
 logger = logging.getLogger(__name__)
 
 _SETTLED_AT_ONCE = 20
 _REMEMBERED = 1_000
+_PATIENCE_SECONDS = 3.0
+_LOOK_AGAIN_SECONDS = 0.1
 
 StopJob = Callable[[str], Awaitable[None]]
 """Stops work on a job in this process, if there is any."""
@@ -20,13 +33,18 @@ StopJob = Callable[[str], Awaitable[None]]
 
 @dataclass
 class Deleting:
-    """Removes documents with their names, chunks and files."""
+    """Removes documents with their names, chunks and files.
+
+    Attributes:
+        lease_seconds: how long a removal stays in one hand without a sign of life.
+    """
 
     jobs: JobStore
     registry: DocumentRegistry
     files: FileStore
     indexer: ChunkIndexer
     act_for: Callable[[str], AbstractContextManager[object]]
+    lease_seconds: float = 20.0
     _failed: set[FileKey] = field(default_factory=set)
 
     async def delete(self, tenant: str, document_id: str, *, stop_job: StopJob) -> None:
@@ -47,24 +65,87 @@ class Deleting:
             await self.finish(document)
 
     async def finish(self, document: Document) -> None:
-        """Remove everything of a document that is DELETING. Can be repeated."""
+        """Remove everything of a document that is DELETING. Can be repeated, also by several at a time: one does it.
+
+        Its record goes last, and not before whoever may still store something for it has let go or is taken for dead.
+        Raises: RemovalUnderWay: another is at it for longer than a moment.
+        """
+        tenant, document_id = document.tenant, document.document_id
+        token = await self._hold(document)
+        if token is None:
+            return
+
+        async def renew() -> None:
+            await self.registry.keep_deletion(tenant, document_id, token, lease_seconds=self.lease_seconds)
+
+        work = asyncio.create_task(self._remove_all(document, token))
+        beat = asyncio.create_task(kept(renew, lease_seconds=self.lease_seconds))
+        try:
+            await asyncio.wait({work, beat}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await stopped(work, beat) if not work.done() else await stopped(beat)
+            if work.cancelled() or work.exception() is not None:
+                with suppress(JobStoreUnavailable):  # untold, the hold runs out
+                    await self.registry.let_deletion_go(tenant, document_id, token)
+        if work.cancelled():
+            raise RemovalUnderWay
+        await work
+
+    async def _hold(self, document: Document) -> str | None:
+        """The token of the removal; None when there is nothing to be removed any more. Raises: RemovalUnderWay."""
+        tenant, document_id = document.tenant, document.document_id
+        patience = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        while True:
+            token = await self.registry.hold_deletion(tenant, document_id, lease_seconds=self.lease_seconds)
+            if token is not None:
+                return token
+            now = await self.registry.get(tenant, document_id)
+            if now is None or now.state is not DocumentState.DELETING:
+                return None
+            if asyncio.get_running_loop().time() > patience:
+                raise RemovalUnderWay
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _remove_all(self, document: Document, token: str) -> None:
+        tenant, document_id = document.tenant, document.document_id
+        active = await self.jobs.find_active(tenant, document_id)
+        if active is None or active.job_id == document.job_id:
+            if active is not None:
+                await self.jobs.cancel(active.job_id)
+            await self._remove_stored(document)
+            if document.job_id != NO_JOB and await self.jobs.is_held(tenant, document.job_id):
+                await self.registry.let_deletion_go(tenant, document_id, token)
+                logger.info("document.awaits_worker", extra={"document_id": document_id})
+                return
+        # Else the same bytes have come anew, and everything that is stored is theirs.
+        await self.registry.remove(tenant, document_id, token)
+        logger.info("document.deleted", extra={"document_id": document_id})
+
+    async def _remove_stored(self, document: Document) -> None:
         try:
             with self.act_for(document.tenant):
                 await self.indexer.delete(document.document_id)
         finally:  # an index that is away does not keep files
-            await self.files.delete(document.file_key)
-        await self.registry.remove(document.tenant, document.document_id)
-        logger.info("document.deleted", extra={"document_id": document.document_id})
+            if document.job_id != NO_JOB:
+                await self.files.delete(document.file_key)
 
-    async def discard(self, job: Job) -> None:
-        """Remove what a failing job has stored. Chunks the index cannot forget now are left to a worker."""
+    async def discard(self, job: Job, *, keep_file: bool) -> None:
+        """Remove what a failing job has stored, all but its file where that is kept.
+
+        Its holder calls this, so nobody else removes or stores anything for the document. Chunks that the index cannot
+        forget now are left to a worker.
+        """
         document = await self.registry.get(job.tenant, job.document_id)
         if document is not None and document.state is DocumentState.READY:
             return
-        if await self._may_have_indexed(job):
-            await self._settle_or_postpone(await self.registry.condemn(job))
-        else:
+        if not keep_file:
             await self.files.delete(job.file_key)
+        if await self._may_have_indexed(job):
+            try:
+                with self.act_for(job.tenant):
+                    await self.indexer.delete(job.document_id)
+            except (IndexUnavailable, IndexRefused):
+                await self.registry.condemn(replace(job, job_id=NO_JOB))
 
     async def _may_have_indexed(self, job: Job) -> bool:
         current = await self.jobs.get(job.tenant, job.job_id)
@@ -72,11 +153,33 @@ class Deleting:
 
     async def clear_after_cancel(self, job: Job) -> None:
         """Remove what a worker may have stored between the deletion of its document and its learning of it."""
-        if await self.registry.get(job.tenant, job.document_id) is not None:
-            return
-        if await self.jobs.find_active(job.tenant, job.document_id) is not None:
-            return
-        await self.finish(await self.registry.condemn(job))
+        document = await self.registry.get(job.tenant, job.document_id)
+        if document is None:
+            if await self.jobs.find_active(job.tenant, job.document_id) is not None:
+                return
+            document = await self.registry.condemn(job)
+        if document.state is DocumentState.DELETING:
+            await self._settle_or_postpone(document)
+
+    async def forget_outdated(self) -> None:
+        """Remove files of failed jobs that have been kept long enough. Raises JobStoreUnavailable."""
+        for job in await self.jobs.list_outdated(limit=_SETTLED_AT_ONCE):
+            document = await self.registry.condemn_unready(job)
+            active = await self.jobs.find_active(job.tenant, job.document_id)
+            used = document is None or active is not None  # the same bytes came again, perhaps as another kind of file
+            if document is not None and not await self._settle_or_postpone(document):
+                continue
+            if used and job.extension not in await self._extensions_used(job):
+                try:
+                    await self.files.delete(job.file_key)
+                except FileStoreUnavailable:
+                    continue
+            await self.jobs.forget_file(job.job_id)
+
+    async def _extensions_used(self, job: Job) -> set[str]:
+        document = await self.registry.get(job.tenant, job.document_id)
+        active = await self.jobs.find_active(job.tenant, job.document_id)
+        return {known.extension for known in (document, active) if known is not None}
 
     async def settle(self, pointed: Pointed) -> None:
         """Carry out what moving a name brought about. What cannot be done now is left to a worker."""

@@ -4,6 +4,7 @@ IngestError
 ├── InvalidInput                 the caller's to mend
 │   ├── FilenameInvalid          empty, too long, or holds control characters
 │   ├── RequestIdInvalid         set and no UUID
+│   ├── TagsInvalid              too many tags, or one that is empty, too long or not printable
 │   ├── NameInvalid              no resource name of the wanted kind
 │   ├── PageTokenInvalid         not a token of this call
 │   └── FileRefused              the bytes cannot become a document
@@ -20,13 +21,17 @@ IngestError
 │   └── JobNotFound
 ├── StorageFull                  the file store has no room
 ├── IndexRefused                 the index does not take the chunks, now or later
-├── JobCancelled                 the document was deleted while it was being ingested
+├── JobCancelled                 the job was cancelled, or its document deleted, while the file was being ingested
 ├── JobFailed                    an earlier job ended in a way that has no class of its own
+├── JobFinal                     the job has ended; it cannot be cancelled any more
+├── JobNotRetryable              the job did not fail, or its bytes became a document since
+├── JobFileGone                  the bytes of the job are not kept any more
 ├── WorkGoesOn                   the call's time is over, its job is finished elsewhere
 ├── Unreachable                  worth trying again
 │   ├── FileStoreUnavailable
 │   ├── JobStoreUnavailable
-│   └── IndexUnavailable
+│   ├── IndexUnavailable
+│   └── RemovalUnderWay          what was stored before under the same bytes is being removed elsewhere
 ├── LeaseLost                    another worker has the job, or it is final; never leaves the service
 └── JobQueueUnavailable          nobody could be told of a job; never leaves the service
 """
@@ -60,6 +65,13 @@ class RequestIdInvalid(InvalidInput):
         super().__init__(
             "request_id must be a UUID, for instance 3f0e7c1a-8d5e-4c55-9d0b-0d5a0f1b7e11", field="request_id"
         )
+
+
+class TagsInvalid(InvalidInput):
+    """There are too many tags, or one is empty, too long or not printable."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="tags")
 
 
 class NameInvalid(InvalidInput):
@@ -160,7 +172,34 @@ class IndexRefused(IngestError):
 
 
 class JobCancelled(IngestError):
-    """The document was deleted while it was being ingested."""
+    """The job was cancelled, or its document deleted, while the file was being ingested."""
+
+    def __init__(self, message: str = "the job was cancelled, or its document deleted, before it was done") -> None:
+        super().__init__(message)
+
+
+class JobFinal(IngestError):
+    """The job has ended and cannot be cancelled any more. `metadata` says how it ended."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the job has ended already; it is {state}")
+        self.metadata: Mapping[str, str] = {"state": state}
+
+
+class JobNotRetryable(IngestError):
+    """The job did not fail, or its bytes became a document since, or another job is about to make them one."""
+
+    def __init__(self, message: str, *, state: str) -> None:
+        super().__init__(message)
+        self.metadata: Mapping[str, str] = {"state": state}
+
+
+class JobFileGone(IngestError):
+    """The bytes of the job are not kept any more: the same ones would fail again, or they were kept long enough."""
+
+    def __init__(self, message: str, *, state: str) -> None:
+        super().__init__(message)
+        self.metadata: Mapping[str, str] = {"state": state}
 
 
 class JobFailed(IngestError):
@@ -195,6 +234,13 @@ class JobStoreUnavailable(Unreachable):
 
 class IndexUnavailable(Unreachable):
     """The chunk index cannot be reached or has no room for more work now."""
+
+
+class RemovalUnderWay(Unreachable):
+    """What was stored before under the same bytes is still being removed by another process."""
+
+    def __init__(self) -> None:
+        super().__init__("the document is still being removed; try again in a moment")
 
 
 class LeaseLost(IngestError):

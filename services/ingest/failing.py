@@ -44,7 +44,7 @@ def detail_of(error: Exception) -> str:
 def failure_of(job: Job) -> IngestError:
     """The error of a job that ended without a document."""
     if job.state is JobState.CANCELLED:
-        return JobCancelled("the document was deleted while it was being ingested")
+        return JobCancelled()
     match job.failure_reason:
         case "FILE_BROKEN":
             return FileBroken(job.failure_detail)
@@ -58,6 +58,11 @@ def failure_of(job: Job) -> IngestError:
             return IndexRefused(job.failure_detail, index_reason="")
         case reason:
             return JobFailed(reason, job.failure_detail)
+
+
+def may_be_retried(error: Exception) -> bool:
+    """Whether the same bytes may do another time: it was not they that failed, they are there, and there is room."""
+    return not isinstance(error, FileRefused | JobCancelled | StorageFull) and reason_of(error) != FILE_MISSING
 
 
 def is_the_files_fault(job: Job) -> bool:

@@ -162,6 +162,9 @@ class FoundImage:
     content: bytes
 
 
+NO_JOB = ""
+
+
 class DocumentState(enum.StrEnum):
     READY = "READY"
     DELETING = "DELETING"
@@ -172,7 +175,8 @@ class Document:
     """A document of one tenant, keyed by the SHA-256 of its bytes.
 
     `filenames` are the names that point to it, oldest first. `indexed_filename` is the one the index shows.
-    `job_id` is the job that ingested it. `page_notes` tell of pages that could not be read.
+    `job_id` is the job that ingested it, or NO_JOB when it is DELETING and only its chunks are to be removed.
+    `page_notes` tell of pages that could not be read.
     """
 
     tenant: str
@@ -231,6 +235,20 @@ FINAL_STATES = frozenset({JobState.READY, JobState.FAILED, JobState.CANCELLED})
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a job is. Totals are 0 while they are not known, those of pages also where the format has none."""
+
+    parsed_page_count: int = 0
+    total_page_count: int = 0
+    indexed_chunk_count: int = 0
+    total_chunk_count: int = 0
+
+
+NO_PROGRESS = Progress()
+MAX_JOINED_FILENAMES = 100
+
+
+@dataclass(frozen=True)
 class NewJob:
     """The work of ingesting one document, to be recorded."""
 
@@ -241,11 +259,17 @@ class NewJob:
     extension: str
     filename: str
     request_id: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Job:
-    """A recorded job. `lost_lease_count` counts the workers that vanished while they had it."""
+    """A recorded job.
+
+    `attempt_count` counts how often it was taken up, and `lost_lease_count` the workers that vanished while they did
+    it, both since it was made or last retried. `joined_filenames` are names of further uploads of the same bytes, which
+    get the document too. Until `file_kept_until` the file of a job that failed is kept, to be retried.
+    """
 
     job_id: str
     tenant: str
@@ -261,12 +285,22 @@ class Job:
     failure_detail: str = ""
     attempt_count: int = 0
     lost_lease_count: int = 0
+    parsed_page_count: int = 0
+    total_page_count: int = 0
     indexed_chunk_count: int = 0
     total_chunk_count: int = 0
+    tags: tuple[str, ...] = ()
+    joined_filenames: tuple[str, ...] = ()
+    page_notes: tuple[PageNote, ...] = ()
+    file_kept_until: datetime | None = None
 
     @property
     def file_key(self) -> FileKey:
         return FileKey(self.tenant, self.extension, self.document_id)
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.parsed_page_count, self.total_page_count, self.indexed_chunk_count, self.total_chunk_count)
 
 
 @dataclass(frozen=True)
@@ -322,6 +356,7 @@ class Upload:
     extension: str
     document_id: str
     content: bytes
+    tags: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -335,3 +370,11 @@ class Ingested:
     document: Document
     cache_hit: bool
     job_id: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """What came of an upload that is not waited for. `document`: the same bytes were READY already."""
+
+    job: Job
+    document: Document | None = None

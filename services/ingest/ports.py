@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.ingest.models import (
+    NO_PROGRESS,
     Chunk,
     Document,
     DocumentFacts,
@@ -19,9 +20,11 @@ from services.ingest.models import (
     JobState,
     LeasedJob,
     NewJob,
+    PageNote,
     PageRequest,
     ParsedDocument,
     Pointed,
+    Progress,
 )
 
 
@@ -89,36 +92,73 @@ class JobStore(Protocol):
         ...
 
     async def claim(self, job_id: str, *, lease_seconds: float) -> LeasedJob | None:
-        """Take up a job that is not final and that nobody holds, also before its pause is over; else None."""
+        """Take up a job that is not final and that nobody holds, also before its pause is over; else None.
+
+        It is QUEUED then. Where its lease ran out while it was in another state, it counts one more lost lease.
+        """
         ...
 
     async def claim_due(self, *, lease_seconds: float) -> LeasedJob | None:
-        """Take up the longest waiting job of any tenant that nobody holds and whose pause is over, or None.
-
-        A job whose lease ran out counts one more lost lease.
-        """
+        """Take up, as `claim` does, the longest waiting job of any tenant whose pause is over, or None."""
         ...
 
     async def heartbeat(self, leased: LeasedJob, *, lease_seconds: float) -> None: ...
 
-    async def advance(self, leased: LeasedJob, state: JobState, *, indexed: int = 0, total: int = 0) -> None:
-        """Record a state that is not final, and the chunks indexed so far out of all."""
+    async def advance(self, leased: LeasedJob, state: JobState, progress: Progress = NO_PROGRESS) -> None:
+        """Record a state that is not final, and how far the job is."""
         ...
 
-    async def finish(self, leased: LeasedJob) -> None:
-        """Record READY."""
+    async def finish(
+        self,
+        leased: LeasedJob,
+        *,
+        progress: Progress = NO_PROGRESS,
+        page_notes: Sequence[PageNote] = (),
+        joined: Sequence[str] = (),
+    ) -> bool:
+        """Record READY. False, and nothing is recorded, when other names have joined the job than `joined`."""
         ...
 
-    async def fail(self, leased: LeasedJob, *, reason: str, detail: str) -> None:
-        """Record FAILED."""
+    async def fail(self, leased: LeasedJob, *, reason: str, detail: str, keep_file_seconds: float = 0) -> None:
+        """Record FAILED, and that its file is kept so long."""
         ...
 
     async def release(self, leased: LeasedJob, *, pause_seconds: float) -> None:
         """Give the job back as QUEUED; `claim_due` passes it over until the pause is over."""
         ...
 
+    async def join(self, job_id: str, filename: str) -> bool:
+        """Have the document get one more name when it is READY.
+
+        False when the job is final, or has MAX_JOINED_FILENAMES of them.
+        """
+        ...
+
     async def cancel(self, job_id: str) -> bool:
-        """Record CANCELLED whoever holds the job. False when it is unknown or final."""
+        """Record CANCELLED whoever holds the job, whose lease goes on. False when it is unknown or final."""
+        ...
+
+    async def let_go(self, leased: LeasedJob) -> None:
+        """Tell that nothing more is done for a job that was cancelled under its holder's hands."""
+        ...
+
+    async def is_held(self, tenant: str, job_id: str) -> bool:
+        """Whether somebody may still be working on the job, also on one that was cancelled."""
+        ...
+
+    async def requeue(self, tenant: str, job_id: str) -> Job | None:
+        """Make a job that is FAILED QUEUED again, due now, with its counts at 0.
+
+        None when it is not FAILED, its file is not kept any more, or another job of its document is not final.
+        """
+        ...
+
+    async def list_outdated(self, *, limit: int) -> list[Job]:
+        """Jobs of any tenant whose file need not be kept any longer, longest waiting first."""
+        ...
+
+    async def forget_file(self, job_id: str) -> None:
+        """Record of a final job that its file is not kept."""
         ...
 
     async def get(self, tenant: str, job_id: str) -> Job | None: ...
@@ -129,7 +169,9 @@ class JobStore(Protocol):
         """The job of a document that is not final."""
         ...
 
-    async def list_newest_first(self, tenant: str, page: PageRequest) -> list[Job]: ...
+    async def list_newest_first(self, tenant: str, page: PageRequest, *, state: JobState | None = None) -> list[Job]:
+        """Jobs, only those in a state where one is given."""
+        ...
 
     async def count_by_state(self, tenant: str) -> Mapping[JobState, int]:
         """Number of jobs in each state that occurs."""
@@ -197,11 +239,33 @@ class DocumentRegistry(Protocol):
         ...
 
     async def condemn(self, job: Job) -> Document:
-        """Like `mark_deleting`, and record the document of the job first where it is unknown."""
+        """Like `mark_deleting`, and record the document of the job first where it is unknown.
+
+        Where only chunks were to be removed (`job_id` is NO_JOB), it is all that the job has stored from now on.
+        """
         ...
 
-    async def remove(self, tenant: str, document_id: str) -> None:
-        """Forget a document that is DELETING; any other is left as it is."""
+    async def condemn_unready(self, job: Job) -> Document | None:
+        """Like `condemn`, but None, and nothing is changed, when the document is READY."""
+        ...
+
+    async def hold_deletion(self, tenant: str, document_id: str, *, lease_seconds: float) -> str | None:
+        """Take the removal of a document that is DELETING, for so long, to be renewed; the token that proves it.
+
+        None when the document is unknown, not DELETING, or its removal in other hands.
+        """
+        ...
+
+    async def keep_deletion(self, tenant: str, document_id: str, token: str, *, lease_seconds: float) -> None:
+        """Renew the hold. Raises LeaseLost when it is no longer the caller's."""
+        ...
+
+    async def let_deletion_go(self, tenant: str, document_id: str, token: str) -> None:
+        """End the hold, with the document still there. Nothing happens when it is no longer the caller's."""
+        ...
+
+    async def remove(self, tenant: str, document_id: str, token: str) -> bool:
+        """Forget a document that is DELETING, under the hold of its removal. False when that is not the caller's."""
         ...
 
     async def list_ready(self, tenant: str, page: PageRequest) -> list[Document]:
@@ -216,8 +280,10 @@ class DocumentRegistry(Protocol):
 
 
 class Parser(Protocol):
-    async def parse(self, path: Path, extension: str) -> ParsedDocument:
-        """Read a file. `extension` has no dot.
+    async def parse(
+        self, path: Path, extension: str, *, on_page: Callable[[int, int], None] | None = None
+    ) -> ParsedDocument:
+        """Read a file. `extension` has no dot. `on_page` is told how many pages are read, and of how many.
 
         Raises: FileBroken, FileWithoutText, ParsingTimeout.
         """

@@ -73,11 +73,14 @@ class Reading:
             raise JobNotFound
         return job
 
-    async def job_list(self, tenant: str, *, page_size: int, page_token: str) -> tuple[Sequence[Job], str]:
-        """A page of jobs, newest first, and the token of the next one. Raises PageTokenInvalid."""
-        page = read_page("jobs", page_size, page_token)
-        found = await self.jobs.list_newest_first(tenant, page.with_one_more())
-        return cut_page("jobs", found, page, lambda job: (job.create_time, job.job_id))
+    async def job_list(
+        self, tenant: str, *, page_size: int, page_token: str, state: JobState | None = None
+    ) -> tuple[Sequence[Job], str]:
+        """A page of jobs, all or those in a state, newest first, and the token of the next. Raises PageTokenInvalid."""
+        list_name = "jobs" if state is None else f"jobs in {state}"
+        page = read_page(list_name, page_size, page_token)
+        found = await self.jobs.list_newest_first(tenant, page.with_one_more(), state=state)
+        return cut_page(list_name, found, page, lambda job: (job.create_time, job.job_id))
 
     async def stats(self, tenant: str) -> Stats:
         return Stats(

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from services.ingest.models import Chunk, Document, DocumentImage, PageNote, PageProblem, TableRange
 
+MAX_PAGE_NOTES = 200
 METADATA = "metadata.json"
 CHUNKS = "chunks.json"
 IMAGES = "images.json"
@@ -61,6 +62,15 @@ def chunks_from_bytes(data: bytes, *, fingerprint: str) -> ChunkedFile | None:
 def _chunk(record: dict[str, Any]) -> Chunk:
     table = record.get("table")
     return Chunk(**{**record, "headings": tuple(record["headings"]), "table": TableRange(**table) if table else None})
+
+
+def bounded(notes: Sequence[PageNote]) -> tuple[PageNote, ...]:
+    """As many notes as are kept with a document; the last one tells of those that are left out."""
+    if len(notes) <= MAX_PAGE_NOTES:
+        return tuple(notes)
+    last = notes[MAX_PAGE_NOTES - 1]
+    others = f"{len(notes) - MAX_PAGE_NOTES:,} more pages could not be read as they should be"
+    return (*notes[: MAX_PAGE_NOTES - 1], replace(last, detail=f"{last.detail}; {others}"))
 
 
 def metadata_to_bytes(document: Document, filename: str) -> bytes:

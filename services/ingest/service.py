@@ -7,6 +7,7 @@ from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
 from grpc import StatusCode
 
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
+from services.ingest.cancelling import Cancelling
 from services.ingest.errors import (
     DocumentNotFound,
     FileBroken,
@@ -21,26 +22,33 @@ from services.ingest.errors import (
     IndexRefused,
     IndexUnavailable,
     JobCancelled,
+    JobFileGone,
+    JobFinal,
     JobNotFound,
+    JobNotRetryable,
     JobStoreUnavailable,
     NameInvalid,
     PageTokenInvalid,
     ParsingTimeout,
+    RemovalUnderWay,
     RequestIdInvalid,
     StorageFull,
+    TagsInvalid,
     WorkGoesOn,
 )
 from services.ingest.filenames import CONTENT_TYPES
 from services.ingest.imaging import Imaging
 from services.ingest.ingesting import Ingesting
-from services.ingest.models import Document, DocumentImage, Job
-from services.ingest.reading import Reading, document_id_of
+from services.ingest.models import Document, DocumentImage, Job, JobState, PageNote
+from services.ingest.reading import Reading, document_id_of, job_id_of
+from services.ingest.retrying import Retrying
 from services.transport.errors import Failure
 from services.transport.identity import current_caller
 
 FAILURES: Mapping[type[Exception], Failure] = {
     FilenameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "FILENAME_INVALID"),
     RequestIdInvalid: Failure(StatusCode.INVALID_ARGUMENT, "REQUEST_ID_INVALID"),
+    TagsInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TAGS_INVALID"),
     NameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "NAME_INVALID"),
     PageTokenInvalid: Failure(StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
     FileEmpty: Failure(StatusCode.INVALID_ARGUMENT, "FILE_EMPTY"),
@@ -57,10 +65,18 @@ FAILURES: Mapping[type[Exception], Failure] = {
     StorageFull: Failure(StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL"),
     IndexRefused: Failure(StatusCode.FAILED_PRECONDITION, "INDEX_REFUSED"),
     JobCancelled: Failure(StatusCode.ABORTED, "JOB_CANCELLED"),
+    JobFinal: Failure(StatusCode.ABORTED, "JOB_FINAL"),
+    JobNotRetryable: Failure(StatusCode.ABORTED, "JOB_NOT_RETRYABLE"),
+    JobFileGone: Failure(StatusCode.FAILED_PRECONDITION, "JOB_FILE_GONE"),
     FileStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "FILE_STORE_UNAVAILABLE"),
     JobStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "JOB_STORE_UNAVAILABLE"),
     IndexUnavailable: Failure(StatusCode.UNAVAILABLE, "INDEX_UNAVAILABLE"),
+    RemovalUnderWay: Failure(StatusCode.UNAVAILABLE, "REMOVAL_UNDER_WAY"),
 }
+
+
+_STATE = document_pb2.IngestJob.State
+_KNOWN_STATES = frozenset(_STATE.Value(state.value) for state in JobState)
 
 
 class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
@@ -70,6 +86,8 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         self,
         *,
         ingesting: Ingesting,
+        cancelling: Cancelling,
+        retrying: Retrying,
         reading: Reading,
         imaging: Imaging,
         storage_backend: str,
@@ -77,6 +95,8 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     ) -> None:
         """`parts` is what settings chose, by name."""
         self._ingesting = ingesting
+        self._cancelling = cancelling
+        self._retrying = retrying
         self._reading = reading
         self._imaging = imaging
         self._storage_backend = storage_backend
@@ -92,6 +112,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             filename=request.filename,
             content=request.content,
             request_id=request.request_id,
+            tags=request.tags,
         )
         return ingest_service_pb2.IngestDocumentResponse(
             document=_document(ingested.document),
@@ -100,6 +121,30 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             job=f"jobs/{ingested.job_id}",
         )
 
+    async def StartIngest(
+        self, request: ingest_service_pb2.StartIngestRequest, context: object
+    ) -> ingest_service_pb2.StartIngestResponse:
+        caller = current_caller()
+        started = await self._ingesting.start(
+            tenant=caller.tenant,
+            subject=caller.subject,
+            filename=request.filename,
+            content=request.content,
+            request_id=request.request_id,
+            tags=request.tags,
+        )
+        return ingest_service_pb2.StartIngestResponse(
+            job=_job(started.job),
+            document=_document(started.document) if started.document is not None else None,
+            storage_backend=self._storage_backend,
+        )
+
+    async def CancelJob(self, request: ingest_service_pb2.CancelJobRequest, context: object) -> document_pb2.IngestJob:
+        return _job(await self._cancelling.cancel(current_caller().tenant, job_id_of(request.name)))
+
+    async def RetryJob(self, request: ingest_service_pb2.RetryJobRequest, context: object) -> document_pb2.IngestJob:
+        return _job(await self._retrying.retry(current_caller().tenant, job_id_of(request.name)))
+
     async def GetJob(self, request: ingest_service_pb2.GetJobRequest, context: object) -> document_pb2.IngestJob:
         return _job(await self._reading.job(current_caller().tenant, request.name))
 
@@ -107,7 +152,10 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         self, request: ingest_service_pb2.ListJobsRequest, context: object
     ) -> ingest_service_pb2.ListJobsResponse:
         jobs, next_page_token = await self._reading.job_list(
-            current_caller().tenant, page_size=request.page_size, page_token=request.page_token
+            current_caller().tenant,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            state=JobState(_STATE.Name(request.state)) if request.state in _KNOWN_STATES else None,
         )
         return ingest_service_pb2.ListJobsResponse(jobs=map(_job, jobs), next_page_token=next_page_token)
 
@@ -186,7 +234,12 @@ def _document(document: Document) -> document_pb2.Document:
         create_time=_timestamp(document.create_time),
         update_time=_timestamp(document.update_time),
         title=document.title,
+        page_notes=map(_note, document.page_notes),
     )
+
+
+def _note(note: PageNote) -> document_pb2.PageNote:
+    return document_pb2.PageNote(page=note.page, reason=note.reason.value, detail=note.detail)
 
 
 def _image(document: str, image: DocumentImage) -> document_pb2.Image:
@@ -214,6 +267,10 @@ def _job(job: Job) -> document_pb2.IngestJob:
         update_time=_timestamp(job.update_time),
         indexed_chunk_count=job.indexed_chunk_count,
         total_chunk_count=job.total_chunk_count,
+        parsed_page_count=job.parsed_page_count,
+        total_page_count=job.total_page_count,
+        page_notes=map(_note, job.page_notes),
+        retry_end_time=_timestamp(job.file_kept_until),
     )
 
 

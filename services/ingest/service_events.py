@@ -64,6 +64,7 @@ class IngestEvents:
         try:
             async with asyncio.timeout(working_time.left_seconds):
                 await self._deleting.settle_all()
+                await self._deleting.forget_outdated()
                 await self._workers.take_up_due(may_begin=working_time.may_begin)
         except TimeoutError:
             logger.info("sweep.cut_off")

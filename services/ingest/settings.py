@@ -65,13 +65,19 @@ class IngestSettings(BaseSettings):
 
     max_file_bytes: int = Field(default=50 * 1024 * 1024, ge=1, le=60 * 1024 * 1024, description="Largest file taken.")
     chunk_tokens: int = Field(
-        default=200,
+        default=512,
         ge=16,
-        le=254,
-        description="Tokens a chunk has at most; the embedding model reads 256 with its two marks.",
+        le=2048,
+        description="Tokens a chunk has at most, and never more than three quarters of what the embedding model reads.",
+    )
+    chunk_merge_tokens: int = Field(
+        default=256, ge=0, le=2048, description="A section of fewer tokens shares its chunk with the next one."
     )
     chunk_overlap_tokens: int = Field(
-        default=0, ge=0, le=100, description="Tokens a chunk may repeat from the one before it."
+        default=50,
+        ge=0,
+        le=512,
+        description="Tokens a chunk may repeat from the one before it, and never more than an eighth of its length.",
     )
 
     parsing_timeout_seconds: float = Field(
@@ -93,14 +99,14 @@ class IngestSettings(BaseSettings):
         default=1536 * 1024 * 1024,
         ge=512 * 1024 * 1024,
         le=1024**4,
-        description="The same where docling reads, whose models alone take several hundred megabytes.",
+        description="The same where docling or text recognition may read: their models take several hundred megabytes.",
     )
     max_parallel_parsings: int = Field(default=2, ge=1, le=32, description="Most parsing processes at a time.")
 
     use_docling: Literal["true", "false", "auto"] | None = Field(
         default=None,
         validation_alias="USE_DOCLING",
-        description="Whether docling reads: what it can, nothing, or (unset too) PDFs that hold no text of their own.",
+        description="Whether docling reads: what it can, nothing, or (unset too) pages that our own parser cannot.",
         examples=["auto"],
     )
     use_dockling: Literal["true", "false", "auto"] | None = Field(
@@ -116,6 +122,17 @@ class IngestSettings(BaseSettings):
         examples=["/opt/docling"],
     )
 
+    docling_allow_download: bool = Field(
+        default=False,
+        validation_alias="DOCLING_ALLOW_DOWNLOAD",
+        description="Whether docling may fill that folder from its model hub when the service starts and it is empty.",
+    )
+    ocr_engine: Literal["auto", "rapidocr", "docling", "none"] = Field(
+        default="auto",
+        description="What recognises text on scanned pages; unset, whatever is installed.",
+        examples=["rapidocr"],
+    )
+
     lease_seconds: float = Field(
         default=20, ge=0.3, le=600, description="How long a job stays its worker's without a sign of life."
     )
@@ -124,6 +141,18 @@ class IngestSettings(BaseSettings):
         gt=0,
         le=60,
         description="How long a job rests after a part it needs was away; doubled each time, up to a minute.",
+    )
+    max_lost_workers: int = Field(
+        default=3, ge=1, le=20, description="Workers that may end over a file before its job is given up."
+    )
+    max_attempts: int = Field(
+        default=100, ge=1, le=10_000, description="How often a job is taken up, also after rests, until it is given up."
+    )
+    failed_file_hours: float = Field(
+        default=24,
+        ge=0,
+        le=720,
+        description="How long the file of a job that failed through no fault of the file is kept to be retried.",
     )
     worker_count: int = Field(default=2, ge=1, le=32, description="Jobs taken up from elsewhere at a time.")
     worker_poll_seconds: float = Field(default=2, gt=0, le=60, description="How often to look for such jobs.")
@@ -163,6 +192,8 @@ class IngestSettings(BaseSettings):
         "storage_backend",
         "s3_cache_bucket",
         "docling_artifacts_path",
+        "docling_allow_download",
+        "ocr_engine",
         "queue_url",
         "images_target",
         mode="before",

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protos.ingest.v1.ingest_service_pb2_grpc import add_IngestServiceServicer_to_server
-from services.ingest.adapters.docling_use import docling_use
 from services.ingest.adapters.images_client import ImagesClient
 from services.ingest.adapters.images_process import ImagesProcess
 from services.ingest.adapters.parsing.formats import PARSING_VERSION
@@ -19,7 +18,10 @@ from services.ingest.adapters.parsing.pdf_images import IMAGES_VERSION
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.adapters.polled_queue import PolledQueue
 from services.ingest.adapters.rag_client import RagChunkIndexer
+from services.ingest.adapters.reading_help import reading_help
 from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
+from services.ingest.bringing import Bringing
+from services.ingest.cancelling import Cancelling
 from services.ingest.chunking import Chunker
 from services.ingest.consuming import Consuming
 from services.ingest.deleting import Deleting
@@ -27,6 +29,7 @@ from services.ingest.imaging import Imaging
 from services.ingest.ingesting import Ingesting
 from services.ingest.ports import DocumentRegistry, FileStore, JobStore
 from services.ingest.reading import Reading
+from services.ingest.retrying import Retrying
 from services.ingest.service import FAILURES, IngestServicer
 from services.ingest.service_events import IngestEvents
 from services.ingest.settings import IngestSettings
@@ -62,8 +65,21 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
         indexer = RagChunkIndexer(
             rag, batch_chunks=settings.index_batch_chunks, timeout_seconds=settings.index_timeout_seconds
         )
-        deleting = Deleting(jobs=jobs, registry=registry, files=files, indexer=indexer, act_for=act_for)
-        docling = docling_use(settings.docling, settings.docling_artifacts_path)
+        deleting = Deleting(
+            jobs=jobs,
+            registry=registry,
+            files=files,
+            indexer=indexer,
+            act_for=act_for,
+            lease_seconds=settings.lease_seconds,
+        )
+        helpers = await asyncio.to_thread(
+            reading_help,
+            settings.docling,
+            settings.docling_artifacts_path,
+            settings.ocr_engine,
+            download=settings.docling_allow_download,
+        )
         imaging = Imaging(
             jobs=jobs,
             registry=registry,
@@ -83,31 +99,41 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             files=files,
             parser=ParsingProcess(
                 timeout_seconds=settings.parsing_timeout_seconds,
-                memory_bytes=settings.docling_memory_bytes if docling else settings.parsing_memory_bytes,
-                quiet_seconds=None if docling else settings.parsing_quiet_seconds,  # docling tells of no page
+                memory_bytes=settings.parsing_memory_bytes,
+                quiet_seconds=settings.parsing_quiet_seconds,
                 max_parallel=settings.max_parallel_parsings,
-                docling=docling,
+                reading_help=helpers,
+                help_memory_bytes=settings.docling_memory_bytes,
             ),
             chunker=Chunker(
-                WordPieceTokens(), max_tokens=settings.chunk_tokens, overlap_tokens=settings.chunk_overlap_tokens
+                WordPieceTokens(),
+                max_tokens=settings.chunk_tokens,
+                merge_tokens=settings.chunk_merge_tokens,
+                overlap_tokens=settings.chunk_overlap_tokens,
             ),
             indexer=indexer,
             deleting=deleting,
             act_for=act_for,
-            parsing_fingerprint=f"parsing-{PARSING_VERSION}{f'-docling-{docling.when}' if docling else ''}",
+            parsing_fingerprint=f"parsing-{PARSING_VERSION}{helpers.fingerprint}",
             lease_seconds=settings.lease_seconds,
             after_ready=imaging.after_ready,
             first_pause_seconds=settings.retry_pause_seconds,
+            max_lost_leases=settings.max_lost_workers,
+            max_attempts=settings.max_attempts,
+            keep_failed_seconds=settings.failed_file_hours * 3600,
         )
-        ingesting = Ingesting(
+        bringing = Bringing(
             jobs=jobs,
             registry=registry,
             files=files,
             runner=runner,
             deleting=deleting,
             queue=queue or PolledQueue(),
-            max_file_bytes=settings.max_file_bytes,
             outlive_calls=settings.background_work,
+        )
+        ingesting = Ingesting(
+            bringing=bringing,
+            max_file_bytes=settings.max_file_bytes,
             remaining_seconds=lambda: call_timeout_seconds(None, math.inf),
             hand_over_seconds=settings.hand_over_seconds,
         )
@@ -135,6 +161,8 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
         in_postgresql = table_prefix_of(settings.store_url.get_secret_value()) is None
         servicer = IngestServicer(
             ingesting=ingesting,
+            cancelling=Cancelling(jobs=jobs, registry=registry, runner=runner, deleting=deleting),
+            retrying=Retrying(bringing=bringing),
             reading=Reading(jobs=jobs, registry=registry, counter=runner),
             imaging=imaging,
             storage_backend=files.kind,
@@ -142,7 +170,9 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
                 "job_store": "postgresql" if in_postgresql else "dynamodb",
                 "queue": "off" if queue is None else "sqs",
                 "images": "here" if settings.images_target is None else "elsewhere",
-                "docling": "off" if docling is None else docling.when,
+                "docling": helpers.docling or "off",
+                "docling_models": "on" if helpers.reads_layout else "off",
+                "ocr": helpers.ocr or "off",
             },
         )
 

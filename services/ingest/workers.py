@@ -26,7 +26,7 @@ class Workers:
 
     async def run(self) -> None:
         """Work until cancelled; what is being done then is given back."""
-        chores = [self.take_up_due] * self.count + [self.deleting.settle_all]
+        chores = [self.take_up_due] * self.count + [self.deleting.settle_all, self.deleting.forget_outdated]
         tasks = [asyncio.create_task(self._repeat(chore)) for chore in chores]
         try:
             await asyncio.wait(tasks)

@@ -1,25 +1,24 @@
-"""The stores of jobs and documents that the ingest service needs, in memory, on a clock that tests move."""
+"""The store of jobs that the ingest service needs, in memory, on a clock that tests move."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from services.ingest.errors import IngestError, LeaseLost
-from services.ingest.filenames import CONTENT_TYPES
 from services.ingest.models import (
-    Document,
-    DocumentState,
-    DocumentTotals,
+    MAX_JOINED_FILENAMES,
+    NO_PROGRESS,
     Job,
     JobState,
     LeasedJob,
     NewJob,
+    PageNote,
     PageRequest,
-    Pointed,
+    Progress,
 )
 
 
@@ -68,6 +67,7 @@ class FakeJobStore:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.trouble = Trouble()
+        self.advances: list[tuple[JobState, Progress]] = []
         self._rows: dict[str, _JobRow] = {}
 
     async def create(self, new: NewJob, *, lease_seconds: float) -> LeasedJob | None:
@@ -100,7 +100,9 @@ class FakeJobStore:
         row.job = replace(
             row.job,
             attempt_count=row.job.attempt_count + 1,
-            lost_lease_count=row.job.lost_lease_count + (row.token is not None),
+            lost_lease_count=row.job.lost_lease_count
+            + (row.token is not None and row.job.state is not JobState.QUEUED),
+            state=JobState.QUEUED,
             update_time=now,
         )
         row.token, row.lease_until = uuid4().hex, now + timedelta(seconds=lease_seconds)
@@ -110,24 +112,33 @@ class FakeJobStore:
         self.trouble.strike("heartbeat")
         self._held(leased).lease_until = self.clock.now() + timedelta(seconds=lease_seconds)
 
-    async def advance(self, leased: LeasedJob, state: JobState, *, indexed: int = 0, total: int = 0) -> None:
+    async def advance(self, leased: LeasedJob, state: JobState, progress: Progress = NO_PROGRESS) -> None:
         self.trouble.strike("advance")
         row = self._held(leased)
-        row.job = replace(
-            row.job,
-            state=state,
-            indexed_chunk_count=indexed,
-            total_chunk_count=total,
-            update_time=self.clock.now(),
-        )
+        self.advances.append((state, progress))
+        row.job = replace(row.job, state=state, **vars(progress), update_time=self.clock.now())
 
-    async def finish(self, leased: LeasedJob) -> None:
+    async def finish(
+        self,
+        leased: LeasedJob,
+        *,
+        progress: Progress = NO_PROGRESS,
+        page_notes: Sequence[PageNote] = (),
+        joined: Sequence[str] = (),
+    ) -> bool:
         self.trouble.strike("finish")
-        self._close(self._held(leased), JobState.READY)
-
-    async def fail(self, leased: LeasedJob, *, reason: str, detail: str) -> None:
         row = self._held(leased)
-        row.job = replace(row.job, failure_reason=reason, failure_detail=detail)
+        if row.job.joined_filenames != tuple(joined):
+            return False
+        row.job = replace(row.job, **vars(progress), page_notes=tuple(page_notes))
+        self._close(row, JobState.READY)
+        return True
+
+    async def fail(self, leased: LeasedJob, *, reason: str, detail: str, keep_file_seconds: float = 0) -> None:
+        self.trouble.strike("fail")
+        row = self._held(leased)
+        until = self.clock.now() + timedelta(seconds=keep_file_seconds) if keep_file_seconds > 0 else None
+        row.job = replace(row.job, failure_reason=reason, failure_detail=detail, file_kept_until=until)
         self._close(row, JobState.FAILED)
 
     async def release(self, leased: LeasedJob, *, pause_seconds: float) -> None:
@@ -135,12 +146,69 @@ class FakeJobStore:
         self._close(row, JobState.QUEUED)
         row.due = self.clock.now() + timedelta(seconds=pause_seconds)
 
-    async def cancel(self, job_id: str) -> bool:
+    async def join(self, job_id: str, filename: str) -> bool:
+        self.trouble.strike("join")
         row = self._rows.get(job_id)
         if row is None or row.job.state.is_final:
             return False
-        self._close(row, JobState.CANCELLED)
+        joined = row.job.joined_filenames
+        if filename not in (row.job.filename, *joined):
+            if len(joined) >= MAX_JOINED_FILENAMES:
+                return False
+            row.job = replace(row.job, joined_filenames=(*joined, filename))
         return True
+
+    async def cancel(self, job_id: str) -> bool:
+        self.trouble.strike("cancel")
+        row = self._rows.get(job_id)
+        if row is None or row.job.state.is_final:
+            return False
+        row.job = replace(row.job, state=JobState.CANCELLED, update_time=self.clock.now())
+        return True
+
+    async def let_go(self, leased: LeasedJob) -> None:
+        row = self._rows.get(leased.job.job_id)
+        if row is not None and row.job.state.is_final and row.token == leased.lease_token:
+            row.token = row.lease_until = None
+
+    async def is_held(self, tenant: str, job_id: str) -> bool:
+        row = self._rows.get(job_id)
+        until = row.lease_until if row is not None and row.job.tenant == tenant else None
+        return until is not None and until > self.clock.now()
+
+    async def requeue(self, tenant: str, job_id: str) -> Job | None:
+        self.trouble.strike("requeue")
+        row = self._rows.get(job_id)
+        if row is None or row.job.tenant != tenant or row.job.state is not JobState.FAILED:
+            return None
+        kept_until, now = row.job.file_kept_until, self.clock.now()
+        if kept_until is None or kept_until <= now or await self.find_active(tenant, row.job.document_id):
+            return None
+        row.job = replace(
+            row.job,
+            failure_reason="",
+            failure_detail="",
+            attempt_count=0,
+            lost_lease_count=0,
+            parsed_page_count=0,
+            total_page_count=0,
+            file_kept_until=None,
+        )
+        self._close(row, JobState.QUEUED)
+        row.due = now
+        return row.job
+
+    async def list_outdated(self, *, limit: int) -> list[Job]:
+        now = self.clock.now()
+        kept = [
+            (row.job.file_kept_until, row.job) for row in self._rows.values() if row.job.file_kept_until is not None
+        ]
+        return [job for until, job in sorted(kept, key=lambda found: found[0]) if until < now][:limit]
+
+    async def forget_file(self, job_id: str) -> None:
+        row = self._rows.get(job_id)
+        if row is not None and row.job.state.is_final:
+            row.job = replace(row.job, file_kept_until=None)
 
     def _held(self, leased: LeasedJob) -> _JobRow:
         row = self._rows.get(leased.job.job_id)
@@ -168,8 +236,9 @@ class FakeJobStore:
     def _of(self, tenant: str) -> list[Job]:
         return [row.job for row in self._rows.values() if row.job.tenant == tenant]
 
-    async def list_newest_first(self, tenant: str, page: PageRequest) -> list[Job]:
-        jobs = sorted(self._of(tenant), key=lambda job: (job.create_time, job.job_id), reverse=True)
+    async def list_newest_first(self, tenant: str, page: PageRequest, *, state: JobState | None = None) -> list[Job]:
+        found = [job for job in self._of(tenant) if state is None or job.state is state]
+        jobs = sorted(found, key=lambda job: (job.create_time, job.job_id), reverse=True)
         return [job for job in jobs if page.before is None or (job.create_time, job.job_id) < page.before][: page.size]
 
     async def count_by_state(self, tenant: str) -> Mapping[JobState, int]:
@@ -181,136 +250,3 @@ class FakeJobStore:
 
 def _due(row: _JobRow) -> datetime:
     return row.due
-
-
-class FakeDocumentRegistry:
-    """DocumentRegistry in memory."""
-
-    def __init__(self, clock: Clock | None = None) -> None:
-        self.clock = clock or Clock()
-        self.trouble = Trouble()
-        self._documents: dict[tuple[str, str], Document] = {}
-        self._names: dict[tuple[str, str], tuple[str, datetime]] = {}
-
-    async def get(self, tenant: str, document_id: str) -> Document | None:
-        return self._read(tenant, document_id)
-
-    async def publish(self, document: Document, filename: str) -> Pointed | None:
-        self.trouble.strike("publish")
-        before = self._read(document.tenant, document.document_id)
-        if before is not None and before.state is not DocumentState.READY:
-            return None
-        now = self.clock.now()
-        created = before.create_time if before is not None else now
-        self._documents[document.tenant, document.document_id] = replace(
-            document, create_time=created, update_time=now, state=DocumentState.READY
-        )
-        return self._point(document.tenant, filename, document.document_id)
-
-    async def point(self, tenant: str, filename: str, document_id: str) -> Pointed | None:
-        self.trouble.strike("point")
-        return self._point(tenant, filename, document_id)
-
-    def _point(self, tenant: str, filename: str, document_id: str) -> Pointed | None:
-        document = self._read(tenant, document_id)
-        if document is None or document.state is not DocumentState.READY:
-            return None
-        former_id, _ = self._names.get((tenant, filename), (None, None))
-        if former_id == document_id:
-            return Pointed(document)
-        self._names[tenant, filename] = (document_id, self.clock.now())
-        self._touch(tenant, document_id)
-        document = self._read(tenant, document_id) or document
-        former = self._read(tenant, former_id) if former_id is not None else None
-        if former is None:
-            return Pointed(document)
-        if not former.filenames:
-            return Pointed(document, orphan=self._mark_deleting(tenant, former.document_id))
-        return Pointed(document, renamed=former if former.index_shows_old_name else None)
-
-    async def mark_indexed_filename(self, tenant: str, document_id: str, filename: str) -> None:
-        self._change(tenant, document_id, indexed_filename=filename)
-
-    async def mark_deleting(self, tenant: str, document_id: str) -> Document | None:
-        return self._mark_deleting(tenant, document_id)
-
-    async def condemn(self, job: Job) -> Document:
-        key = (job.tenant, job.document_id)
-        now = self.clock.now()
-        self._documents.setdefault(
-            key,
-            Document(
-                tenant=job.tenant,
-                document_id=job.document_id,
-                extension=job.extension,
-                content_type=CONTENT_TYPES[job.extension],
-                size_bytes=0,
-                chunk_count=0,
-                token_count=0,
-                job_id=job.job_id,
-                create_time=now,
-                update_time=now,
-            ),
-        )
-        document = self._mark_deleting(*key)
-        assert document is not None
-        return document
-
-    def _mark_deleting(self, tenant: str, document_id: str) -> Document | None:
-        self._change(tenant, document_id, state=DocumentState.DELETING)
-        self._touch(tenant, document_id)
-        self._names = {key: place for key, place in self._names.items() if (key[0], place[0]) != (tenant, document_id)}
-        return self._read(tenant, document_id)
-
-    async def remove(self, tenant: str, document_id: str) -> None:
-        document = self._read(tenant, document_id)
-        if document is not None and document.state is DocumentState.DELETING:
-            del self._documents[tenant, document_id]
-
-    async def list_ready(self, tenant: str, page: PageRequest) -> list[Document]:
-        found = sorted(self._ready(tenant), key=_newest, reverse=True)
-        return [document for document in found if page.before is None or _newest(document) < page.before][: page.size]
-
-    async def list_unsettled(self, *, limit: int) -> list[Document]:
-        all_documents = [self._named(document) for document in self._documents.values()]
-        unsettled = [
-            document
-            for document in all_documents
-            if document.state is DocumentState.DELETING or document.index_shows_old_name
-        ]
-        return sorted(unsettled, key=lambda document: document.update_time or self.clock.now())[:limit]
-
-    async def count(self, tenant: str) -> DocumentTotals:
-        ready = self._ready(tenant)
-        return DocumentTotals(len(ready), sum(document.size_bytes for document in ready))
-
-    def _ready(self, tenant: str) -> list[Document]:
-        return [
-            self._named(document)
-            for document in self._documents.values()
-            if document.tenant == tenant and document.state is DocumentState.READY
-        ]
-
-    def _read(self, tenant: str, document_id: str) -> Document | None:
-        document = self._documents.get((tenant, document_id))
-        return self._named(document) if document is not None else None
-
-    def _named(self, document: Document) -> Document:
-        names = [
-            (since, filename)
-            for (tenant, filename), (document_id, since) in self._names.items()
-            if (tenant, document_id) == (document.tenant, document.document_id)
-        ]
-        return replace(document, filenames=tuple(filename for _, filename in sorted(names)))
-
-    def _touch(self, tenant: str, document_id: str) -> None:
-        self._change(tenant, document_id, update_time=self.clock.now())
-
-    def _change(self, tenant: str, document_id: str, **changes: object) -> None:
-        if document := self._documents.get((tenant, document_id)):
-            self._documents[tenant, document_id] = replace(document, **changes)  # type: ignore[arg-type]
-
-
-def _newest(document: Document) -> tuple[datetime, str]:
-    assert document.create_time is not None
-    return document.create_time, document.document_id

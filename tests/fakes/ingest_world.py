@@ -10,18 +10,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from services.ingest.bringing import Bringing
 from services.ingest.chunking import Chunker
 from services.ingest.consuming import Consuming
 from services.ingest.deleting import Deleting
 from services.ingest.imaging import Imaging
 from services.ingest.ingesting import Ingesting
-from services.ingest.models import Document, FileKey, Ingested, Job, LeasedJob, NewJob, PageRequest
+from services.ingest.models import Document, FileKey, Ingested, Job, JobState, LeasedJob, NewJob, PageRequest
 from services.ingest.ports import ImageFunction
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
 from tests.fakes.ingest import FakeChunkIndexer, FakeFileStore, FakeImageReader, FakeParser, WordCounter
 from tests.fakes.ingest_queue import FakeJobQueue
-from tests.fakes.ingest_stores import Clock, FakeDocumentRegistry, FakeJobStore
+from tests.fakes.ingest_registry import FakeDocumentRegistry
+from tests.fakes.ingest_stores import Clock, FakeJobStore
 
 LEASE_SECONDS = 30.0
 
@@ -73,16 +75,19 @@ class World:
             after_ready=self.imaging.after_ready,
             lease_seconds=LEASE_SECONDS,
         )
-        self.ingesting = Ingesting(
+        self.bringing = Bringing(
             jobs=self.jobs,
             registry=self.registry,
             files=self.files,
             runner=self.runner,
             deleting=self.deleting,
             queue=self.queue,
-            max_file_bytes=10_000,
             outlive_calls=self.outlive_calls,
             poll_seconds=0,
+        )
+        self.ingesting = Ingesting(
+            bringing=self.bringing,
+            max_file_bytes=10_000,
             remaining_seconds=lambda: self.remaining_seconds,
         )
         self.workers = Workers(jobs=self.jobs, runner=self.runner, deleting=self.deleting, count=1, poll_seconds=0)
@@ -108,9 +113,11 @@ class World:
         if stored:
             await self.files.save_original(leased.job.file_key, content)
         for _ in range(lost - 1):
+            await self.jobs.advance(leased, JobState.FETCHING)
             self.clock.pass_seconds(2 * LEASE_SECONDS)
             leased = await self.jobs.claim(new.job_id, lease_seconds=LEASE_SECONDS)
             assert leased is not None
+        await self.jobs.advance(leased, JobState.FETCHING)
         self.clock.pass_seconds(2 * LEASE_SECONDS)
         return leased
 
@@ -127,6 +134,11 @@ class World:
     def texts_of(self, content: bytes, tenant: str = "red") -> list[str]:
         chunks = self.indexer.chunks.get((tenant, id_of(content)), {})
         return [chunks[index].text for index in sorted(chunks)]
+
+    async def only_the_file_left_of(self, content: bytes, extension: str = "txt") -> bool:
+        """The file of a failed job, and what was read from it, kept to be retried."""
+        kept = self.files.originals.get(self.key_of(content, extension)) == content
+        return kept and await self.document_of(content) is None and not self.texts_of(content)
 
     async def nothing_left_of(self, content: bytes, extension: str = "txt") -> bool:
         key = self.key_of(content, extension)

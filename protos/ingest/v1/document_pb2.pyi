@@ -251,6 +251,10 @@ class IngestJob(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     INDEXED_CHUNK_COUNT_FIELD_NUMBER: _builtins.int
     TOTAL_CHUNK_COUNT_FIELD_NUMBER: _builtins.int
+    PARSED_PAGE_COUNT_FIELD_NUMBER: _builtins.int
+    TOTAL_PAGE_COUNT_FIELD_NUMBER: _builtins.int
+    PAGE_NOTES_FIELD_NUMBER: _builtins.int
+    RETRY_END_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `jobs/{job}`; the id is made by the server and opaque."""
     document: _builtins.str
@@ -264,11 +268,15 @@ class IngestJob(_message.Message):
     failure_detail: _builtins.str
     """What went wrong, for a person, in state FAILED."""
     attempt_count: _builtins.int
-    """Number of times a worker has taken it up."""
+    """Number of times a worker has taken it up since it was made or last retried."""
     indexed_chunk_count: _builtins.int
     """Chunks indexed so far."""
     total_chunk_count: _builtins.int
     """Chunks to index in all; 0 until it is chunked."""
+    parsed_page_count: _builtins.int
+    """Pages parsed so far. This and the other counts are stored once a second at most, and exact when it is READY."""
+    total_page_count: _builtins.int
+    """Pages in all; 0 until that is known, and where the format has none."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -276,6 +284,14 @@ class IngestJob(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def page_notes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageNote]:
+        """Pages that could not be read, in their order, in state READY. The rest of the document is there. 200 at most."""
+
+    @_builtins.property
+    def retry_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when RetryJob can begin it again, in state FAILED; absent where its file is not kept."""
 
     def __init__(
         self,
@@ -291,10 +307,14 @@ class IngestJob(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         indexed_chunk_count: _builtins.int = ...,
         total_chunk_count: _builtins.int = ...,
+        parsed_page_count: _builtins.int = ...,
+        total_page_count: _builtins.int = ...,
+        page_notes: _abc.Iterable[Global___PageNote] | None = ...,
+        retry_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "retry_end_time", b"retry_end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "create_time", b"create_time", "document", b"document", "failure_detail", b"failure_detail", "failure_reason", b"failure_reason", "filename", b"filename", "indexed_chunk_count", b"indexed_chunk_count", "name", b"name", "state", b"state", "total_chunk_count", b"total_chunk_count", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "create_time", b"create_time", "document", b"document", "failure_detail", b"failure_detail", "failure_reason", b"failure_reason", "filename", b"filename", "indexed_chunk_count", b"indexed_chunk_count", "name", b"name", "page_notes", b"page_notes", "parsed_page_count", b"parsed_page_count", "retry_end_time", b"retry_end_time", "state", b"state", "total_chunk_count", b"total_chunk_count", "total_page_count", b"total_page_count", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

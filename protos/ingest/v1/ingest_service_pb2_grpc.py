@@ -42,9 +42,24 @@ class IngestServiceStub:
                 request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestDocumentRequest.SerializeToString,
                 response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestDocumentResponse.FromString,
                 _registered_method=True)
+        self.StartIngest = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/StartIngest',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestResponse.FromString,
+                _registered_method=True)
         self.GetJob = channel.unary_unary(
                 '/diglot.ingest.v1.IngestService/GetJob',
                 request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.GetJobRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.FromString,
+                _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/CancelJob',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.FromString,
+                _registered_method=True)
+        self.RetryJob = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/RetryJob',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.RetryJobRequest.SerializeToString,
                 response_deserializer=protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.FromString,
                 _registered_method=True)
         self.ListJobs = channel.unary_unary(
@@ -112,10 +127,28 @@ class IngestServiceServicer:
         RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
         FAILED_PRECONDITION / INDEX_REFUSED when the chunk index does not take the chunks, for instance because it was built
         with another embedding model; metadata `index_reason` says why.
-        ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
+        ABORTED / JOB_CANCELLED when the job is cancelled or its document deleted while it is being ingested.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / REMOVAL_UNDER_WAY when another process is still removing what was stored before under the same bytes.
         After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-        or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
+        or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record, and for
+        some time, where the same bytes may do another time, their file: the job's `retry_end_time` says how long.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartIngest(self, request, context):
+        """Like IngestDocument, but ends as soon as the file is stored and its job recorded, which is done without the call.
+        Bytes that are being ingested already keep their job, which gets the name too; bytes that are READY get a job that
+        is so at once. What cannot be told before parsing is told by the job.
+        INVALID_ARGUMENT / FILENAME_INVALID, FILE_EMPTY, FILE_TYPE_UNSUPPORTED, FILE_TYPE_MISMATCH or REQUEST_ID_INVALID as in
+        IngestDocument; FILE_BROKEN or FILE_WITHOUT_TEXT where that shows at once.
+        OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        ABORTED / JOB_CANCELLED when the job is cancelled before its file is stored.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY as in IngestDocument;
+        nothing was promised then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,8 +164,36 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelJob(self, request, context):
+        """Stops a job wherever it is being done, and removes what it has stored. A worker in another process learns of it
+        within a third of its lease. Repeated, it answers the same.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+        NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+        ABORTED / JOB_FINAL when it is READY or FAILED; metadata `state` says which.
+        UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJob(self, request, context):
+        """Begins a FAILED job again whose file is still kept: the same job, QUEUED, its counts at 0. Files are kept for a day
+        unless set otherwise, where a job failed through no fault of the file. A job that goes on is answered as it is.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+        NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+        ABORTED / JOB_NOT_RETRYABLE when it is READY, or the same bytes became a document or got another job since; metadata
+        `state` says its state.
+        FAILED_PRECONDITION / JOB_FILE_GONE when its file is not kept any more, as after CancelJob or a broken file: upload it
+        again. Metadata `state` says its state.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY when what it stored
+        before cannot be removed now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJobs(self, request, context):
-        """Lists jobs, newest first.
+        """Lists jobs, newest first, all or those in one state.
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call.
         UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
         """
@@ -165,6 +226,7 @@ class IngestServiceServicer:
         INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
         NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,9 +286,24 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestDocumentRequest.FromString,
                     response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.IngestDocumentResponse.SerializeToString,
             ),
+            'StartIngest': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartIngest,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestResponse.SerializeToString,
+            ),
             'GetJob': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJob,
                     request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.GetJobRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.SerializeToString,
+            ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CancelJobRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.SerializeToString,
+            ),
+            'RetryJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJob,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.RetryJobRequest.FromString,
                     response_serializer=protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.SerializeToString,
             ),
             'ListJobs': grpc.unary_unary_rpc_method_handler(
@@ -309,6 +386,33 @@ class IngestService:
             _registered_method=True)
 
     @staticmethod
+    def StartIngest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/StartIngest',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetJob(request,
             target,
             options=(),
@@ -324,6 +428,60 @@ class IngestService:
             target,
             '/diglot.ingest.v1.IngestService/GetJob',
             protos_dot_ingest_dot_v1_dot_ingest__service__pb2.GetJobRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/CancelJob',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CancelJobRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/RetryJob',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.RetryJobRequest.SerializeToString,
             protos_dot_ingest_dot_v1_dot_document__pb2.IngestJob.FromString,
             options,
             channel_credentials,

@@ -59,10 +59,24 @@ class IngestServiceStub:
     RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
     FAILED_PRECONDITION / INDEX_REFUSED when the chunk index does not take the chunks, for instance because it was built
     with another embedding model; metadata `index_reason` says why.
-    ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
+    ABORTED / JOB_CANCELLED when the job is cancelled or its document deleted while it is being ingested.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / REMOVAL_UNDER_WAY when another process is still removing what was stored before under the same bytes.
     After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-    or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
+    or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record, and for
+    some time, where the same bytes may do another time, their file: the job's `retry_end_time` says how long.
+    """
+    StartIngest: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.StartIngestRequest, _ingest_service_pb2.StartIngestResponse]
+    """Like IngestDocument, but ends as soon as the file is stored and its job recorded, which is done without the call.
+    Bytes that are being ingested already keep their job, which gets the name too; bytes that are READY get a job that
+    is so at once. What cannot be told before parsing is told by the job.
+    INVALID_ARGUMENT / FILENAME_INVALID, FILE_EMPTY, FILE_TYPE_UNSUPPORTED, FILE_TYPE_MISMATCH or REQUEST_ID_INVALID as in
+    IngestDocument; FILE_BROKEN or FILE_WITHOUT_TEXT where that shows at once.
+    OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    ABORTED / JOB_CANCELLED when the job is cancelled before its file is stored.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY as in IngestDocument;
+    nothing was promised then.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _document_pb2.IngestJob]
     """Reads one job.
@@ -70,8 +84,28 @@ class IngestServiceStub:
     NOT_FOUND / JOB_NOT_FOUND when it is unknown.
     UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
     """
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.CancelJobRequest, _document_pb2.IngestJob]
+    """Stops a job wherever it is being done, and removes what it has stored. A worker in another process learns of it
+    within a third of its lease. Repeated, it answers the same.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+    NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+    ABORTED / JOB_FINAL when it is READY or FAILED; metadata `state` says which.
+    UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
+    """
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.RetryJobRequest, _document_pb2.IngestJob]
+    """Begins a FAILED job again whose file is still kept: the same job, QUEUED, its counts at 0. Files are kept for a day
+    unless set otherwise, where a job failed through no fault of the file. A job that goes on is answered as it is.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+    NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+    ABORTED / JOB_NOT_RETRYABLE when it is READY, or the same bytes became a document or got another job since; metadata
+    `state` says its state.
+    FAILED_PRECONDITION / JOB_FILE_GONE when its file is not kept any more, as after CancelJob or a broken file: upload it
+    again. Metadata `state` says its state.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY when what it stored
+    before cannot be removed now.
+    """
     ListJobs: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ListJobsRequest, _ingest_service_pb2.ListJobsResponse]
-    """Lists jobs, newest first.
+    """Lists jobs, newest first, all or those in one state.
     INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call.
     UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
     """
@@ -92,6 +126,7 @@ class IngestServiceStub:
     INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
     NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
     """
     ExtractImages: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ExtractImagesRequest, _ingest_service_pb2.ExtractImagesResponse]
     """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
@@ -148,10 +183,24 @@ class IngestServiceAsyncStub(IngestServiceStub):
     RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
     FAILED_PRECONDITION / INDEX_REFUSED when the chunk index does not take the chunks, for instance because it was built
     with another embedding model; metadata `index_reason` says why.
-    ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
+    ABORTED / JOB_CANCELLED when the job is cancelled or its document deleted while it is being ingested.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / REMOVAL_UNDER_WAY when another process is still removing what was stored before under the same bytes.
     After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-    or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
+    or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record, and for
+    some time, where the same bytes may do another time, their file: the job's `retry_end_time` says how long.
+    """
+    StartIngest: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.StartIngestRequest, _ingest_service_pb2.StartIngestResponse]  # type: ignore[assignment]
+    """Like IngestDocument, but ends as soon as the file is stored and its job recorded, which is done without the call.
+    Bytes that are being ingested already keep their job, which gets the name too; bytes that are READY get a job that
+    is so at once. What cannot be told before parsing is told by the job.
+    INVALID_ARGUMENT / FILENAME_INVALID, FILE_EMPTY, FILE_TYPE_UNSUPPORTED, FILE_TYPE_MISMATCH or REQUEST_ID_INVALID as in
+    IngestDocument; FILE_BROKEN or FILE_WITHOUT_TEXT where that shows at once.
+    OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    ABORTED / JOB_CANCELLED when the job is cancelled before its file is stored.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY as in IngestDocument;
+    nothing was promised then.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.GetJobRequest, _document_pb2.IngestJob]  # type: ignore[assignment]
     """Reads one job.
@@ -159,8 +208,28 @@ class IngestServiceAsyncStub(IngestServiceStub):
     NOT_FOUND / JOB_NOT_FOUND when it is unknown.
     UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
     """
+    CancelJob: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.CancelJobRequest, _document_pb2.IngestJob]  # type: ignore[assignment]
+    """Stops a job wherever it is being done, and removes what it has stored. A worker in another process learns of it
+    within a third of its lease. Repeated, it answers the same.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+    NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+    ABORTED / JOB_FINAL when it is READY or FAILED; metadata `state` says which.
+    UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
+    """
+    RetryJob: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.RetryJobRequest, _document_pb2.IngestJob]  # type: ignore[assignment]
+    """Begins a FAILED job again whose file is still kept: the same job, QUEUED, its counts at 0. Files are kept for a day
+    unless set otherwise, where a job failed through no fault of the file. A job that goes on is answered as it is.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+    NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+    ABORTED / JOB_NOT_RETRYABLE when it is READY, or the same bytes became a document or got another job since; metadata
+    `state` says its state.
+    FAILED_PRECONDITION / JOB_FILE_GONE when its file is not kept any more, as after CancelJob or a broken file: upload it
+    again. Metadata `state` says its state.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY when what it stored
+    before cannot be removed now.
+    """
     ListJobs: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ListJobsRequest, _ingest_service_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """Lists jobs, newest first.
+    """Lists jobs, newest first, all or those in one state.
     INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call.
     UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
     """
@@ -181,6 +250,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
     INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
     NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+    UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
     """
     ExtractImages: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ExtractImagesRequest, _ingest_service_pb2.ExtractImagesResponse]  # type: ignore[assignment]
     """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
@@ -240,10 +310,30 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
         FAILED_PRECONDITION / INDEX_REFUSED when the chunk index does not take the chunks, for instance because it was built
         with another embedding model; metadata `index_reason` says why.
-        ABORTED / JOB_CANCELLED when the document is deleted while it is being ingested.
+        ABORTED / JOB_CANCELLED when the job is cancelled or its document deleted while it is being ingested.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / REMOVAL_UNDER_WAY when another process is still removing what was stored before under the same bytes.
         After an UNAVAILABLE error the file may stay stored and its job QUEUED: it is finished later, by this call repeated
-        or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record.
+        or without it. The same holds after WORK_GOES_ON. After any other error nothing stays but the job's record, and for
+        some time, where the same bytes may do another time, their file: the job's `retry_end_time` says how long.
+        """
+
+    @_abc_1.abstractmethod
+    def StartIngest(
+        self,
+        request: _ingest_service_pb2.StartIngestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.StartIngestResponse, _abc.Awaitable[_ingest_service_pb2.StartIngestResponse]]:
+        """Like IngestDocument, but ends as soon as the file is stored and its job recorded, which is done without the call.
+        Bytes that are being ingested already keep their job, which gets the name too; bytes that are READY get a job that
+        is so at once. What cannot be told before parsing is told by the job.
+        INVALID_ARGUMENT / FILENAME_INVALID, FILE_EMPTY, FILE_TYPE_UNSUPPORTED, FILE_TYPE_MISMATCH or REQUEST_ID_INVALID as in
+        IngestDocument; FILE_BROKEN or FILE_WITHOUT_TEXT where that shows at once.
+        OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        ABORTED / JOB_CANCELLED when the job is cancelled before its file is stored.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY as in IngestDocument;
+        nothing was promised then.
         """
 
     @_abc_1.abstractmethod
@@ -259,12 +349,44 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CancelJob(
+        self,
+        request: _ingest_service_pb2.CancelJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_pb2.IngestJob, _abc.Awaitable[_document_pb2.IngestJob]]:
+        """Stops a job wherever it is being done, and removes what it has stored. A worker in another process learns of it
+        within a third of its lease. Repeated, it answers the same.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+        NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+        ABORTED / JOB_FINAL when it is READY or FAILED; metadata `state` says which.
+        UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryJob(
+        self,
+        request: _ingest_service_pb2.RetryJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_document_pb2.IngestJob, _abc.Awaitable[_document_pb2.IngestJob]]:
+        """Begins a FAILED job again whose file is still kept: the same job, QUEUED, its counts at 0. Files are kept for a day
+        unless set otherwise, where a job failed through no fault of the file. A job that goes on is answered as it is.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no job name.
+        NOT_FOUND / JOB_NOT_FOUND when it is unknown.
+        ABORTED / JOB_NOT_RETRYABLE when it is READY, or the same bytes became a document or got another job since; metadata
+        `state` says its state.
+        FAILED_PRECONDITION / JOB_FILE_GONE when its file is not kept any more, as after CancelJob or a broken file: upload it
+        again. Metadata `state` says its state.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE, INDEX_UNAVAILABLE or REMOVAL_UNDER_WAY when what it stored
+        before cannot be removed now.
+        """
+
+    @_abc_1.abstractmethod
     def ListJobs(
         self,
         request: _ingest_service_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.ListJobsResponse, _abc.Awaitable[_ingest_service_pb2.ListJobsResponse]]:
-        """Lists jobs, newest first.
+        """Lists jobs, newest first, all or those in one state.
         INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call.
         UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
         """
@@ -303,6 +425,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
         NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
+        UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
         """
 
     @_abc_1.abstractmethod

@@ -23,14 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.ingest.errors import StorageFull
+from services.ingest.adapters.dynamodb_job_items import notes_from
+from services.ingest.errors import LeaseLost, StorageFull
 from services.ingest.filenames import CONTENT_TYPES
-from services.ingest.models import Document, DocumentState, DocumentTotals, Job, PageRequest, Pointed
+from services.ingest.models import NO_JOB, Document, DocumentState, DocumentTotals, Job, PageRequest, Pointed
 from services.storage.dynamodb import ConditionFailed, DynamoTable, first
 from services.storage.dynamodb_items import Item, Key, Value, Write, key_part, time_from, time_text, utc_now
 
@@ -42,19 +43,27 @@ _MAX_TITLE_CHARACTERS = 2_000  # a first heading can be as long as its document
 @dataclass(frozen=True)
 class _Record:
     """A document as it is kept. `links` holds the link of each of its names, and `dropped` those it has lost by
-    deletion; `revision` is what the item has now, None before it is there."""
+    deletion; `revision` is what the item has now, None before it is there. `hold` is who removes it, and until when."""
 
     document: Document
     links: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
     revision: str | None = None
+    hold: tuple[str, str] | None = None
 
 
 class DynamoDocuments:
     """DocumentRegistry in one table of DynamoDB; see the module on costs and clocks."""
 
-    def __init__(self, table: DynamoTable, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        table: DynamoTable,
+        *,
+        clock_skew_seconds: float = 1.0,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._table = table
+        self._clock_skew_seconds = clock_skew_seconds
         self._now = now
 
     async def get(self, tenant: str, document_id: str) -> Document | None:
@@ -136,7 +145,16 @@ class DynamoDocuments:
     async def condemn(self, job: Job) -> Document:
         async def attempt() -> Document:
             known = await self._read(job.tenant, job.document_id)
-            return await self._mark_deleting(known, known or self._condemned(job))
+            return await self._mark_deleting(known, self._condemned(known, job))
+
+        return await self._table.until_it_holds(attempt)
+
+    async def condemn_unready(self, job: Job) -> Document | None:
+        async def attempt() -> Document | None:
+            known = await self._read(job.tenant, job.document_id)
+            if known is not None and known.document.state is DocumentState.READY:
+                return None
+            return await self._mark_deleting(known, self._condemned(known, job))
 
         return await self._table.until_it_holds(attempt)
 
@@ -146,7 +164,11 @@ class DynamoDocuments:
         await self._write([(known, wanted)], [])
         return document
 
-    def _condemned(self, job: Job) -> _Record:
+    def _condemned(self, known: _Record | None, job: Job) -> _Record:
+        if known is not None and known.document.job_id != NO_JOB:
+            return known
+        if known is not None:
+            return replace(known, document=replace(known.document, job_id=job.job_id, extension=job.extension))
         return _Record(
             Document(
                 tenant=job.tenant,
@@ -161,11 +183,41 @@ class DynamoDocuments:
             )
         )
 
-    async def remove(self, tenant: str, document_id: str) -> None:
-        async def attempt() -> None:
-            known = await self._read(tenant, document_id)
+    async def hold_deletion(self, tenant: str, document_id: str, *, lease_seconds: float) -> str | None:
+        async def attempt() -> str | None:
+            known, now = await self._read(tenant, document_id), self._now()
             if known is None or known.document.state is not DocumentState.DELETING:
-                return
+                return None
+            if known.hold is not None and known.hold[1] > time_text(now):
+                return None
+            token = uuid4().hex
+            await self._write([(known, replace(known, hold=(token, self._after(now, lease_seconds))))], [])
+            return token
+
+        return await self._table.until_it_holds(attempt)
+
+    async def keep_deletion(self, tenant: str, document_id: str, token: str, *, lease_seconds: float) -> None:
+        async def attempt() -> None:
+            known = await self._held(tenant, document_id, token)
+            if known is None:
+                raise LeaseLost("somebody else removes the document, or it is gone")
+            until = self._after(self._now(), lease_seconds)
+            await self._write([(known, replace(known, hold=(token, until)))], [])
+
+        await self._table.until_it_holds(attempt)
+
+    async def let_deletion_go(self, tenant: str, document_id: str, token: str) -> None:
+        async def attempt() -> None:
+            if (known := await self._held(tenant, document_id, token)) is not None:
+                await self._write([(known, replace(known, hold=None))], [])
+
+        await self._table.until_it_holds(attempt)
+
+    async def remove(self, tenant: str, document_id: str, token: str) -> bool:
+        async def attempt() -> bool:
+            known = await self._held(tenant, document_id, token)
+            if known is None:
+                return False
             # Names first: after the document they would never be found again.
             for filename, link in known.dropped.items():
                 with suppress(ConditionFailed):  # It is gone already, or points elsewhere by now.
@@ -175,8 +227,18 @@ class DynamoDocuments:
             await self._table.write(
                 Write(_document_key(tenant, document_id), condition="#revision = :revision", values=revision)
             )
+            return True
 
-        await self._table.until_it_holds(attempt)
+        return await self._table.until_it_holds(attempt)
+
+    async def _held(self, tenant: str, document_id: str, token: str) -> _Record | None:
+        known = await self._read(tenant, document_id)
+        if known is None or known.document.state is not DocumentState.DELETING or known.hold is None:
+            return None
+        return known if known.hold[0] == token else None
+
+    def _after(self, now: datetime, lease_seconds: float) -> str:
+        return time_text(now + timedelta(seconds=lease_seconds + self._clock_skew_seconds))
 
     async def list_ready(self, tenant: str, page: PageRequest) -> list[Document]:
         condition, values = "#ready_tenant = :tenant", {"tenant": key_part(tenant)}
@@ -246,7 +308,11 @@ def _write_over(before: _Record | None, after: _Record) -> Write:
         "names": [{"filename": filename, "link": link} for filename, link in after.links.items()],
         "dropped": dict(after.dropped),
         "revision": uuid4().hex,
+        "tags": document.tags,
+        "page_notes": [asdict(note) for note in document.page_notes],
     }
+    if after.hold is not None:
+        item["deletion_token"], item["deletion_until"] = after.hold
     if document.state is DocumentState.READY:
         item["ready_tenant"] = tenant_key
         item["newest"] = f"{create_time}#{document.document_id}"
@@ -264,7 +330,7 @@ def _write_over(before: _Record | None, after: _Record) -> Write:
 _FIELDS = [
     name
     for name in Document.__dataclass_fields__
-    if name not in ("filenames", "state", "create_time", "update_time")
+    if name not in ("filenames", "state", "create_time", "update_time", "tags", "page_notes")
 ]  # fmt: skip
 
 
@@ -277,8 +343,11 @@ def _record(item: Item) -> _Record:
         state=DocumentState(item["document_state"]),
         create_time=time_from(item["create_time"]),
         update_time=time_from(item["update_time"]),
+        tags=tuple(item.get("tags", ())),
+        page_notes=notes_from(item.get("page_notes", ())),
     )
-    return _Record(document, links, item["dropped"], item["revision"])
+    hold = (item["deletion_token"], item["deletion_until"]) if "deletion_token" in item else None
+    return _Record(document, links, item["dropped"], item["revision"], hold)
 
 
 def _time_text(time: datetime | None) -> str:

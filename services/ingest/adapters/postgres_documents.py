@@ -2,17 +2,22 @@
 
 # ruff: noqa: S608 -- statements are put together from constants of this module; every value is a parameter
 
+from dataclasses import asdict
+from uuid import uuid4
+
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, TupleRow
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from services.ingest.adapters.postgres_jobs import opened
+from services.ingest.adapters.postgres_jobs import notes_from, opened
+from services.ingest.errors import LeaseLost
 from services.ingest.filenames import CONTENT_TYPES
 from services.ingest.models import Document, DocumentState, DocumentTotals, Job, PageRequest, Pointed
 
 _COLUMNS = (
     "tenant, document_id, extension, content_type, size_bytes, chunk_count, token_count, job_id, title, page_count,"
-    " indexed_filename, state, create_time, update_time,"
+    " indexed_filename, state, create_time, update_time, tags, page_notes,"
     " ARRAY(SELECT filename FROM filenames WHERE filenames.tenant = documents.tenant"
     " AND filenames.document_id = documents.document_id ORDER BY create_time, filename) AS filenames"
 )
@@ -26,28 +31,34 @@ _OLDEST_NAME = (
 
 _PUBLISH = """
 INSERT INTO documents (tenant, document_id, extension, content_type, size_bytes, chunk_count, token_count, job_id,
-                       title, page_count, indexed_filename, state)
+                       title, page_count, indexed_filename, tags, page_notes, state)
 VALUES (%(tenant)s, %(document_id)s, %(extension)s, %(content_type)s, %(size_bytes)s, %(chunk_count)s,
-        %(token_count)s, %(job_id)s, %(title)s, %(page_count)s, %(indexed_filename)s, 'READY')
+        %(token_count)s, %(job_id)s, %(title)s, %(page_count)s, %(indexed_filename)s, %(tags)s, %(page_notes)s, 'READY')
 ON CONFLICT (tenant, document_id) DO UPDATE SET
     extension = EXCLUDED.extension, content_type = EXCLUDED.content_type, size_bytes = EXCLUDED.size_bytes,
     chunk_count = EXCLUDED.chunk_count, token_count = EXCLUDED.token_count, job_id = EXCLUDED.job_id,
     title = EXCLUDED.title, page_count = EXCLUDED.page_count, indexed_filename = EXCLUDED.indexed_filename,
-    update_time = clock_timestamp()
+    tags = EXCLUDED.tags, page_notes = EXCLUDED.page_notes, update_time = clock_timestamp()
 WHERE documents.state = 'READY'"""
 _CONDEMN = """
 INSERT INTO documents (tenant, document_id, extension, content_type, size_bytes, chunk_count, token_count, job_id,
                        title, page_count, indexed_filename, state)
 VALUES (%(tenant)s, %(document_id)s, %(extension)s, %(content_type)s, 0, 0, 0, %(job_id)s, '', NULL, '', 'DELETING')
-ON CONFLICT (tenant, document_id) DO NOTHING"""
+ON CONFLICT (tenant, document_id) DO UPDATE SET job_id = EXCLUDED.job_id, extension = EXCLUDED.extension
+WHERE documents.job_id = ''"""
 _MARK_RENAMED = f"UPDATE documents SET renamed = true, update_time = clock_timestamp() WHERE {_THIS}"
 _MARK_DELETING = (
     f"UPDATE documents SET state = 'DELETING', renamed = false, update_time = clock_timestamp() WHERE {_THIS}"
 )
+_HELD = "state = 'DELETING' AND deletion_token = %(token)s"
+_HOLD_ENDS = "clock_timestamp() + make_interval(secs => %(lease_seconds)s)"
+_HOLD = f"""
+UPDATE documents SET deletion_token = %(token)s, deletion_until = {_HOLD_ENDS}
+WHERE {_THIS} AND state = 'DELETING' AND (deletion_token IS NULL OR deletion_until < clock_timestamp())"""
 
 
 class PostgresDocuments:
-    """DocumentRegistry in the tables of migration 0001."""
+    """DocumentRegistry in the tables of migrations 0001 and 0002."""
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]]) -> None:
         self._pool = pool
@@ -59,7 +70,8 @@ class PostgresDocuments:
     async def publish(self, document: Document, filename: str) -> Pointed | None:
         async with opened(self._pool) as cursor:
             await cursor.execute(_LOCK_NAMES, {"tenant": document.tenant})
-            await cursor.execute(_PUBLISH, vars(document))
+            notes = Jsonb([asdict(note) for note in document.page_notes])
+            await cursor.execute(_PUBLISH, {**vars(document), "tags": list(document.tags), "page_notes": notes})
             if cursor.rowcount != 1:
                 return None
             return await _point(cursor, document.tenant, filename, document.document_id)
@@ -83,20 +95,59 @@ class PostgresDocuments:
             return await _mark_deleting(cursor, tenant, document_id)
 
     async def condemn(self, job: Job) -> Document:
-        async with opened(self._pool) as cursor:
-            await cursor.execute(_LOCK_NAMES, {"tenant": job.tenant})
-            await cursor.execute(_CONDEMN, {**vars(job), "content_type": CONTENT_TYPES[job.extension]})
-            document = await _mark_deleting(cursor, job.tenant, job.document_id)
+        document = await self._condemn(job, spare_ready=False)
         if document is None:
             raise RuntimeError("a document vanished inside the transaction that made it")
         return document
 
-    async def remove(self, tenant: str, document_id: str) -> None:
+    async def condemn_unready(self, job: Job) -> Document | None:
+        return await self._condemn(job, spare_ready=True)
+
+    async def _condemn(self, job: Job, *, spare_ready: bool) -> Document | None:
         async with opened(self._pool) as cursor:
-            await cursor.execute(
-                f"DELETE FROM documents WHERE {_THIS} AND state = 'DELETING'",
-                {"tenant": tenant, "document_id": document_id},
-            )
+            await cursor.execute(_LOCK_NAMES, {"tenant": job.tenant})
+            this = {"tenant": job.tenant, "document_id": job.document_id, "extension": job.extension}
+            await cursor.execute(_CONDEMN, {**this, "job_id": job.job_id, "content_type": CONTENT_TYPES[job.extension]})
+            known = await _read(cursor, job.tenant, job.document_id)
+            if spare_ready and known is not None and known.state is DocumentState.READY:
+                return None
+            return await _mark_deleting(cursor, job.tenant, job.document_id)
+
+    async def hold_deletion(self, tenant: str, document_id: str, *, lease_seconds: float) -> str | None:
+        token = uuid4().hex
+        taken = await self._change_held(
+            _HOLD, tenant=tenant, document_id=document_id, token=token, lease_seconds=lease_seconds
+        )
+        return token if taken else None
+
+    async def keep_deletion(self, tenant: str, document_id: str, token: str, *, lease_seconds: float) -> None:
+        held = await self._change_held(
+            f"UPDATE documents SET deletion_until = {_HOLD_ENDS} WHERE {_THIS} AND {_HELD}",
+            tenant=tenant,
+            document_id=document_id,
+            token=token,
+            lease_seconds=lease_seconds,
+        )
+        if not held:
+            raise LeaseLost("somebody else removes the document, or it is gone")
+
+    async def let_deletion_go(self, tenant: str, document_id: str, token: str) -> None:
+        await self._change_held(
+            f"UPDATE documents SET deletion_token = NULL, deletion_until = NULL WHERE {_THIS} AND {_HELD}",
+            tenant=tenant,
+            document_id=document_id,
+            token=token,
+        )
+
+    async def remove(self, tenant: str, document_id: str, token: str) -> bool:
+        return await self._change_held(
+            f"DELETE FROM documents WHERE {_THIS} AND {_HELD}", tenant=tenant, document_id=document_id, token=token
+        )
+
+    async def _change_held(self, statement: str, **parameters: str | float) -> bool:
+        async with opened(self._pool) as cursor:
+            await cursor.execute(statement, parameters)
+            return cursor.rowcount == 1
 
     async def list_ready(self, tenant: str, page: PageRequest) -> list[Document]:
         condition = "AND (create_time, document_id) < (%(time)s, %(id)s)" if page.before else ""
@@ -175,4 +226,11 @@ async def _mark_deleting(cursor: AsyncCursor[DictRow], tenant: str, document_id:
 
 
 def _document(row: DictRow) -> Document:
-    return Document(**{**row, "state": DocumentState(row["state"]), "filenames": tuple(row["filenames"])})
+    facts = {
+        **row,
+        "state": DocumentState(row["state"]),
+        "filenames": tuple(row["filenames"]),
+        "tags": tuple(row["tags"]),
+        "page_notes": notes_from(row["page_notes"]),
+    }
+    return Document(**facts)

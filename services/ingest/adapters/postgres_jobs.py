@@ -2,8 +2,9 @@
 
 # ruff: noqa: S608 -- statements are put together from constants of this module; every value is a parameter
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
@@ -11,29 +12,47 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow, TupleRow, dict_row
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from services.ingest.errors import JobStoreUnavailable, LeaseLost
-from services.ingest.models import Job, JobState, LeasedJob, NewJob, PageRequest
+from services.ingest.models import (
+    MAX_JOINED_FILENAMES,
+    NO_PROGRESS,
+    Job,
+    JobState,
+    LeasedJob,
+    NewJob,
+    PageNote,
+    PageProblem,
+    PageRequest,
+    Progress,
+)
 
 _COLUMNS = (
     "job_id, tenant, subject, document_id, extension, filename, request_id, state, failure_reason, failure_detail,"
-    " attempt_count, lost_lease_count, indexed_chunk_count, total_chunk_count, create_time, update_time"
+    " attempt_count, lost_lease_count, parsed_page_count, total_page_count, indexed_chunk_count, total_chunk_count,"
+    " tags, joined_filenames, page_notes, file_kept_until, create_time, update_time"
 )
 _ACTIVE = "state NOT IN ('READY', 'FAILED', 'CANCELLED')"
 _TOUCH = "update_time = clock_timestamp()"
 _LEASE_ENDS = "clock_timestamp() + make_interval(secs => %(lease_seconds)s)"
+_KEPT_UNTIL = (
+    "CASE WHEN %(keep_seconds)s::float8 > 0"
+    " THEN clock_timestamp() + make_interval(secs => %(keep_seconds)s::float8) END"
+)
 _NO_LEASE = "lease_token = NULL, lease_until = NULL"
 
 _CREATE = f"""
-INSERT INTO jobs (job_id, tenant, subject, document_id, extension, filename, request_id,
+INSERT INTO jobs (job_id, tenant, subject, document_id, extension, filename, request_id, tags,
                   attempt_count, lease_token, lease_until)
-VALUES (%(job_id)s, %(tenant)s, %(subject)s, %(document_id)s, %(extension)s, %(filename)s, %(request_id)s,
+VALUES (%(job_id)s, %(tenant)s, %(subject)s, %(document_id)s, %(extension)s, %(filename)s, %(request_id)s, %(tags)s,
         1, %(token)s, {_LEASE_ENDS})
 RETURNING {_COLUMNS}"""
 _TAKE = f"""
 UPDATE jobs SET lease_token = %(token)s, lease_until = {_LEASE_ENDS}, attempt_count = attempt_count + 1,
-       lost_lease_count = lost_lease_count + (lease_token IS NOT NULL)::int, {_TOUCH}"""
+       lost_lease_count = lost_lease_count + (lease_token IS NOT NULL AND state <> 'QUEUED')::int, state = 'QUEUED',
+       {_TOUCH}"""
 _FREE = "(lease_token IS NULL OR lease_until < clock_timestamp())"
 _CLAIM = f"{_TAKE} WHERE job_id = %(job_id)s AND {_ACTIVE} AND {_FREE} RETURNING {_COLUMNS}"
 _CLAIM_DUE = f"""{_TAKE} WHERE job_id = (
@@ -42,17 +61,34 @@ _CLAIM_DUE = f"""{_TAKE} WHERE job_id = (
 ) RETURNING {_COLUMNS}"""
 # A lease that ran out and that nobody took still is its holder's.
 _HELD = f"WHERE job_id = %(job_id)s AND lease_token = %(token)s AND {_ACTIVE}"
+_PROGRESS = (
+    "parsed_page_count = %(parsed_page_count)s, total_page_count = %(total_page_count)s,"
+    " indexed_chunk_count = %(indexed_chunk_count)s, total_chunk_count = %(total_chunk_count)s"
+)
+_FINISH = f"""
+UPDATE jobs SET state = 'READY', {_PROGRESS}, page_notes = %(page_notes)s, {_NO_LEASE}, {_TOUCH}
+{_HELD} AND joined_filenames = %(joined)s"""
+_JOIN = f"""
+UPDATE jobs SET joined_filenames = CASE WHEN %(filename)s = ANY(filename || joined_filenames)
+                                   THEN joined_filenames ELSE joined_filenames || %(filename)s::text END
+WHERE job_id = %(job_id)s AND {_ACTIVE}
+  AND (cardinality(joined_filenames) < {MAX_JOINED_FILENAMES} OR %(filename)s = ANY(filename || joined_filenames))"""
+_REQUEUE = f"""
+UPDATE jobs SET state = 'QUEUED', failure_reason = '', failure_detail = '', attempt_count = 0, lost_lease_count = 0,
+       parsed_page_count = 0, total_page_count = 0, file_kept_until = NULL, due_time = clock_timestamp(), {_TOUCH}
+WHERE tenant = %(tenant)s AND job_id = %(job_id)s AND state = 'FAILED' AND file_kept_until > clock_timestamp()
+RETURNING {_COLUMNS}"""
 
 
 class PostgresJobs:
-    """JobStore in the tables of migration 0001."""
+    """JobStore in the tables of migrations 0001 and 0002."""
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]]) -> None:
         self._pool = pool
 
     async def create(self, new: NewJob, *, lease_seconds: float) -> LeasedJob | None:
         token = uuid4().hex
-        parameters = {**vars(new), "token": token, "lease_seconds": lease_seconds}
+        parameters = {**vars(new), "tags": list(new.tags), "token": token, "lease_seconds": lease_seconds}
         async with opened(self._pool) as cursor:
             try:
                 await cursor.execute(_CREATE, parameters)
@@ -75,24 +111,36 @@ class PostgresJobs:
     async def heartbeat(self, leased: LeasedJob, *, lease_seconds: float) -> None:
         await self._change(leased, f"lease_until = {_LEASE_ENDS}", lease_seconds=lease_seconds)
 
-    async def advance(self, leased: LeasedJob, state: JobState, *, indexed: int = 0, total: int = 0) -> None:
+    async def advance(self, leased: LeasedJob, state: JobState, progress: Progress = NO_PROGRESS) -> None:
+        await self._change(leased, f"state = %(state)s, {_PROGRESS}, {_TOUCH}", state=state.value, **vars(progress))
+
+    async def finish(
+        self,
+        leased: LeasedJob,
+        *,
+        progress: Progress = NO_PROGRESS,
+        page_notes: Sequence[PageNote] = (),
+        joined: Sequence[str] = (),
+    ) -> bool:
+        held = {"job_id": leased.job.job_id, "token": leased.lease_token}
+        notes = Jsonb([asdict(note) for note in page_notes])
+        async with opened(self._pool) as cursor:
+            await cursor.execute(_FINISH, {**held, **vars(progress), "page_notes": notes, "joined": list(joined)})
+            if cursor.rowcount == 1:
+                return True
+            await cursor.execute(f"SELECT 1 FROM jobs {_HELD}", held)
+            if await cursor.fetchone() is None:
+                raise LeaseLost("the job belongs to another worker or is final")
+            return False
+
+    async def fail(self, leased: LeasedJob, *, reason: str, detail: str, keep_file_seconds: float = 0) -> None:
         await self._change(
             leased,
-            f"state = %(state)s, indexed_chunk_count = %(indexed)s, total_chunk_count = %(total)s, {_TOUCH}",
-            state=state.value,
-            indexed=indexed,
-            total=total,
-        )
-
-    async def finish(self, leased: LeasedJob) -> None:
-        await self._change(leased, f"state = 'READY', {_NO_LEASE}, {_TOUCH}")
-
-    async def fail(self, leased: LeasedJob, *, reason: str, detail: str) -> None:
-        await self._change(
-            leased,
-            f"state = 'FAILED', failure_reason = %(reason)s, failure_detail = %(detail)s, {_NO_LEASE}, {_TOUCH}",
+            "state = 'FAILED', failure_reason = %(reason)s, failure_detail = %(detail)s,"
+            f" file_kept_until = {_KEPT_UNTIL}, {_NO_LEASE}, {_TOUCH}",
             reason=reason,
             detail=detail,
+            keep_seconds=keep_file_seconds,
         )
 
     async def release(self, leased: LeasedJob, *, pause_seconds: float) -> None:
@@ -110,12 +158,55 @@ class PostgresJobs:
             if cursor.rowcount != 1:
                 raise LeaseLost("the job belongs to another worker or is final")
 
+    async def join(self, job_id: str, filename: str) -> bool:
+        return await self._changes_one(_JOIN, job_id=job_id, filename=filename)
+
     async def cancel(self, job_id: str) -> bool:
+        return await self._changes_one(
+            f"UPDATE jobs SET state = 'CANCELLED', {_TOUCH} WHERE job_id = %(job_id)s AND {_ACTIVE}", job_id=job_id
+        )
+
+    async def let_go(self, leased: LeasedJob) -> None:
+        await self._changes_one(
+            f"UPDATE jobs SET {_NO_LEASE} WHERE job_id = %(job_id)s AND lease_token = %(token)s AND NOT ({_ACTIVE})",
+            job_id=leased.job.job_id,
+            token=leased.lease_token,
+        )
+
+    async def is_held(self, tenant: str, job_id: str) -> bool:
         async with opened(self._pool) as cursor:
             await cursor.execute(
-                f"UPDATE jobs SET state = 'CANCELLED', {_NO_LEASE}, {_TOUCH} WHERE job_id = %s AND {_ACTIVE}",
-                (job_id,),
+                "SELECT 1 FROM jobs WHERE tenant = %s AND job_id = %s AND lease_until > clock_timestamp()",
+                (tenant, job_id),
             )
+            return await cursor.fetchone() is not None
+
+    async def requeue(self, tenant: str, job_id: str) -> Job | None:
+        async with opened(self._pool) as cursor:
+            try:
+                await cursor.execute(_REQUEUE, {"tenant": tenant, "job_id": job_id})
+            except UniqueViolation:
+                return None
+            row = await cursor.fetchone()
+            return _job(row) if row is not None else None
+
+    async def list_outdated(self, *, limit: int) -> list[Job]:
+        async with opened(self._pool) as cursor:
+            await cursor.execute(
+                f"SELECT {_COLUMNS} FROM jobs WHERE file_kept_until < clock_timestamp()"
+                " ORDER BY file_kept_until LIMIT %s",
+                (limit,),
+            )
+            return [_job(row) for row in await cursor.fetchall()]
+
+    async def forget_file(self, job_id: str) -> None:
+        await self._changes_one(
+            f"UPDATE jobs SET file_kept_until = NULL WHERE job_id = %(job_id)s AND NOT ({_ACTIVE})", job_id=job_id
+        )
+
+    async def _changes_one(self, statement: str, **parameters: str) -> bool:
+        async with opened(self._pool) as cursor:
+            await cursor.execute(statement, parameters)
             return cursor.rowcount == 1
 
     async def get(self, tenant: str, job_id: str) -> Job | None:
@@ -133,14 +224,16 @@ class PostgresJobs:
             row = await cursor.fetchone()
             return _job(row) if row is not None else None
 
-    async def list_newest_first(self, tenant: str, page: PageRequest) -> list[Job]:
-        condition = "AND (create_time, job_id) < (%(time)s, %(id)s)" if page.before else ""
+    async def list_newest_first(self, tenant: str, page: PageRequest, *, state: JobState | None = None) -> list[Job]:
+        conditions = "AND (create_time, job_id) < (%(time)s, %(id)s)" if page.before else ""
+        if state is not None:
+            conditions += " AND state = %(state)s"
         time, identifier = page.before or (None, None)
         async with opened(self._pool) as cursor:
             await cursor.execute(
-                f"SELECT {_COLUMNS} FROM jobs WHERE tenant = %(tenant)s {condition}"
+                f"SELECT {_COLUMNS} FROM jobs WHERE tenant = %(tenant)s {conditions}"
                 " ORDER BY create_time DESC, job_id DESC LIMIT %(size)s",
-                {"tenant": tenant, "time": time, "id": identifier, "size": page.size},
+                {"tenant": tenant, "time": time, "id": identifier, "size": page.size, "state": state},
             )
             return [_job(row) for row in await cursor.fetchall()]
 
@@ -173,4 +266,16 @@ def _leased(row: DictRow | None, token: str) -> LeasedJob | None:
 
 
 def _job(row: DictRow) -> Job:
-    return Job(**{**row, "state": JobState(row["state"])})
+    facts = {
+        **row,
+        "state": JobState(row["state"]),
+        "tags": tuple(row["tags"]),
+        "joined_filenames": tuple(row["joined_filenames"]),
+        "page_notes": notes_from(row["page_notes"]),
+    }
+    return Job(**facts)
+
+
+def notes_from(rows: list[dict[str, Any]]) -> tuple[PageNote, ...]:
+    """Notes as a column holds them."""
+    return tuple(PageNote(row["page"], PageProblem(row["reason"]), row["detail"]) for row in rows)

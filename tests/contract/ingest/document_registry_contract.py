@@ -5,11 +5,23 @@ from dataclasses import replace
 
 import pytest
 
-from services.ingest.models import Document, DocumentState, DocumentTotals, Job, PageRequest, Pointed
+from services.ingest.errors import LeaseLost
+from services.ingest.models import (
+    NO_JOB,
+    Document,
+    DocumentState,
+    DocumentTotals,
+    Job,
+    PageNote,
+    PageProblem,
+    PageRequest,
+    Pointed,
+)
 from services.ingest.ports import DocumentRegistry
 from tests.fakes.ingest_stores import Clock
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
+LONG = 60.0
 
 
 def document(document_id: str = A, *, tenant: str = "red", indexed_filename: str = "one.txt") -> Document:
@@ -37,6 +49,13 @@ async def publish(registry: DocumentRegistry, document_id: str = A, filename: st
     pointed = await registry.publish(document(document_id, indexed_filename=filename), filename)
     assert pointed is not None
     return pointed
+
+
+async def held(registry: DocumentRegistry, document_id: str = A) -> str:
+    """The token of the removal of a document."""
+    token = await registry.hold_deletion("red", document_id, lease_seconds=LONG)
+    assert token is not None
+    return token
 
 
 class DocumentRegistryContract:
@@ -149,16 +168,18 @@ class DocumentRegistryContract:
         await publish(registry, B, "two.txt")
         await registry.mark_deleting("red", B)
 
-        for document_id in (A, B, C):
-            await registry.remove("red", document_id)
+        tokens = [await registry.hold_deletion("red", document_id, lease_seconds=LONG) for document_id in (A, B, C)]
+        removed = [await registry.remove("red", document_id, tokens[1] or "") for document_id in (A, B, C)]
 
+        assert [token is not None for token in tokens] == [False, True, False]
+        assert removed == [False, True, False]
         assert await registry.get("red", A) is not None
         assert await registry.get("red", B) is None
 
     async def test_a_forgotten_document_can_come_again(self, registry: DocumentRegistry) -> None:
         await publish(registry, A, "one.txt")
         await registry.mark_deleting("red", A)
-        await registry.remove("red", A)
+        await registry.remove("red", A, await held(registry))
 
         pointed = await publish(registry, A, "one.txt")
 
@@ -170,6 +191,76 @@ class DocumentRegistryContract:
         assert (condemned.state, condemned.document_id, condemned.extension) == (DocumentState.DELETING, A, "txt")
         assert await registry.publish(document(A), "one.txt") is None
         assert [found.document_id for found in await registry.list_unsettled(limit=10)] == [A]
+
+    async def test_what_could_not_be_read_and_tags_stay_with_a_document(self, registry: DocumentRegistry) -> None:
+        notes = (PageNote(3, PageProblem.PAGE_BROKEN, "page 3 is damaged"),)
+        await registry.publish(replace(document(A), tags=("leave", "2025"), page_notes=notes), "one.txt")
+
+        found = await registry.get("red", A)
+
+        assert found is not None
+        assert (found.tags, found.page_notes) == (("leave", "2025"), notes)
+
+    async def test_a_removal_is_in_one_hand_at_a_time(self, registry: DocumentRegistry) -> None:
+        await registry.condemn(job(A))
+
+        taken = await asyncio.gather(*(registry.hold_deletion("red", A, lease_seconds=LONG) for _ in range(4)))
+
+        [token] = [each for each in taken if each is not None]
+        await registry.keep_deletion("red", A, token, lease_seconds=LONG)
+        with pytest.raises(LeaseLost):
+            await registry.keep_deletion("red", A, "somebody else", lease_seconds=LONG)
+        await registry.let_deletion_go("red", A, "somebody else")
+        assert await registry.hold_deletion("red", A, lease_seconds=LONG) is None
+        await registry.let_deletion_go("red", A, token)
+        assert await registry.hold_deletion("red", A, lease_seconds=LONG) not in (None, token)
+        assert await registry.remove("red", A, token) is False
+        assert await registry.get("red", A) is not None
+
+    async def test_a_removal_whose_hold_ran_out_passes_to_another(self, registry: DocumentRegistry) -> None:
+        await registry.condemn(job(A))
+        first = await registry.hold_deletion("red", A, lease_seconds=-LONG)
+        assert first is not None
+
+        second = await held(registry)
+
+        assert await registry.remove("red", A, first) is False
+        assert await registry.remove("red", A, second) is True
+
+    async def test_marking_again_leaves_a_removal_in_its_hands(self, registry: DocumentRegistry) -> None:
+        await publish(registry, A, "one.txt")
+        await registry.mark_deleting("red", A)
+        token = await held(registry)
+
+        await registry.mark_deleting("red", A)
+        await registry.condemn(job(A))
+
+        assert await registry.hold_deletion("red", A, lease_seconds=LONG) is None
+        assert await registry.remove("red", A, token) is True
+
+    async def test_a_ready_document_can_be_spared_when_its_job_is_condemned(self, registry: DocumentRegistry) -> None:
+        await publish(registry, A, "one.txt")
+
+        assert await registry.condemn_unready(job(A)) is None
+        condemned = await registry.condemn_unready(job(B))
+
+        assert condemned is not None
+        assert condemned.state is DocumentState.DELETING
+        assert await registry.publish(document(B), "two.txt") is None
+        found = await registry.get("red", A)
+        assert found is not None
+        assert (found.state, found.filenames) == (DocumentState.READY, ("one.txt",))
+
+    async def test_what_only_chunks_were_to_be_removed_of_can_be_condemned_whole(
+        self, registry: DocumentRegistry
+    ) -> None:
+        chunks_only = await registry.condemn(replace(job(A), job_id=NO_JOB))
+
+        whole = await registry.condemn(replace(job(A), extension="md"))
+        again = await registry.condemn(replace(job(A), job_id=NO_JOB))
+
+        assert (chunks_only.job_id, chunks_only.extension) == (NO_JOB, "txt")
+        assert (whole.job_id, whole.extension) == (again.job_id, again.extension) == ("2" * 32, "md")
 
     async def test_condemning_a_known_document_marks_it(self, registry: DocumentRegistry) -> None:
         await publish(registry, A, "one.txt")

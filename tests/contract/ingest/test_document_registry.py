@@ -18,7 +18,7 @@ from services.storage.postgres import open_store
 from tests.aws_server import AwsAccount
 from tests.contract.ingest.document_registry_contract import A, DocumentRegistryContract, document, publish
 from tests.dynamodb import made_table
-from tests.fakes.ingest_stores import FakeDocumentRegistry
+from tests.fakes.ingest_registry import FakeDocumentRegistry
 
 
 class TestFakeDocumentRegistry(DocumentRegistryContract):

@@ -209,7 +209,7 @@ async def test_the_largest_file_is_named_in_the_refusal() -> None:
         (RuntimeError("a bug"), "UNEXPECTED"),
     ],
 )
-async def test_a_file_that_fails_to_parse_leaves_only_its_failed_job(error: Exception, reason: str) -> None:
+async def test_a_file_that_fails_to_parse_leaves_only_its_failed_job_and_what_may_be_retried(error: Exception, reason: str) -> None:
     world = new_world()
     world.parser.error = error
 
@@ -220,7 +220,10 @@ async def test_a_file_that_fails_to_parse_leaves_only_its_failed_job(error: Exce
     assert job is not None
     assert (job.state, job.failure_reason) == (JobState.FAILED, reason)
     assert "a bug" not in job.failure_detail
-    assert await world.nothing_left_of(POLICY)
+    if reason == "UNEXPECTED":
+        assert await world.only_the_file_left_of(POLICY)
+    else:
+        assert await world.nothing_left_of(POLICY)
 
 
 async def test_after_a_failure_the_same_bytes_may_be_tried_as_another_kind_of_file() -> None:
@@ -283,7 +286,7 @@ async def test_while_the_index_is_away_the_job_waits_and_the_next_call_finishes_
     assert world.runner.parsed_file_count == 1
 
 
-async def test_an_index_that_refuses_fails_the_job_and_leaves_nothing() -> None:
+async def test_an_index_that_refuses_fails_the_job_and_leaves_only_its_file() -> None:
     world = new_world()
     world.indexer.trouble.errors["index"] = IndexRefused("another model", index_reason="EMBEDDING_MODEL_MISMATCH")
 
@@ -293,7 +296,7 @@ async def test_an_index_that_refuses_fails_the_job_and_leaves_nothing() -> None:
     job = await world.job_of(POLICY)
     assert job is not None
     assert job.failure_reason == "INDEX_REFUSED"
-    assert await world.nothing_left_of(POLICY)
+    assert await world.only_the_file_left_of(POLICY)
 
 
 async def test_a_store_of_jobs_that_is_away_is_told() -> None:

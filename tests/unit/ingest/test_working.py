@@ -56,7 +56,7 @@ async def test_a_job_that_three_workers_died_of_is_given_up() -> None:
     job = await world.job_of(POLICY)
     assert job is not None
     assert (job.state, job.failure_reason) == (JobState.FAILED, "ATTEMPTS_EXHAUSTED")
-    assert await world.nothing_left_of(POLICY)
+    assert await world.only_the_file_left_of(POLICY)
 
 
 async def test_jobs_that_rest_are_not_counted_as_lost_however_often() -> None:
