@@ -32,6 +32,7 @@ _UNSEEN = frozenset(
         f"{_MC}Fallback",
     }
 )
+_BOUNDS = frozenset({f"{W}tbl", f"{W}txbxContent"})  # what is in these is told for itself
 _NOTES = {f"{W}footnoteReference": "footnotes", f"{W}endnoteReference": "endnotes"}
 # How a part of a formula is set, in characters: above another, raised, lowered.
 _FORMULA = {f"{_M}den": "/", f"{_M}sup": "^", f"{_M}sub": "_"}
@@ -138,6 +139,10 @@ class _Reader:
         while said < len(rows) and rows[said].find(f"{W}trPr/{W}tblHeader") is not None:
             said += 1
         yield from self._tables.of_cells(_merged(rows, cells), least_header_rows=said)
+        for row in cells:
+            for cell in row:
+                for inner in _own(cell, f"{W}tbl"):
+                    yield from self._table(inner)
         yield from self._beside(table)
 
 
@@ -187,11 +192,11 @@ def _number(element: etree._Element | None, otherwise: int) -> int:
 
 
 def _own(element: etree._Element, tag: str) -> Iterator[etree._Element]:
-    """Elements of the tag, also through content controls, and not those inside another of the same tag."""
+    """Elements of the tag, also through content controls, and not those inside another of the same tag or a table."""
     for child in element:
         if child.tag == tag:
             yield child
-        elif isinstance(child.tag, str) and child.tag not in _UNSEEN:
+        elif isinstance(child.tag, str) and child.tag not in _UNSEEN and child.tag not in _BOUNDS:
             yield from _own(child, tag)
 
 
@@ -241,5 +246,5 @@ def _anchored(element: etree._Element) -> Iterator[etree._Element]:
     for child in element:
         if child.tag in (f"{W}txbxContent", f"{C}chart", f"{DGM}relIds") or child.tag in _NOTES:
             yield child
-        elif isinstance(child.tag, str) and child.tag not in _UNSEEN:
+        elif isinstance(child.tag, str) and child.tag not in _UNSEEN and child.tag != f"{W}tbl":
             yield from _anchored(child)

@@ -1,4 +1,4 @@
-"""JSON and JSON Lines, by the standard library: values with the path that leads to them."""
+"""JSON and JSON Lines, by the standard library: values with the path that leads to them, records as rows."""
 
 import json
 from collections.abc import Iterator
@@ -7,28 +7,79 @@ from typing import Any
 from services.ingest.adapters.parsing.text_decoding import decode
 from services.ingest.composing import Piece, compose
 from services.ingest.errors import FileBroken
-from services.ingest.models import BlockKind, ParsedDocument
+from services.ingest.models import BlockKind, ParsedDocument, TablePlace
 
 MAX_DEPTH = 100
+_MAX_COLUMNS = 200  # named beside a record; its own text names all
 
 
 def parse_json(data: bytes) -> ParsedDocument:
-    """ "a.b: value" for a value, and one line "a[0] name: value; …" for each object in a list.
+    """ "a.b: value" for a value, and one line "a[0] name: value; …" for each object in a list, which is a table.
 
     Raises: FileBroken: no JSON, or nested deeper than MAX_DEPTH. FileWithoutText.
     """
-    return compose(Piece(BlockKind.ROW, line) for line in _lines(_loaded(decode(data)), "", 0))
+    text = decode(data)
+    del data  # what the JSON becomes takes ten times as much
+    return compose(_Reader().pieces(_loaded(text), "", 0))
 
 
 def parse_json_lines(data: bytes) -> ParsedDocument:
-    """One line "name: value; …" for each object of the file. Raises as parse_json, naming the line."""
-    return compose(Piece(BlockKind.ROW, line) for line in _records(decode(data)))
+    """One line "name: value; …" for each object, a row of one table. Raises as parse_json, naming the line."""
+    return compose(_records(decode(data)))
 
 
-def _records(text: str) -> Iterator[str]:
-    for number, line in enumerate(text.split("\n"), start=1):
+def _records(text: str) -> Iterator[Piece]:
+    table = _Table(0)
+    start, number = 0, 0
+    while start < len(text):  # without a list of all lines
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        number += 1
+        line = text[start:end]
+        start = end + 1
         if line.strip():
-            yield "; ".join(_fields(_loaded(line, f"line {number}: "), "", 0))
+            yield from table.row(list(_fields(_loaded(line, f"line {number}: "), "", 0)))
+
+
+class _Table:
+    """The rows of one list. Its columns are the fields of its first record."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._columns: tuple[str, ...] = ()
+        self.count = 0
+
+    def row(self, fields: list[tuple[str, str]], place: str = "") -> Iterator[Piece]:
+        if not fields:
+            return
+        if self.count == 0:
+            self._columns = tuple(name for name, _ in fields[:_MAX_COLUMNS] if name)
+        line = "; ".join(f"{name}: {value}" if name else value for name, value in fields)
+        yield Piece(
+            BlockKind.ROW,
+            f"{place} {line}" if place else line,
+            table=TablePlace(self._number, self.count, self._columns),
+        )
+        self.count += 1
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._tables = 0
+
+    def pieces(self, value: Any, path: str, depth: int) -> Iterator[Piece]:
+        _check(depth)
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from self.pieces(inner, _joined(path, key), depth + 1)
+        elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
+            table = _Table(self._tables)
+            for place, inner in enumerate(value):
+                yield from table.row(list(_fields(inner, "", depth + 1)), f"{path}[{place}]" if path else "")
+            self._tables += table.count > 0
+        else:
+            for _, shown in _fields(value, path, depth):
+                yield Piece(BlockKind.ROW, f"{path}: {shown}" if path else shown)
 
 
 def _loaded(text: str, where: str = "") -> Any:
@@ -43,27 +94,8 @@ def _loaded(text: str, where: str = "") -> Any:
         raise FileBroken(f"{where}a number in the JSON is too long") from error
 
 
-def _lines(value: Any, path: str, depth: int) -> Iterator[str]:
-    _check(depth)
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _lines(inner, _joined(path, key), depth + 1)
-    elif isinstance(value, list) and all(not isinstance(inner, dict | list) for inner in value):
-        shown = ", ".join(filter(None, map(_shown, value)))
-        if shown:
-            yield f"{path}: {shown}" if path else shown
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            here = f"{path}[{place}]" if path else ""
-            line = "; ".join(_fields(inner, "", depth + 1))
-            if line:
-                yield f"{here} {line}" if here else line
-    elif shown := _shown(value):
-        yield f"{path}: {shown}" if path else shown
-
-
-def _fields(value: Any, path: str, depth: int) -> Iterator[str]:
-    """Everything in one record, flat."""
+def _fields(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Everything in one record, flat: the path of each value, and the value as it is shown."""
     _check(depth)
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -71,12 +103,10 @@ def _fields(value: Any, path: str, depth: int) -> Iterator[str]:
     elif isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
         for place, inner in enumerate(value):
             yield from _fields(inner, f"{path}[{place}]", depth + 1)
-    elif isinstance(value, list):
-        shown = ", ".join(filter(None, map(_shown, value)))
+    else:
+        shown = ", ".join(filter(None, map(_shown, value))) if isinstance(value, list) else _shown(value)
         if shown:
-            yield f"{path}: {shown}" if path else shown
-    elif shown := _shown(value):
-        yield f"{path}: {shown}" if path else shown
+            yield path, shown
 
 
 def _check(depth: int) -> None:

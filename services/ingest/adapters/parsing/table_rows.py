@@ -14,6 +14,7 @@ _MAX_GRID_CELLS = 2_000_000
 _MAX_HEADER_CHARACTERS = 80
 _SAMPLE_ROWS = 20  # by which a header is told from data
 _YEAR = re.compile(r"(?:FY ?)?(?:19|20)\d\d(?: ?[-/–] ?\d{2,4})?")
+_SENTENCE = re.compile(r"(?:\S+ ){3,}\S+[.!]$")
 _NUMBER_MARKS = str.maketrans("", "", ",% $€£¥()+-–\u00a0'")
 
 
@@ -80,15 +81,20 @@ class Tables:
     def of_rows(
         self, rows: Iterable[Sequence[str]], header: Sequence[str] | None, *, page: int | None = None
     ) -> Iterator[Piece]:
-        """A table of that header, or of none. Empty rows are left out."""
+        """A table of that header, or of none. Empty rows are left out; names over nothing are told at the end."""
         names = tuple(_flat(name) for name in header or ())
         columns = names if any(names) else ()
+        unused = {place for place, name in enumerate(names) if name}
         count = 0
         for row in rows:
             if line := row_line(row, names):
                 yield Piece(BlockKind.ROW, line, page=page, table=TablePlace(self._count, count, columns))
                 count += 1
+                if unused:
+                    unused = {place for place in unused if place >= len(row) or not row[place].strip()}
         self._count += count > 0
+        if unused:
+            yield Piece(BlockKind.PARAGRAPH, "; ".join(names[place] for place in sorted(unused)), page=page)
 
 
 def row_line(row: Sequence[str], names: Sequence[str]) -> str:
@@ -118,7 +124,7 @@ def looks_like_header(row: Sequence[str], following: Sequence[Sequence[str]] = (
     named = cells[1:] if len(cells) > 2 and not cells[0] else cells
     if not named or not all(named) or len({cell.casefold() for cell in named}) != len(named):
         return False
-    if any(len(cell) > _MAX_HEADER_CHARACTERS for cell in named):
+    if any(len(cell) > _MAX_HEADER_CHARACTERS or _SENTENCE.search(cell) for cell in named):
         return False
     numbers = [place for place, cell in enumerate(cells) if cell and is_number(cell)]
     if not numbers:
