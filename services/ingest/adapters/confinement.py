@@ -37,13 +37,13 @@ _CALLS: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
         # openat2, and those that take a folder besides a name
         "files": (76, 82, 83, 84, 85, 86, 87, 88, 90, 92, 94, 133, 165, 166, 437,
                   258, 259, 260, 263, 264, 265, 266, 268, 316),
-        "open": (2,), "openat": (257,), "clone": (56,),
+        "open": (2,), "openat": (257,), "clone": (56,), "forking": (57, 58, 435),
     }),
     "aarch64": (0xC00000B7, {
         "network": (198, 200, 201, 202, 203, 206, 242, 425),
         "processes": (117, 221, 281, 271, 435),
         "files": (33, 34, 35, 36, 37, 38, 39, 40, 45, 53, 54, 276, 437),
-        "open": (), "openat": (56,), "clone": (220,),
+        "open": (), "openat": (56,), "clone": (220,), "forking": (435,),
     }),
 }
 # fmt: on
@@ -68,8 +68,10 @@ def limit(*, memory_bytes: int, cpu_seconds: int) -> None:
             resource.setrlimit(kind, (allowed, allowed))
 
 
-def confine(*, network_only: bool = False) -> bool:
+def confine(*, network_only: bool = False, may_fork: bool = False) -> bool:
     """Give up the network, and unless `network_only` other processes and changing files. Whether the kernel took it.
+
+    With `may_fork` it may still make copies of itself, which can give that up too, and start no other program.
 
     Files can still be read, since parsers are loaded as they are needed. What is refused fails with EPERM.
     """
@@ -77,7 +79,7 @@ def confine(*, network_only: bool = False) -> bool:
     if sys.platform != "linux" or known is None:
         return False
     architecture, calls = known
-    program = _program(architecture, calls, network_only=network_only)
+    program = _program(architecture, calls, network_only=network_only, may_fork=may_fork)
     instructions = (ctypes.c_char * len(program)).from_buffer_copy(program)
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(instructions))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -86,9 +88,11 @@ def confine(*, network_only: bool = False) -> bool:
     return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0) == 0)
 
 
-def _program(architecture: int, calls: dict[str, tuple[int, ...]], *, network_only: bool) -> bytes:
+def _program(architecture: int, calls: dict[str, tuple[int, ...]], *, network_only: bool, may_fork: bool) -> bytes:
     """The filter in the kernel's language. A foreign architecture's calls are refused: it numbers them otherwise."""
     refused = calls["network"] if network_only else (*calls["network"], *calls["processes"], *calls["files"])
+    if may_fork:
+        refused = tuple(number for number in refused if number not in calls["forking"])
     code = [
         _step(_LOAD, _ARCHITECTURE_AT),
         _step(_EQUAL, architecture, unequal=0, equal=1),
@@ -103,7 +107,8 @@ def _program(architecture: int, calls: dict[str, tuple[int, ...]], *, network_on
     if not network_only:
         code += _with_argument(calls["open"], 1, _WRITING, refuse_when_set=True)
         code += _with_argument(calls["openat"], 2, _WRITING, refuse_when_set=True)
-        code += _with_argument(calls["clone"], 0, _CLONE_THREAD, refuse_when_set=False)
+        if not may_fork:
+            code += _with_argument(calls["clone"], 0, _CLONE_THREAD, refuse_when_set=False)
     return b"".join([*code, _step(_RETURN, _ALLOW)])
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.ingest.adapters.confinement import confine, limit
-from services.ingest.adapters.parsing.choosing import DoclingUse, parse_by_choice
+from services.ingest.adapters.parsing.choosing import NO_HELP, ReadingHelp, parse_by_choice
 from services.ingest.errors import FileBroken, FileWithoutText
 from services.ingest.models import Block, ParsedDocument
 
@@ -26,9 +26,11 @@ _OUT_OF_MEMORY = {"failure": "FILE_BROKEN", "detail": "the file needs more memor
 def main() -> None:
     """Parse what comes in and exit; the outcome says whether it went well."""
     extension, memory_bytes, cpu_seconds, progress = sys.argv[1], *map(int, sys.argv[2:5])
-    docling = DoclingUse.of_arguments(sys.argv[5:])
+    reading_help = ReadingHelp.of_arguments(sys.argv[5:])
     limit(memory_bytes=memory_bytes, cpu_seconds=cpu_seconds)
-    confine(network_only=docling is not None)  # what docling stands on locks files and looks around by other programs
+    # What docling stands on locks files and looks around by other programs. PDFs are read by copies of this process,
+    # which give up making more.
+    confine(network_only=reading_help.docling is not None, may_fork=extension == "pdf")
     outcome_file = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not mix with the outcome
     gc.disable()  # the process ends before garbage matters
@@ -38,7 +40,7 @@ def main() -> None:
             os.write(progress, b'{"page": %d, "of": %d}\n' % (page, page_count))
 
     try:
-        written = outcome_of(sys.stdin.buffer.read(), extension, docling, tell)
+        written = outcome_of(sys.stdin.buffer.read(), extension, reading_help, tell, isolated=True)
     except MemoryError:  # what the file has become is let go of by now
         written = [json.dumps(_OUT_OF_MEMORY).encode("ascii") + b"\n"]
     outcome_file.writelines(written)
@@ -49,12 +51,14 @@ def main() -> None:
 def outcome_of(
     data: bytes,
     extension: str,
-    docling: DoclingUse | None = None,
+    reading_help: ReadingHelp = NO_HELP,
     on_page: Callable[[int, int], None] | None = None,
+    *,
+    isolated: bool = False,
 ) -> list[bytes]:
     """The parsed document, or why there is none, as it is written. Raises MemoryError."""
     try:
-        return as_bytes(parse_by_choice(data, extension, docling, on_page))
+        return as_bytes(parse_by_choice(data, extension, reading_help, on_page, isolated=isolated))
     except FileBroken as error:
         failure = {"failure": "FILE_BROKEN", "detail": str(error)}
     except FileWithoutText as error:

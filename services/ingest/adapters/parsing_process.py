@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from services.ingest.adapters.parsing.choosing import DoclingUse
+from services.ingest.adapters.parsing.choosing import NO_HELP, ReadingHelp
 from services.ingest.adapters.parsing.formats import OnPage
 from services.ingest.errors import FileBroken, FileWithoutText, ParsingTimeout
 from services.ingest.models import Block, BlockKind, PageNote, PageProblem, ParsedDocument, TablePlace
@@ -29,8 +29,8 @@ class ParsingProcess:
     """Parses by `parsing_child`, one new process a file: 0.1 s buys that nothing a file does outlives its parsing.
 
     A process that outstays `timeout_seconds` is killed (ParsingTimeout); so is one that says for `quiet_seconds` of no
-    page that it is done. One that uses more CPU or memory than it may, says more than `max_output_bytes`, or dies in
-    any other way, means FileBroken.
+    page that it is done, unless one of the helpers may read it. One that uses more CPU or memory than it may, says more
+    than `max_output_bytes`, or dies in any other way, means FileBroken.
     """
 
     def __init__(
@@ -39,7 +39,8 @@ class ParsingProcess:
         timeout_seconds: float,
         memory_bytes: int,
         max_parallel: int,
-        docling: DoclingUse | None = None,
+        reading_help: ReadingHelp = NO_HELP,
+        help_memory_bytes: int | None = None,
         quiet_seconds: float | None = None,
         max_output_bytes: int = 256 * 1024 * 1024,
     ) -> None:
@@ -47,7 +48,8 @@ class ParsingProcess:
         self._quiet_seconds = min(quiet_seconds or timeout_seconds, timeout_seconds)
         self._memory_bytes = memory_bytes
         self._max_output_bytes = max_output_bytes
-        self._docling_arguments = docling.arguments if docling else []
+        self._help = reading_help
+        self._help_memory_bytes = max(help_memory_bytes or 0, memory_bytes)
         self._turns = asyncio.Semaphore(max_parallel)
 
     async def parse(self, path: Path, extension: str, *, on_page: OnPage | None = None) -> ParsedDocument:
@@ -62,7 +64,9 @@ class ParsingProcess:
                 raise FileBroken(_DAMAGED)
             reading = asyncio.gather(_read(process.stdout, self._max_output_bytes), _read_end(process.stderr))
             told_all = asyncio.Event()
-            telling = asyncio.create_task(self._keep_time(progress, on_page, told_all))
+            # Models tell of no page while they are loaded, and take their time with each.
+            quiet_seconds = self._timeout_seconds if self._help.may_read(extension) else self._quiet_seconds
+            telling = asyncio.create_task(self._keep_time(progress, quiet_seconds, on_page, told_all))
             try:
                 both: list[asyncio.Future[Any]] = [reading, telling]
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -103,10 +107,10 @@ class ParsingProcess:
                     "-m",
                     _CHILD_MODULE,
                     extension,
-                    str(self._memory_bytes),
+                    str(self._help_memory_bytes if self._help.may_read(extension) else self._memory_bytes),
                     str(int(self._timeout_seconds) + 1),
                     str(write_end),
-                    *self._docling_arguments,
+                    *self._help.arguments,
                     stdin=file,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,
@@ -128,20 +132,22 @@ class ParsingProcess:
                         process.kill()
                     await process.wait()
 
-    async def _keep_time(self, progress: asyncio.StreamReader, on_page: OnPage | None, told_all: asyncio.Event) -> None:
+    async def _keep_time(
+        self, progress: asyncio.StreamReader, quiet_seconds: float, on_page: OnPage | None, told_all: asyncio.Event
+    ) -> None:
         """Tell of pages until the time is up. Raises ParsingTimeout; returns never."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._timeout_seconds
-        quiet_until = loop.time() + self._quiet_seconds
+        quiet_until = loop.time() + quiet_seconds
         while True:
             try:
                 async with asyncio.timeout_at(min(ends_at, quiet_until)):
                     line = await _line(progress, told_all)
             except TimeoutError as error:
-                seconds = self._timeout_seconds if loop.time() >= ends_at else self._quiet_seconds
+                seconds = self._timeout_seconds if loop.time() >= ends_at else quiet_seconds
                 raise ParsingTimeout(f"the file could not be read within {seconds:g} seconds") from error
             if (place := _page_of(line)) is not None:
-                quiet_until = loop.time() + self._quiet_seconds
+                quiet_until = loop.time() + quiet_seconds
                 if on_page is not None:
                     on_page(*place)
 
@@ -224,7 +230,9 @@ def _read_parts(output: memoryview) -> ParsedDocument:
     paths = [tuple(path) for path in outcome["paths"]]
     headers = [tuple(header) for header in outcome["headers"]]
     blocks = tuple(
-        Block(BlockKind(kind), start, end, page, paths[path], table and TablePlace(table[0], table[1], headers[table[2]]))
+        Block(
+            BlockKind(kind), start, end, page, paths[path], table and TablePlace(table[0], table[1], headers[table[2]])
+        )
         for kind, start, end, page, path, table in json.loads(
             bytes(output[text_ends : text_ends + outcome["blocks_bytes"]])
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.adapters.parsing.choosing import DoclingUse
+from services.ingest.adapters.parsing.choosing import ReadingHelp
 from services.ingest.adapters.parsing.formats import parse_bytes
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.errors import FileBroken
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not SITE, reason="docling has an environment of 
 def docling(monkeypatch: pytest.MonkeyPatch) -> Parser:
     # The child gets its modules from where this process says it has its own.
     monkeypatch.setattr(sys, "path", [*sys.path, SITE])
-    return ParsingProcess(timeout_seconds=60, memory_bytes=MEMORY_BYTES, max_parallel=2, docling=DoclingUse("always"))
+    return ParsingProcess(timeout_seconds=60, memory_bytes=MEMORY_BYTES, max_parallel=2, reading_help=ReadingHelp("always"))
 
 
 class TestParsingProcessWithDocling(ParserContract):

@@ -1,5 +1,8 @@
-"""Our own parsers, or docling: which of them reads a file."""
+"""Our own parsers, docling, text recognition: which of them reads a file, and which page of a PDF."""
 
+from __future__ import annotations
+
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -8,50 +11,89 @@ from services.ingest.adapters.parsing.formats import OnPage, parse_bytes
 from services.ingest.errors import FileBroken, FileWithoutText
 from services.ingest.models import ParsedDocument
 
+# What docling reads without models.
+DOCLING_FORMATS = frozenset({"docx", "html", "htm", "md"})
+
 
 @dataclass(frozen=True)
-class DoclingUse:
-    """When docling reads: "always" what it can, or where there is "need", which is PDFs without a text of their own.
+class ReadingHelp:
+    """Who reads besides our own parsers.
 
-    `models` is the folder of its layout models; without them it reads no PDF.
+    Attributes:
+        docling: "always" reads what it can; where there is "need", the pages of PDFs whose layout or text our own
+            parser cannot tell; None reads nothing.
+        models: the folder of docling's layout models; without them it reads no PDF.
+        ocr: the engine that recognises text on pages without a text of their own; None: there is none.
     """
 
-    when: Literal["always", "need"]
+    docling: Literal["always", "need"] | None = None
     models: Path | None = None
+    ocr: Literal["rapidocr", "docling"] | None = None
 
     @property
     def arguments(self) -> list[str]:
         """For the command line of a parsing process."""
-        return [self.when, *([str(self.models)] if self.models else [])]
+        if self == ReadingHelp():
+            return []
+        return [json.dumps([self.docling, str(self.models) if self.models else None, self.ocr])]
 
     @classmethod
-    def of_arguments(cls, arguments: list[str]) -> Self | None:
-        """What `arguments` said; None for an empty list."""
+    def of_arguments(cls, arguments: list[str]) -> Self:
+        """What `arguments` said; no help for an empty list."""
         if not arguments:
-            return None
-        when: Literal["always", "need"] = "always" if arguments[0] == "always" else "need"
-        return cls(when, Path(arguments[1]) if len(arguments) > 1 else None)
+            return cls()
+        docling, models, ocr = json.loads(arguments[0])
+        return cls(docling, Path(models) if models else None, ocr)
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs whenever other help might read the same bytes differently."""
+        docling = f"-docling-{self.docling}{'-models' if self.models else ''}" if self.docling else ""
+        return docling + (f"-ocr-{self.ocr}" if self.ocr else "")
+
+    @property
+    def reads_layout(self) -> bool:
+        """Whether docling reads pages of PDFs."""
+        return self.docling is not None and self.models is not None
+
+    def may_read(self, extension: str) -> bool:
+        """Whether a file of that kind may be read by one of the helpers, which take more memory and time."""
+        if extension == "pdf":
+            return self.reads_layout or self.ocr is not None
+        return self.docling == "always" and extension in DOCLING_FORMATS
+
+
+NO_HELP = ReadingHelp()
 
 
 def parse_by_choice(
-    data: bytes, extension: str, docling: DoclingUse | None, on_page: OnPage | None = None
+    data: bytes,
+    extension: str,
+    reading_help: ReadingHelp = NO_HELP,
+    on_page: OnPage | None = None,
+    *,
+    isolated: bool = False,
 ) -> ParsedDocument:
     """Read a file of that extension (without its dot).
 
     Ours go first, whatever is chosen: they know bombs and traps when they see them, and what docling fails to read is
-    still read. Raises: FileBroken, FileWithoutText.
+    still read. With `isolated`, pages of PDFs are read by processes forked from this one.
+
+    Raises: FileBroken, FileWithoutText.
     """
+    if extension == "pdf":
+        return _parse_pdf(data, reading_help, on_page, isolated=isolated)
     own: ParsedDocument | None = None
     empty: FileWithoutText | None = None
     try:
         own = parse_bytes(data, extension, on_page)
     except FileWithoutText as error:
         empty = error
-    if docling is not None and _reads(docling, extension, found_text=own is not None):
+    if reading_help.may_read(extension):
         from services.ingest.adapters.parsing.docling_reader import parse_with_docling
 
         try:
-            return parse_with_docling(data, extension, models=docling.models)
+            return parse_with_docling(data, extension)
         except (FileBroken, FileWithoutText):
             if own is None and empty is None:
                 raise
@@ -60,9 +102,22 @@ def parse_by_choice(
     return own
 
 
-def _reads(docling: DoclingUse, extension: str, *, found_text: bool) -> bool:
-    from services.ingest.adapters.parsing.docling_reader import WITHOUT_MODELS
+def _parse_pdf(data: bytes, reading_help: ReadingHelp, on_page: OnPage | None, *, isolated: bool) -> ParsedDocument:
+    from services.ingest.adapters.parsing.pdf import PageHelp, parse_pdf
+    from services.ingest.adapters.parsing.pdf_document import OwnPages
 
-    if extension == "pdf":
-        return docling.models is not None and (docling.when == "always" or not found_text)
-    return docling.when == "always" and extension in WITHOUT_MODELS
+    ocr, layout = None, None
+    if reading_help.ocr == "rapidocr":
+        from services.ingest.adapters.parsing.rapid_ocr import RapidOcr
+
+        ocr = RapidOcr()
+    if reading_help.models is not None and reading_help.reads_layout:
+        from services.ingest.adapters.parsing.docling_reader import DoclingPages
+
+        layout = DoclingPages(reading_help.models, recognises_text=reading_help.ocr == "docling")
+    page_help = PageHelp(ocr=ocr, layout=layout, always_layout=reading_help.docling == "always")
+    if not isolated:
+        return parse_pdf(data, help_with=page_help, on_page=on_page, open_pages=OwnPages)
+    from services.ingest.adapters.parsing.pdf_workers import IsolatedPages
+
+    return parse_pdf(data, help_with=page_help, on_page=on_page, open_pages=IsolatedPages)

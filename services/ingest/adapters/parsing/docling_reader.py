@@ -23,16 +23,70 @@ if TYPE_CHECKING:
 
 _CLOSES = re.compile(r"[.,;:!?)\]”’%]")
 
-WITHOUT_MODELS = frozenset({"docx", "html", "htm", "md"})
 
-
-def parse_with_docling(data: bytes, extension: str, *, models: Path | None = None) -> ParsedDocument:
-    """Read a file of that extension (without its dot); `models` is the folder of docling's own.
+def parse_with_docling(data: bytes, extension: str) -> ParsedDocument:
+    """Read a file of that extension (without its dot), one of DOCLING_FORMATS.
 
     Raises: FileBroken: docling cannot read it. FileWithoutText.
     """
+    document = _converted(_converter(extension), data, extension)
+    return compose(_pieces(document), page_count=len(document.pages) or None)
+
+
+class DoclingPages:
+    """Pages of PDFs by docling's layout and table models, which lie in the folder `models`; PagesElsewhere of pdf.py.
+
+    With `recognises_text` it reads pictures too, by RapidOCR.
+    """
+
+    def __init__(self, models: Path, *, recognises_text: bool) -> None:
+        self._models = models
+        self.recognises_text = recognises_text
+
+    def read(self, pdf: bytes) -> dict[int, list[Piece]]:
+        """The pieces of each page, counted from 0. Raises: FileBroken: docling cannot read it."""
+        try:
+            format_option = self._format_option()
+        except ImportError as error:
+            raise FileBroken("docling's parts for PDFs are not installed") from error
+        from docling.datamodel.base_models import InputFormat
+        from docling.document_converter import DocumentConverter
+
+        converter = DocumentConverter(
+            allowed_formats=[InputFormat.PDF], format_options={InputFormat.PDF: format_option}
+        )
+        pages: dict[int, list[Piece]] = {}
+        for piece in _pieces(_converted(converter, pdf, "pdf")):
+            pages.setdefault((piece.page or 1) - 1, []).append(piece)
+        return pages
+
+    def _format_option(self) -> Any:
+        """How docling reads PDFs: with models from the folder alone, and never from a hub."""
+        from docling.datamodel.pipeline_options import PdfPipelineOptions, RapidOcrOptions
+        from docling.document_converter import PdfFormatOption
+
+        options = PdfPipelineOptions(artifacts_path=self._models, do_ocr=self.recognises_text)
+        if self.recognises_text:
+            options.ocr_options = RapidOcrOptions(backend="onnxruntime", **_models_of_rapidocr())
+        return PdfFormatOption(pipeline_options=options)
+
+
+def _models_of_rapidocr() -> dict[str, str]:
+    """Where the models lie that RapidOCR's package carries, as docling names them; none it would look up itself."""
+    import importlib.util
+
+    package = importlib.util.find_spec("rapidocr")
+    folders = list(package.submodule_search_locations or []) if package else []
+    found: dict[str, str] = {}
+    for path in sorted(file for folder in folders for file in (Path(folder) / "models").glob("*.onnx")):
+        for part in ("det", "cls", "rec"):
+            if f"_{part}_" in path.name:
+                found[f"{part}_model_path"] = str(path)
+    return found
+
+
+def _converted(converter: Any, data: bytes, extension: str) -> DoclingDocument:
     os.environ["HF_HUB_OFFLINE"] = "1"
-    converter = _converter(extension, models)
     from docling.datamodel.base_models import DocumentStream
 
     try:
@@ -40,24 +94,16 @@ def parse_with_docling(data: bytes, extension: str, *, models: Path | None = Non
     except Exception as error:  # docling hands on whatever the library behind a format raises
         raise FileBroken("docling cannot read the file") from error
     document: DoclingDocument = result.document
-    return compose(_pieces(document), page_count=len(document.pages) or None)
+    return document
 
 
-def _converter(extension: str, models: Path | None) -> Any:
+def _converter(extension: str) -> Any:
     """A converter of this one format; others are refused, whatever the bytes look like."""
     from docling.datamodel.base_models import InputFormat
     from docling.document_converter import DocumentConverter
 
     formats = {"docx": InputFormat.DOCX, "html": InputFormat.HTML, "htm": InputFormat.HTML, "md": InputFormat.MD}
-    if extension != "pdf":
-        return DocumentConverter(allowed_formats=[formats[extension]])
-    from docling.datamodel.pipeline_options import PdfPipelineOptions
-    from docling.document_converter import PdfFormatOption
-
-    options = PdfPipelineOptions(artifacts_path=models, do_ocr=False)
-    return DocumentConverter(
-        allowed_formats=[InputFormat.PDF], format_options={InputFormat.PDF: PdfFormatOption(pipeline_options=options)}
-    )
+    return DocumentConverter(allowed_formats=[formats[extension]])
 
 
 def _pieces(document: DoclingDocument) -> Iterator[Piece]:

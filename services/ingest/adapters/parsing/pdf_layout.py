@@ -121,6 +121,8 @@ def _gap_places(runs: Sequence[Run]) -> list[float]:
     """Middles of the gaps that the most lines share, the most frequent first."""
     places: Counter[int] = Counter()
     for line in _same_heights(runs):
+        if len(line) == 1:
+            continue
         for one, other in pairwise(sorted(line, key=lambda run: run.left)):
             if other.left - one.right >= _MIN_GUTTER_EMS * min(one.size, other.size):
                 places[round((one.right + other.left) / 2 / _GRID)] += 1

@@ -46,7 +46,7 @@ def unpacked(data: tuple[Any, ...]) -> PageReading:
     """The page from what `packed` made of it."""
     passages, *rest = data
     return PageReading(
-        tuple(Passage(*fields, Table(*table) if table else None) for fields, table in passages), *rest
+        tuple(Passage(*(*fields, Table(*table) if table else None)) for fields, table in passages), *rest
     )
 
 

@@ -64,6 +64,7 @@ class Calls:
         self.box = pdfium.FS_RECTF()
         self.box_at = ctypes.byref(self.box)
         self.floats = memoryview(self.box).cast("B").cast("f")  # left, top, right, bottom; y upwards
+        self.is_bold_by_name: dict[bytes, bool] = {}
         self.font_name = ctypes.create_string_buffer(_MAX_FONT_NAME_BYTES)
         self.font_name_size = ctypes.c_ulong(_MAX_FONT_NAME_BYTES)
         self.font_flags = ctypes.c_int()
@@ -104,6 +105,7 @@ class _RunBuilder:
         self._page = text_page
         self._text = text
         self._rules_by_turn = rules_by_turn
+        self._rules = rules_by_turn(0)  # of text that stands upright
         self.runs: dict[int, list[Run]] = {}
 
     def read(self) -> None:
@@ -132,7 +134,9 @@ class _RunBuilder:
                 return False
             if min(high, far_high) - max(low, far_low) < 0.4 * min(em, far_high - far_low):
                 return False
-            if self._rules_by_turn(0).crosses(left, right, -high, -low) or self._has_parts_apart(start, end, em):
+            if self._rules.uprights and self._rules.crosses(left, right, -high, -low):
+                return False
+            if calls.count_rects(page, start, end - start) > 1 and self._has_parts_apart(start, end, em):
                 return False
             at = text.find(" ", start, end)
             while at > 0:
@@ -152,7 +156,7 @@ class _RunBuilder:
         calls = self._calls
         count = calls.count_rects(self._page, start, end - start)
         last_right = last_top = last_bottom = 0.0
-        for place in range(count if count > 1 else 0):
+        for place in range(count):
             if not calls.rect(self._page, place, *calls.rect_at):
                 return True
             left, top, right, bottom = calls.rect_values
@@ -282,9 +286,11 @@ class _RunBuilder:
         first: int,
         last: int,
     ) -> None:
-        text = "".join(letters).replace(_HYPHEN_MARK, "-")
-        if _LIGATURE.search(text):
-            text = text.translate(_LIGATURES)
+        text = "".join(letters)
+        if not text.isascii():
+            text = text.replace(_HYPHEN_MARK, "-")
+            if _LIGATURE.search(text):
+                text = text.translate(_LIGATURES)
         if "__" in text or ". ." in text or "...." in text:
             text = _FILLER.sub("… ", text).strip()
         bold = self._is_bold(first) and (last == first or self._is_bold(last))
@@ -293,7 +299,11 @@ class _RunBuilder:
     def _is_bold(self, place: int) -> bool:
         calls = self._calls
         size = calls.font(self._page, place, calls.font_name, calls.font_name_size, calls.font_flags_at)
-        return 0 < size <= _MAX_FONT_NAME_BYTES and _BOLD.search(calls.font_name.value) is not None
+        name = calls.font_name.value if 0 < size <= _MAX_FONT_NAME_BYTES else b""
+        known = calls.is_bold_by_name.get(name)
+        if known is None:
+            known = calls.is_bold_by_name[name] = _BOLD.search(name) is not None
+        return known
 
 
 def turn_of(angle_radians: float) -> int:

@@ -13,6 +13,7 @@ import gc
 import marshal
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
@@ -22,6 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
+from services.ingest.adapters.confinement import confine
 from services.ingest.adapters.parsing.pdf_document import BROKEN, Loss, Opened, OwnPages, PageImage
 from services.ingest.adapters.parsing.pdf_pages import PageReading, unpacked
 from services.ingest.errors import FileBroken
@@ -245,17 +247,15 @@ class _Worker:
 
     def send(self, command: tuple[str, Any]) -> None:
         try:
-            self.socket.sendall(_framed(command))
+            _write(self.socket, command)
         except OSError as error:
             raise _WorkerLost(out_of_bounds=False) from error
         self.heard_at = time.monotonic()
 
     def receive(self, timeout_seconds: float) -> Any:
         """Its next message. Raises: FileBroken: it refused the document. _WorkerLost."""
-        self.socket.settimeout(timeout_seconds)
         try:
-            [size] = _HEAD.unpack(_exactly(self.socket, _HEAD.size))
-            message = marshal.loads(_exactly(self.socket, size))  # noqa: S302 -- from a fork of this very process
+            message = _read(self.socket, until=time.monotonic() + timeout_seconds)
         except (OSError, EOFError, ValueError) as error:
             self.seconds_since_heard = time.monotonic() - self.heard_at
             raise _WorkerLost(out_of_bounds=self._ended_by_clock()) from error
@@ -295,14 +295,13 @@ def _work(connection: socket.socket, data: bytes, memory_bytes: int) -> NoReturn
         try:
             pages = OwnPages(data)
         except FileBroken as error:
-            connection.sendall(_framed(("refused", str(error))))
+            _write(connection, ("refused", str(error)))
             os._exit(0)
-        connection.sendall(_framed(("opened", tuple(pages.opened))))
+        _write(connection, ("opened", tuple(pages.opened)))
         while True:
-            [size] = _HEAD.unpack(_exactly(connection, _HEAD.size))
-            command, argument = marshal.loads(_exactly(connection, size))  # noqa: S302 -- from our own parent
+            command, argument = _read(connection)
             for answer in _answers(pages, command, argument):
-                connection.sendall(_framed(answer))
+                _write(connection, answer)
     except (EOFError, OSError):
         status = 0
     finally:
@@ -331,6 +330,7 @@ def _bind(memory_bytes: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    confine()
     with contextlib.suppress(OSError, ValueError):
         data_pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[5]
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -344,15 +344,28 @@ def _allow_cpu(seconds: float) -> None:
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def _framed(message: Any) -> bytes:
+def _write(connection: socket.socket, message: Any) -> None:
+    """By the plain call, because a confined process may not `send`."""
     body = marshal.dumps(message)
-    return _HEAD.pack(len(body)) + body
+    data = memoryview(_HEAD.pack(len(body)) + body)
+    while data:
+        data = data[os.write(connection.fileno(), data) :]
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def _read(connection: socket.socket, *, until: float | None = None) -> Any:
+    """The next message. Raises: EOFError: there is none; OSError, also when it does not come in time."""
+    [size] = _HEAD.unpack(_exactly(connection, _HEAD.size, until))
+    return marshal.loads(_exactly(connection, size, until))  # noqa: S302 -- from this very program
+
+
+def _exactly(connection: socket.socket, size: int, until: float | None) -> bytes:
     parts: list[bytes] = []
     while size:
-        part = connection.recv(min(size, 1 << 20))
+        if until is not None:
+            seconds = max(0.0, until - time.monotonic())
+            if not select.select([connection], [], [], seconds)[0]:
+                raise TimeoutError
+        part = os.read(connection.fileno(), min(size, 1 << 20))
         if not part:
             raise EOFError
         parts.append(part)
