@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
+from google.protobuf import duration_pb2, timestamp_pb2
 from grpc import StatusCode
 
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
@@ -176,9 +176,9 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
 
     async def DeleteDocument(
         self, request: ingest_service_pb2.DeleteDocumentRequest, context: object
-    ) -> empty_pb2.Empty:
+    ) -> ingest_service_pb2.ErasureReceipt:
         await self._ingesting.delete(current_caller().tenant, document_id_of(request.name))
-        return empty_pb2.Empty()
+        return ingest_service_pb2.ErasureReceipt(document=request.name)
 
     async def ExtractImages(
         self, request: ingest_service_pb2.ExtractImagesRequest, context: object

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import grpc
-from google.protobuf import empty_pb2
-
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from services.transport.errors import PassedOn
 from services.transport.serving import ServiceDefinition
@@ -86,10 +84,18 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
 
     async def DeleteDocument(
         self, request: ingest_service_pb2.DeleteDocumentRequest, context: object
-    ) -> empty_pb2.Empty:
-        await self.GetDocument(ingest_service_pb2.GetDocumentRequest(name=request.name), context)
+    ) -> ingest_service_pb2.ErasureReceipt:
+        document = await self.GetDocument(ingest_service_pb2.GetDocumentRequest(name=request.name), context)
         del self.documents[request.name]
-        return empty_pb2.Empty()
+        receipt = ingest_service_pb2.ErasureReceipt(
+            document=document.name,
+            filenames=document.filenames,
+            chunk_count=document.chunk_count,
+            file_count=3,
+            verified=True,
+        )
+        receipt.erase_time.FromSeconds(1_763_700_100)
+        return receipt
 
     async def ExtractImages(
         self, request: ingest_service_pb2.ExtractImagesRequest, context: object

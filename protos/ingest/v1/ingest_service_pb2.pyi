@@ -12,6 +12,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from protos.ingest.v1 import document_pb2 as _document_pb2
 import builtins as _builtins
@@ -35,12 +36,17 @@ class IngestDocumentRequest(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    UPLOAD_FIELD_NUMBER: _builtins.int
     filename: _builtins.str
     """Name of the file, 1 to 255 characters, without folders: `/` and `\\` are refused."""
     content: _builtins.bytes
     """The bytes of the file."""
     request_id: _builtins.str
     """UUID chosen by the caller, kept with the job; the same id gives the same job again. Empty means none."""
+    upload: _builtins.str
+    """Resource name of an upload whose bytes have come, `uploads/{upload}`, instead of `filename`, `content` and `tags`. It
+    ends with this call. The call fails as CompleteUpload does where the upload is not as it should be.
+    """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Words to find the document by, of 1 to 50 characters, 50 at most. They count where these bytes are new.
@@ -54,10 +60,11 @@ class IngestDocumentRequest(_message.Message):
         content: _builtins.bytes = ...,
         request_id: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
+        upload: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "filename", b"filename", "request_id", b"request_id", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "filename", b"filename", "request_id", b"request_id", "tags", b"tags", "upload", b"upload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -392,6 +399,360 @@ class DeleteDocumentRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteDocumentRequest: _TypeAlias = DeleteDocumentRequest  # noqa: Y015
+
+@_typing.final
+class ErasureReceipt(_message.Message):
+    """What was removed of a document, and whether all of it is gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    FILENAMES_FIELD_NUMBER: _builtins.int
+    CHUNK_COUNT_FIELD_NUMBER: _builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: _builtins.int
+    FILE_COUNT_FIELD_NUMBER: _builtins.int
+    CACHE_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    ERASE_TIME_FIELD_NUMBER: _builtins.int
+    VERIFIED_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """Resource name of the document, `documents/{document}`."""
+    chunk_count: _builtins.int
+    """Number of chunks removed from the index, with their embeddings and words."""
+    image_count: _builtins.int
+    """Number of images removed."""
+    file_count: _builtins.int
+    """Number of other files removed: the original and the records beside it."""
+    cache_entry_count: _builtins.int
+    """Number of embeddings of its chunks removed from the cache. Caches inside other processes let theirs go by themselves
+    when their time is over; they hold numbers under hashes of texts, and no texts.
+    """
+    verified: _builtins.bool
+    """True when a second look found nothing: no chunk in the index, no file, no record. False when something was left;
+    nobody is shown it any more, and a worker goes on until it is gone.
+    """
+    @_builtins.property
+    def filenames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names that pointed to it, oldest first."""
+
+    @_builtins.property
+    def erase_time(self) -> _timestamp_pb2.Timestamp:
+        """When the removal ended."""
+
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        filenames: _abc.Iterable[_builtins.str] | None = ...,
+        chunk_count: _builtins.int = ...,
+        image_count: _builtins.int = ...,
+        file_count: _builtins.int = ...,
+        cache_entry_count: _builtins.int = ...,
+        erase_time: _timestamp_pb2.Timestamp | None = ...,
+        verified: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_entry_count", b"cache_entry_count", "chunk_count", b"chunk_count", "document", b"document", "erase_time", b"erase_time", "file_count", b"file_count", "filenames", b"filenames", "image_count", b"image_count", "verified", b"verified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasureReceipt: _TypeAlias = ErasureReceipt  # noqa: Y015
+
+@_typing.final
+class ReadDocumentContentRequest(_message.Message):
+    """Request of ReadDocumentContent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the document, `documents/{document}`."""
+    offset: _builtins.int
+    """Where to begin, in bytes."""
+    max_bytes: _builtins.int
+    """Number of bytes to read; 0 reads none and only tells of the file. Values above 1 MiB are lowered to it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        max_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_bytes", b"max_bytes", "name", b"name", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadDocumentContentRequest: _TypeAlias = ReadDocumentContentRequest  # noqa: Y015
+
+@_typing.final
+class ReadDocumentContentResponse(_message.Message):
+    """Response of ReadDocumentContent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    FILENAME_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """The bytes from `offset` on; fewer than asked for at the end only."""
+    filename: _builtins.str
+    """Name the document came under last."""
+    content_type: _builtins.str
+    """Media type of the file."""
+    size_bytes: _builtins.int
+    """Size of the whole file."""
+    url: _builtins.str
+    """Where the file can be fetched for some minutes without further proof; empty where it is to be read by this call."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+        filename: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "content_type", b"content_type", "filename", b"filename", "size_bytes", b"size_bytes", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadDocumentContentResponse: _TypeAlias = ReadDocumentContentResponse  # noqa: Y015
+
+@_typing.final
+class FileUpload(_message.Message):
+    """An upload that waits for its bytes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FILENAME_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name, `uploads/{upload}`; the id has 32 lower-case hexadecimal digits."""
+    filename: _builtins.str
+    """Name of the file."""
+    content_type: _builtins.str
+    """Media type of the file."""
+    size_bytes: _builtins.int
+    """Size it must have."""
+    sha256: _builtins.str
+    """SHA-256 it must have, in lower-case hexadecimal digits."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends, unless it is completed."""
+
+    @_builtins.property
+    def target(self) -> Global___UploadTarget:
+        """Where to send the bytes; absent where they come by WriteUpload."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        filename: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        target: Global___UploadTarget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "expire_time", b"expire_time", "filename", b"filename", "name", b"name", "sha256", b"sha256", "size_bytes", b"size_bytes", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileUpload: _TypeAlias = FileUpload  # noqa: Y015
+
+@_typing.final
+class UploadTarget(_message.Message):
+    """A signed request that stores the bytes of an upload. Whoever has it may send them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """HTTP method: "PUT"."""
+    url: _builtins.str
+    """Address, with its signature."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers that are signed with it, to be sent as they are."""
+
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        url: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "method", b"method", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadTarget: _TypeAlias = UploadTarget  # noqa: Y015
+
+@_typing.final
+class CreateUploadRequest(_message.Message):
+    """Request of CreateUpload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILENAME_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    BY_WRITE_FIELD_NUMBER: _builtins.int
+    filename: _builtins.str
+    """Name of the file, 1 to 255 characters, without folders: `/` and `\\` are refused."""
+    size_bytes: _builtins.int
+    """Size of the file."""
+    sha256: _builtins.str
+    """SHA-256 of the file, 64 lower-case hexadecimal digits."""
+    content_type: _builtins.str
+    """Media type it is sent as; empty means the one of its extension."""
+    by_write: _builtins.bool
+    """True when the caller sends the bytes by WriteUpload; no target is signed then."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Words to find the document by, as in IngestDocumentRequest."""
+
+    def __init__(
+        self,
+        *,
+        filename: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+        sha256: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        by_write: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_write", b"by_write", "content_type", b"content_type", "filename", b"filename", "sha256", b"sha256", "size_bytes", b"size_bytes", "tags", b"tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateUploadRequest: _TypeAlias = CreateUploadRequest  # noqa: Y015
+
+@_typing.final
+class WriteUploadRequest(_message.Message):
+    """Request of WriteUpload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SENDING_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the upload, `uploads/{upload}`."""
+    sending: _builtins.str
+    """Chosen by the caller, 32 lower-case hexadecimal digits: pieces of one sending are put together, those of two are not."""
+    offset: _builtins.int
+    """Where the piece begins, in bytes. 0 begins the sending anew."""
+    content: _builtins.bytes
+    """The bytes, 4 MiB at most."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        sending: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "name", b"name", "offset", b"offset", "sending", b"sending"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteUploadRequest: _TypeAlias = WriteUploadRequest  # noqa: Y015
+
+@_typing.final
+class WriteUploadResponse(_message.Message):
+    """Response of WriteUpload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    IS_WHOLE_FIELD_NUMBER: _builtins.int
+    received_bytes: _builtins.int
+    """Number of bytes that have come so far."""
+    is_whole: _builtins.bool
+    """True when all have come and are as they should be."""
+    def __init__(
+        self,
+        *,
+        received_bytes: _builtins.int = ...,
+        is_whole: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_whole", b"is_whole", "received_bytes", b"received_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteUploadResponse: _TypeAlias = WriteUploadResponse  # noqa: Y015
+
+@_typing.final
+class CompleteUploadRequest(_message.Message):
+    """Request of CompleteUpload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Resource name of the upload, `uploads/{upload}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteUploadRequest: _TypeAlias = CompleteUploadRequest  # noqa: Y015
 
 @_typing.final
 class ExtractImagesRequest(_message.Message):

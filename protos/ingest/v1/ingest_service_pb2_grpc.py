@@ -3,7 +3,6 @@
 import grpc
 import warnings
 
-from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from protos.ingest.v1 import document_pb2 as protos_dot_ingest_dot_v1_dot_document__pb2
 from protos.ingest.v1 import ingest_service_pb2 as protos_dot_ingest_dot_v1_dot_ingest__service__pb2
 
@@ -80,7 +79,27 @@ class IngestServiceStub:
         self.DeleteDocument = channel.unary_unary(
                 '/diglot.ingest.v1.IngestService/DeleteDocument',
                 request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteDocumentRequest.SerializeToString,
-                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ErasureReceipt.FromString,
+                _registered_method=True)
+        self.ReadDocumentContent = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/ReadDocumentContent',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadDocumentContentRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadDocumentContentResponse.FromString,
+                _registered_method=True)
+        self.CreateUpload = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/CreateUpload',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CreateUploadRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.FileUpload.FromString,
+                _registered_method=True)
+        self.WriteUpload = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/WriteUpload',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteUploadRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteUploadResponse.FromString,
+                _registered_method=True)
+        self.CompleteUpload = channel.unary_unary(
+                '/diglot.ingest.v1.IngestService/CompleteUpload',
+                request_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CompleteUploadRequest.SerializeToString,
+                response_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestResponse.FromString,
                 _registered_method=True)
         self.ExtractImages = channel.unary_unary(
                 '/diglot.ingest.v1.IngestService/ExtractImages',
@@ -221,12 +240,74 @@ class IngestServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """Removes a document with all its names, chunks and files. What a failed call left is removed by repeating it.
+        """Removes a document with all its names, chunks, cached embeddings and files, and looks whether it is gone.
+        What a failed call left is removed by repeating it, or by a worker; a receipt counts what its own call removed.
         A document that is still being ingested is removed too; its job is then CANCELLED.
         INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
         NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-        UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
+        UNAVAILABLE / REMOVAL_UNDER_WAY when another process is removing it and takes long.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadDocumentContent(self, request, context):
+        """Reads a part of the bytes that a document was made of, or tells where they can be fetched.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+        OUT_OF_RANGE / RANGE_INVALID when `offset` is negative or past the end; metadata `size_bytes` says where that is.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateUpload(self, request, context):
+        """Opens the upload of a file too large for one request, and says where its bytes are to be sent.
+        INVALID_ARGUMENT / FILENAME_INVALID, FILE_TYPE_UNSUPPORTED or TAGS_INVALID as for IngestDocument.
+        INVALID_ARGUMENT / FILE_EMPTY when `size_bytes` is below 1.
+        INVALID_ARGUMENT / CHECKSUM_INVALID when `sha256` is not 64 lower-case hexadecimal digits.
+        INVALID_ARGUMENT / CONTENT_TYPE_INVALID when `content_type` is set and no media type.
+        OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+        RESOURCE_EXHAUSTED / UPLOADS_FULL when the open uploads take all the room there is for them.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteUpload(self, request, context):
+        """Takes a piece of an upload's bytes in. The pieces of one sending come one after the other; the last one has the whole
+        checked against the size and SHA-256 it was opened with.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+        INVALID_ARGUMENT / SENDING_INVALID when `sending` is not 32 lower-case hexadecimal digits, or a piece is empty or
+        longer than 4 MiB.
+        INVALID_ARGUMENT / UPLOAD_MISMATCH when the bytes are more than, or are not, what the upload was opened for; metadata
+        `expected_size_bytes`, `found_size_bytes`, `expected_sha256` and `found_sha256` tell what is known. Send them anew.
+        OUT_OF_RANGE / OFFSET_INVALID when `offset` is not where the sending stands; metadata `offset` says where that is.
+        NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+        FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+        ABORTED / UPLOAD_RECEIVED when its bytes are there already.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteUpload(self, request, context):
+        """Makes an upload a document, without waiting: checks size, SHA-256 and kind, stores the file and records its job.
+        Idempotent: completed again, it answers with the same job, also past its time.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+        INVALID_ARGUMENT / UPLOAD_MISMATCH as for WriteUpload. Bytes that are sent anew can be completed.
+        INVALID_ARGUMENT / FILE_TYPE_MISMATCH or FILE_BROKEN as for IngestDocument.
+        NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+        FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+        ABORTED / UPLOAD_UNFINISHED when its bytes have not come, or not whole.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -324,7 +405,27 @@ def add_IngestServiceServicer_to_server(servicer, server):
             'DeleteDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDocument,
                     request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteDocumentRequest.FromString,
-                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ErasureReceipt.SerializeToString,
+            ),
+            'ReadDocumentContent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadDocumentContent,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadDocumentContentRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadDocumentContentResponse.SerializeToString,
+            ),
+            'CreateUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateUpload,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CreateUploadRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.FileUpload.SerializeToString,
+            ),
+            'WriteUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteUpload,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteUploadRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteUploadResponse.SerializeToString,
+            ),
+            'CompleteUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteUpload,
+                    request_deserializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CompleteUploadRequest.FromString,
+                    response_serializer=protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestResponse.SerializeToString,
             ),
             'ExtractImages': grpc.unary_unary_rpc_method_handler(
                     servicer.ExtractImages,
@@ -590,7 +691,115 @@ class IngestService:
             target,
             '/diglot.ingest.v1.IngestService/DeleteDocument',
             protos_dot_ingest_dot_v1_dot_ingest__service__pb2.DeleteDocumentRequest.SerializeToString,
-            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ErasureReceipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadDocumentContent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/ReadDocumentContent',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadDocumentContentRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.ReadDocumentContentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/CreateUpload',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CreateUploadRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.FileUpload.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/WriteUpload',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteUploadRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.WriteUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.ingest.v1.IngestService/CompleteUpload',
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.CompleteUploadRequest.SerializeToString,
+            protos_dot_ingest_dot_v1_dot_ingest__service__pb2.StartIngestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,7 +9,6 @@ Errors carry google.rpc.ErrorInfo with domain "ingest.diglot". Any call can end 
 """
 
 from collections import abc as _abc
-from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from protos.ingest.v1 import document_pb2 as _document_pb2
 from protos.ingest.v1 import ingest_service_pb2 as _ingest_service_pb2
@@ -120,13 +119,59 @@ class IngestServiceStub:
     INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call.
     UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
     """
-    DeleteDocument: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteDocumentRequest, _empty_pb2.Empty]
-    """Removes a document with all its names, chunks and files. What a failed call left is removed by repeating it.
+    DeleteDocument: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteDocumentRequest, _ingest_service_pb2.ErasureReceipt]
+    """Removes a document with all its names, chunks, cached embeddings and files, and looks whether it is gone.
+    What a failed call left is removed by repeating it, or by a worker; a receipt counts what its own call removed.
     A document that is still being ingested is removed too; its job is then CANCELLED.
     INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
     NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-    UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
+    UNAVAILABLE / REMOVAL_UNDER_WAY when another process is removing it and takes long.
+    """
+    ReadDocumentContent: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ReadDocumentContentRequest, _ingest_service_pb2.ReadDocumentContentResponse]
+    """Reads a part of the bytes that a document was made of, or tells where they can be fetched.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+    OUT_OF_RANGE / RANGE_INVALID when `offset` is negative or past the end; metadata `size_bytes` says where that is.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+    """
+    CreateUpload: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.CreateUploadRequest, _ingest_service_pb2.FileUpload]
+    """Opens the upload of a file too large for one request, and says where its bytes are to be sent.
+    INVALID_ARGUMENT / FILENAME_INVALID, FILE_TYPE_UNSUPPORTED or TAGS_INVALID as for IngestDocument.
+    INVALID_ARGUMENT / FILE_EMPTY when `size_bytes` is below 1.
+    INVALID_ARGUMENT / CHECKSUM_INVALID when `sha256` is not 64 lower-case hexadecimal digits.
+    INVALID_ARGUMENT / CONTENT_TYPE_INVALID when `content_type` is set and no media type.
+    OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+    RESOURCE_EXHAUSTED / UPLOADS_FULL when the open uploads take all the room there is for them.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+    """
+    WriteUpload: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteUploadRequest, _ingest_service_pb2.WriteUploadResponse]
+    """Takes a piece of an upload's bytes in. The pieces of one sending come one after the other; the last one has the whole
+    checked against the size and SHA-256 it was opened with.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+    INVALID_ARGUMENT / SENDING_INVALID when `sending` is not 32 lower-case hexadecimal digits, or a piece is empty or
+    longer than 4 MiB.
+    INVALID_ARGUMENT / UPLOAD_MISMATCH when the bytes are more than, or are not, what the upload was opened for; metadata
+    `expected_size_bytes`, `found_size_bytes`, `expected_sha256` and `found_sha256` tell what is known. Send them anew.
+    OUT_OF_RANGE / OFFSET_INVALID when `offset` is not where the sending stands; metadata `offset` says where that is.
+    NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+    FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+    ABORTED / UPLOAD_RECEIVED when its bytes are there already.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+    """
+    CompleteUpload: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.CompleteUploadRequest, _ingest_service_pb2.StartIngestResponse]
+    """Makes an upload a document, without waiting: checks size, SHA-256 and kind, stores the file and records its job.
+    Idempotent: completed again, it answers with the same job, also past its time.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+    INVALID_ARGUMENT / UPLOAD_MISMATCH as for WriteUpload. Bytes that are sent anew can be completed.
+    INVALID_ARGUMENT / FILE_TYPE_MISMATCH or FILE_BROKEN as for IngestDocument.
+    NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+    FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+    ABORTED / UPLOAD_UNFINISHED when its bytes have not come, or not whole.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
     """
     ExtractImages: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.ExtractImagesRequest, _ingest_service_pb2.ExtractImagesResponse]
     """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
@@ -244,13 +289,59 @@ class IngestServiceAsyncStub(IngestServiceStub):
     INVALID_ARGUMENT / PAGE_TOKEN_INVALID when `page_token` is not from this call.
     UNAVAILABLE / JOB_STORE_UNAVAILABLE when the store cannot be reached.
     """
-    DeleteDocument: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteDocumentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Removes a document with all its names, chunks and files. What a failed call left is removed by repeating it.
+    DeleteDocument: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.DeleteDocumentRequest, _ingest_service_pb2.ErasureReceipt]  # type: ignore[assignment]
+    """Removes a document with all its names, chunks, cached embeddings and files, and looks whether it is gone.
+    What a failed call left is removed by repeating it, or by a worker; a receipt counts what its own call removed.
     A document that is still being ingested is removed too; its job is then CANCELLED.
     INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
     NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
     UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-    UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
+    UNAVAILABLE / REMOVAL_UNDER_WAY when another process is removing it and takes long.
+    """
+    ReadDocumentContent: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ReadDocumentContentRequest, _ingest_service_pb2.ReadDocumentContentResponse]  # type: ignore[assignment]
+    """Reads a part of the bytes that a document was made of, or tells where they can be fetched.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+    OUT_OF_RANGE / RANGE_INVALID when `offset` is negative or past the end; metadata `size_bytes` says where that is.
+    NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+    """
+    CreateUpload: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.CreateUploadRequest, _ingest_service_pb2.FileUpload]  # type: ignore[assignment]
+    """Opens the upload of a file too large for one request, and says where its bytes are to be sent.
+    INVALID_ARGUMENT / FILENAME_INVALID, FILE_TYPE_UNSUPPORTED or TAGS_INVALID as for IngestDocument.
+    INVALID_ARGUMENT / FILE_EMPTY when `size_bytes` is below 1.
+    INVALID_ARGUMENT / CHECKSUM_INVALID when `sha256` is not 64 lower-case hexadecimal digits.
+    INVALID_ARGUMENT / CONTENT_TYPE_INVALID when `content_type` is set and no media type.
+    OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+    RESOURCE_EXHAUSTED / UPLOADS_FULL when the open uploads take all the room there is for them.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+    """
+    WriteUpload: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.WriteUploadRequest, _ingest_service_pb2.WriteUploadResponse]  # type: ignore[assignment]
+    """Takes a piece of an upload's bytes in. The pieces of one sending come one after the other; the last one has the whole
+    checked against the size and SHA-256 it was opened with.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+    INVALID_ARGUMENT / SENDING_INVALID when `sending` is not 32 lower-case hexadecimal digits, or a piece is empty or
+    longer than 4 MiB.
+    INVALID_ARGUMENT / UPLOAD_MISMATCH when the bytes are more than, or are not, what the upload was opened for; metadata
+    `expected_size_bytes`, `found_size_bytes`, `expected_sha256` and `found_sha256` tell what is known. Send them anew.
+    OUT_OF_RANGE / OFFSET_INVALID when `offset` is not where the sending stands; metadata `offset` says where that is.
+    NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+    FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+    ABORTED / UPLOAD_RECEIVED when its bytes are there already.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+    """
+    CompleteUpload: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.CompleteUploadRequest, _ingest_service_pb2.StartIngestResponse]  # type: ignore[assignment]
+    """Makes an upload a document, without waiting: checks size, SHA-256 and kind, stores the file and records its job.
+    Idempotent: completed again, it answers with the same job, also past its time.
+    INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+    INVALID_ARGUMENT / UPLOAD_MISMATCH as for WriteUpload. Bytes that are sent anew can be completed.
+    INVALID_ARGUMENT / FILE_TYPE_MISMATCH or FILE_BROKEN as for IngestDocument.
+    NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+    FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+    ABORTED / UPLOAD_UNFINISHED when its bytes have not come, or not whole.
+    RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+    UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
     """
     ExtractImages: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.ExtractImagesRequest, _ingest_service_pb2.ExtractImagesResponse]  # type: ignore[assignment]
     """Takes the images out of a PDF that is READY, stores them beside it, and waits until that is done. Ingesting a PDF ends
@@ -419,13 +510,83 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _ingest_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Removes a document with all its names, chunks and files. What a failed call left is removed by repeating it.
+    ) -> _typing.Union[_ingest_service_pb2.ErasureReceipt, _abc.Awaitable[_ingest_service_pb2.ErasureReceipt]]:
+        """Removes a document with all its names, chunks, cached embeddings and files, and looks whether it is gone.
+        What a failed call left is removed by repeating it, or by a worker; a receipt counts what its own call removed.
         A document that is still being ingested is removed too; its job is then CANCELLED.
         INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
         NOT_FOUND / DOCUMENT_NOT_FOUND when it is unknown.
         UNAVAILABLE / FILE_STORE_UNAVAILABLE, JOB_STORE_UNAVAILABLE or INDEX_UNAVAILABLE when a part this needs cannot be reached.
-        UNAVAILABLE / REMOVAL_UNDER_WAY when another process has been removing it for some seconds; it is gone soon.
+        UNAVAILABLE / REMOVAL_UNDER_WAY when another process is removing it and takes long.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadDocumentContent(
+        self,
+        request: _ingest_service_pb2.ReadDocumentContentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.ReadDocumentContentResponse, _abc.Awaitable[_ingest_service_pb2.ReadDocumentContentResponse]]:
+        """Reads a part of the bytes that a document was made of, or tells where they can be fetched.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no document name.
+        OUT_OF_RANGE / RANGE_INVALID when `offset` is negative or past the end; metadata `size_bytes` says where that is.
+        NOT_FOUND / DOCUMENT_NOT_FOUND when the document is unknown or not READY, or is deleted meanwhile.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateUpload(
+        self,
+        request: _ingest_service_pb2.CreateUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.FileUpload, _abc.Awaitable[_ingest_service_pb2.FileUpload]]:
+        """Opens the upload of a file too large for one request, and says where its bytes are to be sent.
+        INVALID_ARGUMENT / FILENAME_INVALID, FILE_TYPE_UNSUPPORTED or TAGS_INVALID as for IngestDocument.
+        INVALID_ARGUMENT / FILE_EMPTY when `size_bytes` is below 1.
+        INVALID_ARGUMENT / CHECKSUM_INVALID when `sha256` is not 64 lower-case hexadecimal digits.
+        INVALID_ARGUMENT / CONTENT_TYPE_INVALID when `content_type` is set and no media type.
+        OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit; metadata `max_bytes` says it.
+        RESOURCE_EXHAUSTED / UPLOADS_FULL when the open uploads take all the room there is for them.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def WriteUpload(
+        self,
+        request: _ingest_service_pb2.WriteUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.WriteUploadResponse, _abc.Awaitable[_ingest_service_pb2.WriteUploadResponse]]:
+        """Takes a piece of an upload's bytes in. The pieces of one sending come one after the other; the last one has the whole
+        checked against the size and SHA-256 it was opened with.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+        INVALID_ARGUMENT / SENDING_INVALID when `sending` is not 32 lower-case hexadecimal digits, or a piece is empty or
+        longer than 4 MiB.
+        INVALID_ARGUMENT / UPLOAD_MISMATCH when the bytes are more than, or are not, what the upload was opened for; metadata
+        `expected_size_bytes`, `found_size_bytes`, `expected_sha256` and `found_sha256` tell what is known. Send them anew.
+        OUT_OF_RANGE / OFFSET_INVALID when `offset` is not where the sending stands; metadata `offset` says where that is.
+        NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+        FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+        ABORTED / UPLOAD_RECEIVED when its bytes are there already.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE when the file store cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteUpload(
+        self,
+        request: _ingest_service_pb2.CompleteUploadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_service_pb2.StartIngestResponse, _abc.Awaitable[_ingest_service_pb2.StartIngestResponse]]:
+        """Makes an upload a document, without waiting: checks size, SHA-256 and kind, stores the file and records its job.
+        Idempotent: completed again, it answers with the same job, also past its time.
+        INVALID_ARGUMENT / NAME_INVALID when `name` is no upload name.
+        INVALID_ARGUMENT / UPLOAD_MISMATCH as for WriteUpload. Bytes that are sent anew can be completed.
+        INVALID_ARGUMENT / FILE_TYPE_MISMATCH or FILE_BROKEN as for IngestDocument.
+        NOT_FOUND / UPLOAD_NOT_FOUND when it is unknown.
+        FAILED_PRECONDITION / UPLOAD_EXPIRED when its time is over.
+        ABORTED / UPLOAD_UNFINISHED when its bytes have not come, or not whole.
+        RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        UNAVAILABLE / FILE_STORE_UNAVAILABLE or JOB_STORE_UNAVAILABLE when a store cannot be reached.
         """
 
     @_abc_1.abstractmethod

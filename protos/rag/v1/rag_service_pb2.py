@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.rag.v1 import chunk_pb2 as protos_dot_rag_dot_v1_dot_chunk__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/rag/v1/rag_service.proto\x12\rdiglot.rag.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19protos/rag/v1/chunk.proto\"\xbe\x01\n\x12IndexChunksRequest\x12\x16\n\x08\x64ocument\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x66ilename\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x14.diglot.rag.v1.ChunkB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63hunk_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x31\n\x05\x66\x61\x63ts\x18\x05 \x01(\x0b\x32\x1c.diglot.rag.v1.DocumentFactsB\x04\xe2\x41\x01\x01\"\\\n\x13IndexChunksResponse\x12\x15\n\rindexed_count\x18\x01 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x02 \x01(\x05\x12\x15\n\rremoved_count\x18\x03 \x01(\x05\"5\n\x1b\x44\x65leteDocumentChunksRequest\x12\x16\n\x08\x64ocument\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"5\n\x1c\x44\x65leteDocumentChunksResponse\x12\x15\n\rremoved_count\x18\x01 \x01(\x05\"\x90\x01\n\x13SearchChunksRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x17\n\tdocuments\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x07\x66ilters\x18\x04 \x01(\x0b\x32\x1c.diglot.rag.v1.SearchFiltersB\x04\xe2\x41\x01\x01\"\xd0\x01\n\rSearchFilters\x12\x17\n\tfilenames\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nextensions\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04tags\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12:\n\x10\x63reate_time_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12<\n\x12\x63reate_time_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"B\n\x14SearchChunksResponse\x12*\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x1a.diglot.rag.v1.ScoredChunk\"\x92\x01\n\x15\x41nswerQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x17\n\tdocuments\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x07\x66ilters\x18\x04 \x01(\x0b\x32\x1c.diglot.rag.v1.SearchFiltersB\x04\xe2\x41\x01\x01\"\xc8\x01\n\x16\x41nswerQuestionResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x08\x12*\n\tcitations\x18\x03 \x03(\x0b\x32\x17.diglot.rag.v1.Citation\x12+\n\x07sources\x18\x04 \x03(\x0b\x32\x1a.diglot.rag.v1.ScoredChunk\x12\x0e\n\x06writer\x18\x05 \x01(\t\x12#\n\x05usage\x18\x06 \x01(\x0b\x32\x14.diglot.rag.v1.Usage\"D\n\x15\x41ssessQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05parts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\"o\n\x16\x41ssessQuestionResponse\x12+\n\x08question\x18\x01 \x01(\x0b\x32\x19.diglot.rag.v1.Assessment\x12(\n\x05parts\x18\x02 \x03(\x0b\x32\x19.diglot.rag.v1.Assessment\"=\n\nAssessment\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\"(\n\x11\x45mbedTextsRequest\x12\x13\n\x05texts\x18\x01 \x03(\tB\x04\xe2\x41\x01\x02\"d\n\x12\x45mbedTextsResponse\x12,\n\nembeddings\x18\x01 \x03(\x0b\x32\x18.diglot.rag.v1.Embedding\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\x05\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x11\n\x0fGetStatsRequest\"\xe3\x02\n\x10GetStatsResponse\x12\x16\n\x0e\x64ocument_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hunk_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x65mbedding_model\x18\x03 \x01(\t\x12\x1b\n\x13\x65mbedding_dimension\x18\x04 \x01(\x05\x12\x12\n\nindex_kind\x18\x05 \x01(\t\x12\x0e\n\x06writer\x18\x06 \x01(\t\x12\x1b\n\x13\x65mbedded_text_count\x18\x07 \x01(\x03\x12\x17\n\x0fmax_text_tokens\x18\x08 \x01(\x05\x12)\n\x06uptime\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x05parts\x18\n \x03(\x0b\x32*.diglot.rag.v1.GetStatsResponse.PartsEntry\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xad\x05\n\nRagService\x12Y\n\x0bIndexChunks\x12!.diglot.rag.v1.IndexChunksRequest\x1a\".diglot.rag.v1.IndexChunksResponse\"\x03\x90\x02\x02\x12t\n\x14\x44\x65leteDocumentChunks\x12*.diglot.rag.v1.DeleteDocumentChunksRequest\x1a+.diglot.rag.v1.DeleteDocumentChunksResponse\"\x03\x90\x02\x02\x12\\\n\x0cSearchChunks\x12\".diglot.rag.v1.SearchChunksRequest\x1a#.diglot.rag.v1.SearchChunksResponse\"\x03\x90\x02\x01\x12\x62\n\x0e\x41nswerQuestion\x12$.diglot.rag.v1.AnswerQuestionRequest\x1a%.diglot.rag.v1.AnswerQuestionResponse\"\x03\x90\x02\x01\x12\x62\n\x0e\x41ssessQuestion\x12$.diglot.rag.v1.AssessQuestionRequest\x1a%.diglot.rag.v1.AssessQuestionResponse\"\x03\x90\x02\x01\x12V\n\nEmbedTexts\x12 .diglot.rag.v1.EmbedTextsRequest\x1a!.diglot.rag.v1.EmbedTextsResponse\"\x03\x90\x02\x01\x12P\n\x08GetStats\x12\x1e.diglot.rag.v1.GetStatsRequest\x1a\x1f.diglot.rag.v1.GetStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/rag/v1/rag_service.proto\x12\rdiglot.rag.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19protos/rag/v1/chunk.proto\"\xd7\x01\n\x12IndexChunksRequest\x12\x16\n\x08\x64ocument\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x66ilename\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x06\x63hunks\x18\x03 \x03(\x0b\x32\x14.diglot.rag.v1.ChunkB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x63hunk_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x31\n\x05\x66\x61\x63ts\x18\x05 \x01(\x0b\x32\x1c.diglot.rag.v1.DocumentFactsB\x04\xe2\x41\x01\x01\x12\x17\n\theld_back\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\\\n\x13IndexChunksResponse\x12\x15\n\rindexed_count\x18\x01 \x01(\x05\x12\x17\n\x0funchanged_count\x18\x02 \x01(\x05\x12\x15\n\rremoved_count\x18\x03 \x01(\x05\"N\n\x1b\x44\x65leteDocumentChunksRequest\x12\x16\n\x08\x64ocument\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tsuccessor\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"i\n\x1c\x44\x65leteDocumentChunksResponse\x12\x15\n\rremoved_count\x18\x01 \x01(\x05\x12\x19\n\x11\x63\x61\x63he_entry_count\x18\x02 \x01(\x05\x12\x17\n\x0fremaining_count\x18\x03 \x01(\x05\"3\n\x19ShowDocumentChunksRequest\x12\x16\n\x08\x64ocument\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x1c\n\x1aShowDocumentChunksResponse\"\x90\x01\n\x13SearchChunksRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x17\n\tdocuments\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x07\x66ilters\x18\x04 \x01(\x0b\x32\x1c.diglot.rag.v1.SearchFiltersB\x04\xe2\x41\x01\x01\"\xd0\x01\n\rSearchFilters\x12\x17\n\tfilenames\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nextensions\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04tags\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12:\n\x10\x63reate_time_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12<\n\x12\x63reate_time_before\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"B\n\x14SearchChunksResponse\x12*\n\x06\x63hunks\x18\x01 \x03(\x0b\x32\x1a.diglot.rag.v1.ScoredChunk\"\x92\x01\n\x15\x41nswerQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x17\n\tdocuments\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x33\n\x07\x66ilters\x18\x04 \x01(\x0b\x32\x1c.diglot.rag.v1.SearchFiltersB\x04\xe2\x41\x01\x01\"\xc8\x01\n\x16\x41nswerQuestionResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x08\x12*\n\tcitations\x18\x03 \x03(\x0b\x32\x17.diglot.rag.v1.Citation\x12+\n\x07sources\x18\x04 \x03(\x0b\x32\x1a.diglot.rag.v1.ScoredChunk\x12\x0e\n\x06writer\x18\x05 \x01(\t\x12#\n\x05usage\x18\x06 \x01(\x0b\x32\x14.diglot.rag.v1.Usage\"D\n\x15\x41ssessQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05parts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\"o\n\x16\x41ssessQuestionResponse\x12+\n\x08question\x18\x01 \x01(\x0b\x32\x19.diglot.rag.v1.Assessment\x12(\n\x05parts\x18\x02 \x03(\x0b\x32\x19.diglot.rag.v1.Assessment\"=\n\nAssessment\x12\r\n\x05score\x18\x01 \x01(\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\"(\n\x11\x45mbedTextsRequest\x12\x13\n\x05texts\x18\x01 \x03(\tB\x04\xe2\x41\x01\x02\"d\n\x12\x45mbedTextsResponse\x12,\n\nembeddings\x18\x01 \x03(\x0b\x32\x18.diglot.rag.v1.Embedding\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\tdimension\x18\x03 \x01(\x05\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x11\n\x0fGetStatsRequest\"\xe3\x02\n\x10GetStatsResponse\x12\x16\n\x0e\x64ocument_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hunk_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x65mbedding_model\x18\x03 \x01(\t\x12\x1b\n\x13\x65mbedding_dimension\x18\x04 \x01(\x05\x12\x12\n\nindex_kind\x18\x05 \x01(\t\x12\x0e\n\x06writer\x18\x06 \x01(\t\x12\x1b\n\x13\x65mbedded_text_count\x18\x07 \x01(\x03\x12\x17\n\x0fmax_text_tokens\x18\x08 \x01(\x05\x12)\n\x06uptime\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x39\n\x05parts\x18\n \x03(\x0b\x32*.diglot.rag.v1.GetStatsResponse.PartsEntry\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x9d\x06\n\nRagService\x12Y\n\x0bIndexChunks\x12!.diglot.rag.v1.IndexChunksRequest\x1a\".diglot.rag.v1.IndexChunksResponse\"\x03\x90\x02\x02\x12t\n\x14\x44\x65leteDocumentChunks\x12*.diglot.rag.v1.DeleteDocumentChunksRequest\x1a+.diglot.rag.v1.DeleteDocumentChunksResponse\"\x03\x90\x02\x02\x12n\n\x12ShowDocumentChunks\x12(.diglot.rag.v1.ShowDocumentChunksRequest\x1a).diglot.rag.v1.ShowDocumentChunksResponse\"\x03\x90\x02\x02\x12\\\n\x0cSearchChunks\x12\".diglot.rag.v1.SearchChunksRequest\x1a#.diglot.rag.v1.SearchChunksResponse\"\x03\x90\x02\x01\x12\x62\n\x0e\x41nswerQuestion\x12$.diglot.rag.v1.AnswerQuestionRequest\x1a%.diglot.rag.v1.AnswerQuestionResponse\"\x03\x90\x02\x01\x12\x62\n\x0e\x41ssessQuestion\x12$.diglot.rag.v1.AssessQuestionRequest\x1a%.diglot.rag.v1.AssessQuestionResponse\"\x03\x90\x02\x01\x12V\n\nEmbedTexts\x12 .diglot.rag.v1.EmbedTextsRequest\x1a!.diglot.rag.v1.EmbedTextsResponse\"\x03\x90\x02\x01\x12P\n\x08GetStats\x12\x1e.diglot.rag.v1.GetStatsRequest\x1a\x1f.diglot.rag.v1.GetStatsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,8 +45,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INDEXCHUNKSREQUEST'].fields_by_name['chunk_count']._serialized_options = b'\342A\001\002'
   _globals['_INDEXCHUNKSREQUEST'].fields_by_name['facts']._loaded_options = None
   _globals['_INDEXCHUNKSREQUEST'].fields_by_name['facts']._serialized_options = b'\342A\001\001'
+  _globals['_INDEXCHUNKSREQUEST'].fields_by_name['held_back']._loaded_options = None
+  _globals['_INDEXCHUNKSREQUEST'].fields_by_name['held_back']._serialized_options = b'\342A\001\001'
   _globals['_DELETEDOCUMENTCHUNKSREQUEST'].fields_by_name['document']._loaded_options = None
   _globals['_DELETEDOCUMENTCHUNKSREQUEST'].fields_by_name['document']._serialized_options = b'\342A\001\002'
+  _globals['_DELETEDOCUMENTCHUNKSREQUEST'].fields_by_name['successor']._loaded_options = None
+  _globals['_DELETEDOCUMENTCHUNKSREQUEST'].fields_by_name['successor']._serialized_options = b'\342A\001\001'
+  _globals['_SHOWDOCUMENTCHUNKSREQUEST'].fields_by_name['document']._loaded_options = None
+  _globals['_SHOWDOCUMENTCHUNKSREQUEST'].fields_by_name['document']._serialized_options = b'\342A\001\002'
   _globals['_SEARCHCHUNKSREQUEST'].fields_by_name['question']._loaded_options = None
   _globals['_SEARCHCHUNKSREQUEST'].fields_by_name['question']._serialized_options = b'\342A\001\002'
   _globals['_SEARCHCHUNKSREQUEST'].fields_by_name['top_k']._loaded_options = None
@@ -85,6 +91,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RAGSERVICE'].methods_by_name['IndexChunks']._serialized_options = b'\220\002\002'
   _globals['_RAGSERVICE'].methods_by_name['DeleteDocumentChunks']._loaded_options = None
   _globals['_RAGSERVICE'].methods_by_name['DeleteDocumentChunks']._serialized_options = b'\220\002\002'
+  _globals['_RAGSERVICE'].methods_by_name['ShowDocumentChunks']._loaded_options = None
+  _globals['_RAGSERVICE'].methods_by_name['ShowDocumentChunks']._serialized_options = b'\220\002\002'
   _globals['_RAGSERVICE'].methods_by_name['SearchChunks']._loaded_options = None
   _globals['_RAGSERVICE'].methods_by_name['SearchChunks']._serialized_options = b'\220\002\001'
   _globals['_RAGSERVICE'].methods_by_name['AnswerQuestion']._loaded_options = None
@@ -96,41 +104,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RAGSERVICE'].methods_by_name['GetStats']._loaded_options = None
   _globals['_RAGSERVICE'].methods_by_name['GetStats']._serialized_options = b'\220\002\001'
   _globals['_INDEXCHUNKSREQUEST']._serialized_start=176
-  _globals['_INDEXCHUNKSREQUEST']._serialized_end=366
-  _globals['_INDEXCHUNKSRESPONSE']._serialized_start=368
-  _globals['_INDEXCHUNKSRESPONSE']._serialized_end=460
-  _globals['_DELETEDOCUMENTCHUNKSREQUEST']._serialized_start=462
-  _globals['_DELETEDOCUMENTCHUNKSREQUEST']._serialized_end=515
-  _globals['_DELETEDOCUMENTCHUNKSRESPONSE']._serialized_start=517
-  _globals['_DELETEDOCUMENTCHUNKSRESPONSE']._serialized_end=570
-  _globals['_SEARCHCHUNKSREQUEST']._serialized_start=573
-  _globals['_SEARCHCHUNKSREQUEST']._serialized_end=717
-  _globals['_SEARCHFILTERS']._serialized_start=720
-  _globals['_SEARCHFILTERS']._serialized_end=928
-  _globals['_SEARCHCHUNKSRESPONSE']._serialized_start=930
-  _globals['_SEARCHCHUNKSRESPONSE']._serialized_end=996
-  _globals['_ANSWERQUESTIONREQUEST']._serialized_start=999
-  _globals['_ANSWERQUESTIONREQUEST']._serialized_end=1145
-  _globals['_ANSWERQUESTIONRESPONSE']._serialized_start=1148
-  _globals['_ANSWERQUESTIONRESPONSE']._serialized_end=1348
-  _globals['_ASSESSQUESTIONREQUEST']._serialized_start=1350
-  _globals['_ASSESSQUESTIONREQUEST']._serialized_end=1418
-  _globals['_ASSESSQUESTIONRESPONSE']._serialized_start=1420
-  _globals['_ASSESSQUESTIONRESPONSE']._serialized_end=1531
-  _globals['_ASSESSMENT']._serialized_start=1533
-  _globals['_ASSESSMENT']._serialized_end=1594
-  _globals['_EMBEDTEXTSREQUEST']._serialized_start=1596
-  _globals['_EMBEDTEXTSREQUEST']._serialized_end=1636
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=1638
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=1738
-  _globals['_EMBEDDING']._serialized_start=1740
-  _globals['_EMBEDDING']._serialized_end=1767
-  _globals['_GETSTATSREQUEST']._serialized_start=1769
-  _globals['_GETSTATSREQUEST']._serialized_end=1786
-  _globals['_GETSTATSRESPONSE']._serialized_start=1789
-  _globals['_GETSTATSRESPONSE']._serialized_end=2144
-  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_start=2100
-  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_end=2144
-  _globals['_RAGSERVICE']._serialized_start=2147
-  _globals['_RAGSERVICE']._serialized_end=2832
+  _globals['_INDEXCHUNKSREQUEST']._serialized_end=391
+  _globals['_INDEXCHUNKSRESPONSE']._serialized_start=393
+  _globals['_INDEXCHUNKSRESPONSE']._serialized_end=485
+  _globals['_DELETEDOCUMENTCHUNKSREQUEST']._serialized_start=487
+  _globals['_DELETEDOCUMENTCHUNKSREQUEST']._serialized_end=565
+  _globals['_DELETEDOCUMENTCHUNKSRESPONSE']._serialized_start=567
+  _globals['_DELETEDOCUMENTCHUNKSRESPONSE']._serialized_end=672
+  _globals['_SHOWDOCUMENTCHUNKSREQUEST']._serialized_start=674
+  _globals['_SHOWDOCUMENTCHUNKSREQUEST']._serialized_end=725
+  _globals['_SHOWDOCUMENTCHUNKSRESPONSE']._serialized_start=727
+  _globals['_SHOWDOCUMENTCHUNKSRESPONSE']._serialized_end=755
+  _globals['_SEARCHCHUNKSREQUEST']._serialized_start=758
+  _globals['_SEARCHCHUNKSREQUEST']._serialized_end=902
+  _globals['_SEARCHFILTERS']._serialized_start=905
+  _globals['_SEARCHFILTERS']._serialized_end=1113
+  _globals['_SEARCHCHUNKSRESPONSE']._serialized_start=1115
+  _globals['_SEARCHCHUNKSRESPONSE']._serialized_end=1181
+  _globals['_ANSWERQUESTIONREQUEST']._serialized_start=1184
+  _globals['_ANSWERQUESTIONREQUEST']._serialized_end=1330
+  _globals['_ANSWERQUESTIONRESPONSE']._serialized_start=1333
+  _globals['_ANSWERQUESTIONRESPONSE']._serialized_end=1533
+  _globals['_ASSESSQUESTIONREQUEST']._serialized_start=1535
+  _globals['_ASSESSQUESTIONREQUEST']._serialized_end=1603
+  _globals['_ASSESSQUESTIONRESPONSE']._serialized_start=1605
+  _globals['_ASSESSQUESTIONRESPONSE']._serialized_end=1716
+  _globals['_ASSESSMENT']._serialized_start=1718
+  _globals['_ASSESSMENT']._serialized_end=1779
+  _globals['_EMBEDTEXTSREQUEST']._serialized_start=1781
+  _globals['_EMBEDTEXTSREQUEST']._serialized_end=1821
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=1823
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=1923
+  _globals['_EMBEDDING']._serialized_start=1925
+  _globals['_EMBEDDING']._serialized_end=1952
+  _globals['_GETSTATSREQUEST']._serialized_start=1954
+  _globals['_GETSTATSREQUEST']._serialized_end=1971
+  _globals['_GETSTATSRESPONSE']._serialized_start=1974
+  _globals['_GETSTATSRESPONSE']._serialized_end=2329
+  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_start=2285
+  _globals['_GETSTATSRESPONSE_PARTSENTRY']._serialized_end=2329
+  _globals['_RAGSERVICE']._serialized_start=2332
+  _globals['_RAGSERVICE']._serialized_end=3129
 # @@protoc_insertion_point(module_scope)

@@ -39,12 +39,17 @@ class IndexChunksRequest(_message.Message):
     CHUNKS_FIELD_NUMBER: _builtins.int
     CHUNK_COUNT_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
+    HELD_BACK_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """Resource name of the document, `documents/{document}`; the id is 64 lower-case hexadecimal digits."""
     filename: _builtins.str
     """File name shown with citations, 1 to 255 characters. The last call for a document wins, for all of its chunks."""
     chunk_count: _builtins.int
     """Number of chunks the whole document has, ≥ 1. Stored chunks with `chunk_index` ≥ this are removed."""
+    held_back: _builtins.bool
+    """True to keep the chunks of a new document from searches until ShowDocumentChunks, or until the one it takes the place
+    of is removed. It counts in the first call for a document. An index without transactions shows them at once.
+    """
     @_builtins.property
     def chunks(self) -> _containers.RepeatedCompositeFieldContainer[_chunk_pb2.Chunk]:
         """Chunks to store, at most 256 a call; more are sent in further calls. None is allowed: then only `filename` and
@@ -63,10 +68,11 @@ class IndexChunksRequest(_message.Message):
         chunks: _abc.Iterable[_chunk_pb2.Chunk] | None = ...,
         chunk_count: _builtins.int = ...,
         facts: _chunk_pb2.DocumentFacts | None = ...,
+        held_back: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "chunks", b"chunks", "document", b"document", "facts", b"facts", "filename", b"filename"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_count", b"chunk_count", "chunks", b"chunks", "document", b"document", "facts", b"facts", "filename", b"filename", "held_back", b"held_back"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,6 +115,62 @@ class DeleteDocumentChunksRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """Resource name of the document, `documents/{document}`."""
+    successor: _builtins.str
+    """Resource name of the document that takes its place: in the same step its chunks become searchable."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        successor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "successor", b"successor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDocumentChunksRequest: _TypeAlias = DeleteDocumentChunksRequest  # noqa: Y015
+
+@_typing.final
+class DeleteDocumentChunksResponse(_message.Message):
+    """Response of DeleteDocumentChunks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REMOVED_COUNT_FIELD_NUMBER: _builtins.int
+    CACHE_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    REMAINING_COUNT_FIELD_NUMBER: _builtins.int
+    removed_count: _builtins.int
+    """Number of chunks removed; 0 for an unknown document."""
+    cache_entry_count: _builtins.int
+    """Number of embeddings removed from the cache."""
+    remaining_count: _builtins.int
+    """Number of its chunks that the index still holds when it is asked again afterwards."""
+    def __init__(
+        self,
+        *,
+        removed_count: _builtins.int = ...,
+        cache_entry_count: _builtins.int = ...,
+        remaining_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_entry_count", b"cache_entry_count", "remaining_count", b"remaining_count", "removed_count", b"removed_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDocumentChunksResponse: _TypeAlias = DeleteDocumentChunksResponse  # noqa: Y015
+
+@_typing.final
+class ShowDocumentChunksRequest(_message.Message):
+    """Request of ShowDocumentChunks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """Resource name of the document, `documents/{document}`."""
     def __init__(
@@ -122,29 +184,24 @@ class DeleteDocumentChunksRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteDocumentChunksRequest: _TypeAlias = DeleteDocumentChunksRequest  # noqa: Y015
+Global___ShowDocumentChunksRequest: _TypeAlias = ShowDocumentChunksRequest  # noqa: Y015
 
 @_typing.final
-class DeleteDocumentChunksResponse(_message.Message):
-    """Response of DeleteDocumentChunks."""
+class ShowDocumentChunksResponse(_message.Message):
+    """Response of ShowDocumentChunks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REMOVED_COUNT_FIELD_NUMBER: _builtins.int
-    removed_count: _builtins.int
-    """Number of chunks removed; 0 for an unknown document."""
     def __init__(
         self,
-        *,
-        removed_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["removed_count", b"removed_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DeleteDocumentChunksResponse: _TypeAlias = DeleteDocumentChunksResponse  # noqa: Y015
+Global___ShowDocumentChunksResponse: _TypeAlias = ShowDocumentChunksResponse  # noqa: Y015
 
 @_typing.final
 class SearchChunksRequest(_message.Message):

@@ -45,6 +45,11 @@ class RagServiceStub:
                 request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.DeleteDocumentChunksRequest.SerializeToString,
                 response_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.DeleteDocumentChunksResponse.FromString,
                 _registered_method=True)
+        self.ShowDocumentChunks = channel.unary_unary(
+                '/diglot.rag.v1.RagService/ShowDocumentChunks',
+                request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.ShowDocumentChunksRequest.SerializeToString,
+                response_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.ShowDocumentChunksResponse.FromString,
+                _registered_method=True)
         self.SearchChunks = channel.unary_unary(
                 '/diglot.rag.v1.RagService/SearchChunks',
                 request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.SearchChunksRequest.SerializeToString,
@@ -94,7 +99,17 @@ class RagServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocumentChunks(self, request, context):
-        """Removes every chunk of a document. An unknown document removes none and is no error.
+        """Removes every chunk of a document, with the embeddings that are cached of it. An unknown document removes none and is
+        no error. With `successor` a search finds the chunks of either the one or the other document, at any moment.
+        INVALID_ARGUMENT / NAME_INVALID when `document` or `successor` is no document name.
+        UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowDocumentChunks(self, request, context):
+        """Makes the chunks of a document searchable that were stored with `held_back`. Does nothing for any other.
         INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
         """
@@ -171,6 +186,11 @@ def add_RagServiceServicer_to_server(servicer, server):
                     servicer.DeleteDocumentChunks,
                     request_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.DeleteDocumentChunksRequest.FromString,
                     response_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.DeleteDocumentChunksResponse.SerializeToString,
+            ),
+            'ShowDocumentChunks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowDocumentChunks,
+                    request_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.ShowDocumentChunksRequest.FromString,
+                    response_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.ShowDocumentChunksResponse.SerializeToString,
             ),
             'SearchChunks': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchChunks,
@@ -253,6 +273,33 @@ class RagService:
             '/diglot.rag.v1.RagService/DeleteDocumentChunks',
             protos_dot_rag_dot_v1_dot_rag__service__pb2.DeleteDocumentChunksRequest.SerializeToString,
             protos_dot_rag_dot_v1_dot_rag__service__pb2.DeleteDocumentChunksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowDocumentChunks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diglot.rag.v1.RagService/ShowDocumentChunks',
+            protos_dot_rag_dot_v1_dot_rag__service__pb2.ShowDocumentChunksRequest.SerializeToString,
+            protos_dot_rag_dot_v1_dot_rag__service__pb2.ShowDocumentChunksResponse.FromString,
             options,
             channel_credentials,
             insecure,

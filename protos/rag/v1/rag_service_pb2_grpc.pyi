@@ -54,7 +54,13 @@ class RagServiceStub:
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     DeleteDocumentChunks: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.DeleteDocumentChunksRequest, _rag_service_pb2.DeleteDocumentChunksResponse]
-    """Removes every chunk of a document. An unknown document removes none and is no error.
+    """Removes every chunk of a document, with the embeddings that are cached of it. An unknown document removes none and is
+    no error. With `successor` a search finds the chunks of either the one or the other document, at any moment.
+    INVALID_ARGUMENT / NAME_INVALID when `document` or `successor` is no document name.
+    UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
+    """
+    ShowDocumentChunks: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.ShowDocumentChunksRequest, _rag_service_pb2.ShowDocumentChunksResponse]
+    """Makes the chunks of a document searchable that were stored with `held_back`. Does nothing for any other.
     INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
     """
@@ -115,7 +121,13 @@ class RagServiceAsyncStub(RagServiceStub):
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
     DeleteDocumentChunks: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.DeleteDocumentChunksRequest, _rag_service_pb2.DeleteDocumentChunksResponse]  # type: ignore[assignment]
-    """Removes every chunk of a document. An unknown document removes none and is no error.
+    """Removes every chunk of a document, with the embeddings that are cached of it. An unknown document removes none and is
+    no error. With `successor` a search finds the chunks of either the one or the other document, at any moment.
+    INVALID_ARGUMENT / NAME_INVALID when `document` or `successor` is no document name.
+    UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
+    """
+    ShowDocumentChunks: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.ShowDocumentChunksRequest, _rag_service_pb2.ShowDocumentChunksResponse]  # type: ignore[assignment]
+    """Makes the chunks of a document searchable that were stored with `held_back`. Does nothing for any other.
     INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
     """
@@ -185,7 +197,19 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rag_service_pb2.DeleteDocumentChunksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rag_service_pb2.DeleteDocumentChunksResponse, _abc.Awaitable[_rag_service_pb2.DeleteDocumentChunksResponse]]:
-        """Removes every chunk of a document. An unknown document removes none and is no error.
+        """Removes every chunk of a document, with the embeddings that are cached of it. An unknown document removes none and is
+        no error. With `successor` a search finds the chunks of either the one or the other document, at any moment.
+        INVALID_ARGUMENT / NAME_INVALID when `document` or `successor` is no document name.
+        UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ShowDocumentChunks(
+        self,
+        request: _rag_service_pb2.ShowDocumentChunksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rag_service_pb2.ShowDocumentChunksResponse, _abc.Awaitable[_rag_service_pb2.ShowDocumentChunksResponse]]:
+        """Makes the chunks of a document searchable that were stored with `held_back`. Does nothing for any other.
         INVALID_ARGUMENT / NAME_INVALID when `document` is no document name.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE when the index cannot be reached.
         """
