@@ -186,7 +186,9 @@ def _parts(part: Message) -> list[Message]:
 
 def _header(message: Message, name: str) -> str:
     """The header as it is shown, in one line."""
-    return _decoded(str(message.get(name) or "")[:_MAX_HEADER_CHARACTERS])
+    # As it came: bytes past ASCII, which old programs send undecoded, are not put right by `get`.
+    raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    return _decoded(raw[:_MAX_HEADER_CHARACTERS])
 
 
 def _decoded(raw: str) -> str:

@@ -3,6 +3,7 @@
 Dates whose order of day and month depends on who looks are shown as ISO 8601 has them; others as their format says.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,7 +35,7 @@ class _Token:
 
 def shown(value: float, code: str, *, from_1904: bool = False) -> str:
     """The number as a cell of that format shows it. What a format asks for and cannot be had is shown as General."""
-    if code == GENERAL or len(code) > 255 or value != value or value in (float("inf"), float("-inf")):
+    if code == GENERAL or len(code) > 255 or not math.isfinite(value):
         return general(value)
     section, is_negative_section = _section(code, value)
     tokens = _tokens(section)
@@ -50,7 +51,7 @@ def shown(value: float, code: str, *, from_1904: bool = False) -> str:
 
 def general(value: float) -> str:
     """As many digits as spreadsheets keep, without the noise past them."""
-    if value == int(value) and abs(value) < 1e15:
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return format(value, ".15g")
 
