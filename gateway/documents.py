@@ -12,6 +12,7 @@ from gateway.answer_building import bare_id
 from gateway.answers import Answer
 from gateway.callees import Service, reply_of
 from gateway.context import Asked
+from gateway.page_notes import PageNote, page_notes_answer
 from gateway.paging import PageSize, PageToken
 from gateway.problems import ProblemRaised, problem_docs
 from gateway.values import iso_time
@@ -59,6 +60,10 @@ class Document(Answer):
     chunk_count: int
     total_tokens: int
     page_count: int = Field(default=0, description="Left out where the format has no pages.")
+    page_notes: list[PageNote] = Field(
+        default_factory=list,
+        description="Pages that could not be read; left out where there are none. 200 at most.",
+    )
     created_at: str
     updated_at: str
 
@@ -210,4 +215,6 @@ def _document(document: document_pb2.Document) -> Document:
     }
     if document.HasField("page_count"):
         fields["page_count"] = document.page_count
+    if document.page_notes:
+        fields["page_notes"] = page_notes_answer(document.page_notes)
     return Document(**fields)

@@ -38,7 +38,11 @@ HTTP_STATUS: Mapping[StatusCode, int] = {
     StatusCode.DEADLINE_EXCEEDED: 504,
 }
 # Reasons for which HTTP has a truer word than the code's.
-_STATUS_BY_REASON: Mapping[str, int] = {"FILE_TOO_LARGE": 413, "PAYLOAD_TOO_LARGE": 413}
+_STATUS_BY_REASON: Mapping[str, int] = {
+    "FILE_TOO_LARGE": 413,
+    "PAYLOAD_TOO_LARGE": 413,
+    "JOB_FILE_GONE": 410,
+}
 _REASONS_BY_STATUS: Mapping[int, str] = {400: "BODY_INVALID", 404: "PATH_UNKNOWN", 405: "METHOD_NOT_ALLOWED"}
 _HASH_PATTERN = "^[0-9a-f]{64}$"
 _TITLES: Mapping[str, str] = {
@@ -137,6 +141,7 @@ def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
         403: "The caller lacks a role that this takes.",
         404: "There is no such thing, or it belongs to another.",
         409: "It is not in a state that allows this.",
+        410: "What it needs is not kept any more.",
         413: "The body is too large.",
         415: "The media type is not served here.",
         422: "A field is missing or not as described.",
@@ -186,7 +191,7 @@ async def _callee_problem(request: Request, error: Exception) -> JSONResponse:
     fields = [
         (error.fields.get(violation.field, violation.field), violation.description) for violation in failure.fields
     ]
-    if not fields and status in (400, 404, 413) and (field := error.fields.get("")):
+    if not fields and status in (400, 404, 410, 413) and (field := error.fields.get("")):
         fields = [(field, detail)]
     headers = {}
     if status in (429, 503) and failure.retry_after_seconds is not None:

@@ -100,6 +100,9 @@ class GatewaySettings(BaseSettings):
     health_timeout_seconds: float = Field(3, gt=0, le=10)
     stats_timeout_seconds: float = Field(3, gt=0, le=30)
     upload_timeout_seconds: float = Field(120, gt=0, le=890)
+    async_file_bytes: int = Field(
+        20 * 1024 * 1024, ge=0, description="A larger file is not waited for, unless the client asks for it."
+    )
     transport: TransportSettings = Field(default_factory=TransportSettings)
 
     _blank_is_unset = field_validator("jwt_secret_key", mode="before")(none_when_blank)

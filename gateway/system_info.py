@@ -42,6 +42,7 @@ class Limits(Answer):
     """What is taken at most."""
 
     max_file_bytes: int
+    async_file_bytes: int = Field(description="POST /upload waits for a larger file only with `?mode=wait`.")
     max_question_characters: int
     max_top_k: int
     served_extensions: list[str] | None
@@ -161,6 +162,7 @@ async def info(callees: Asked, settings: Settings) -> Info:
             max_file_bytes=settings.max_file_bytes
             if ingest is None
             else min(settings.max_file_bytes, ingest.max_file_bytes or settings.max_file_bytes),
+            async_file_bytes=settings.async_file_bytes,
             max_question_characters=MAX_QUESTION_CHARACTERS,
             max_top_k=MAX_TOP_K,
             served_extensions=None if ingest is None else list(ingest.served_extensions),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from grpc import StatusCode
 from pydantic import Field
@@ -17,7 +18,7 @@ from gateway.answer_building import bare_id
 from gateway.answers import Answer
 from gateway.callees import CalleeFailed, Callees, Service, reply_of
 from gateway.context import Asked, Settings, Stopwatch
-from gateway.jobs import Job, job_answer
+from gateway.jobs import LOCATION, Job, job_answer
 from gateway.limits import UPLOAD_PATH, file_too_large
 from gateway.problems import ProblemRaised, problem_docs
 from protos.ingest.v1 import document_pb2, ingest_service_pb2
@@ -25,7 +26,7 @@ from services.transport.errors import TRANSPORT_DOMAIN
 
 router = APIRouter(tags=["documents"])
 
-_MAX_PARTS = 20
+_MAX_PARTS = 60  # the file, and tags one by one
 _JOBS_SEARCHED = 200
 _GIVEN_UP = (document_pb2.IngestJob.FAILED, document_pb2.IngestJob.CANCELLED)
 _MEDIA_TYPES = (
@@ -50,7 +51,13 @@ _FILE_BODY = {
                             "type": "string",
                             "format": "binary",
                             "description": "The file, with its name. /stats lists the extensions served.",
-                        }
+                        },
+                        "tags": {
+                            "type": "array",
+                            "items": {"type": "string"},
+                            "description": "Words to find the document by, each of 1 to 50 characters, 50 at most; the "
+                            "part repeated, or several in one with commas between them.",
+                        },
                     },
                 },
                 "encoding": {"file": {"contentType": ", ".join(_MEDIA_TYPES)}},
@@ -61,10 +68,13 @@ _FILE_BODY = {
 _TAKES_LONGER: dict[int | str, dict[str, object]] = {
     202: {
         "model": Job,
-        "description": "The file is stored and takes longer than this call waits; the job goes on and tells its end.",
-        "headers": {"Location": {"description": "Path of the job.", "required": True, "schema": {"type": "string"}}},
+        "description": "The file is stored, and not waited for any longer; the job goes on and tells its end.",
+        "headers": LOCATION,
     }
 }
+
+
+_PARTS = {"filename": "file", "content": "file", "": "file"}
 
 
 class Uploaded(Answer):
@@ -89,25 +99,53 @@ class Uploaded(Answer):
     responses={**_TAKES_LONGER, **problem_docs(400, 413, 415, 422, 429, 503, 504)},
     openapi_extra=_FILE_BODY,
 )
-async def upload(request: Request, callees: Asked, settings: Settings) -> Uploaded | JSONResponse:
+async def upload(
+    request: Request,
+    callees: Asked,
+    settings: Settings,
+    mode: Annotated[
+        Literal["wait", "async"] | None,
+        Query(description="`async`: answer 202 with the job at once. `wait`: wait also for a large file."),
+    ] = None,
+) -> Uploaded | JSONResponse:
     """Store a file, and wait until it is parsed and searchable. The same bytes again cost nothing.
 
-    A file that takes longer than the wait is answered with 202 and its job, which goes on.
+    With `?mode=async`, and without a mode for a large file (`limits.async_file_bytes` of GET /info), the answer is 202
+    with the job as soon as the file is stored. A file that takes longer than the wait is answered so, too.
     """
     stopwatch = Stopwatch()
-    filename, content = await _read_file(request, settings.max_file_bytes)
-    call = callees.ingest.IngestDocument(
-        ingest_service_pb2.IngestDocumentRequest(filename=filename, content=content),
-        timeout=settings.upload_timeout_seconds,
-    )
+    filename, content, tags = await _read_form(request, settings.max_file_bytes)
+    if mode == "async" or (mode is None and len(content) > settings.async_file_bytes):
+        start = ingest_service_pb2.StartIngestRequest(filename=filename, content=content, tags=tags)
+        call = callees.ingest.StartIngest(start, timeout=settings.upload_timeout_seconds)
+        started = await reply_of(Service.INGEST, call, _PARTS)
+        if mode is None and started.HasField("document"):  # large, and known already
+            return _uploaded(started, filename, stopwatch, cache_hit=True)
+        return _accepted(job_answer(started.job))
+    wanted = ingest_service_pb2.IngestDocumentRequest(filename=filename, content=content, tags=tags)
     try:
-        reply = await reply_of(Service.INGEST, call, {"filename": "file", "content": "file", "": "file"})
+        waiting = callees.ingest.IngestDocument(wanted, timeout=settings.upload_timeout_seconds)
+        reply = await reply_of(Service.INGEST, waiting, _PARTS)
     except CalleeFailed as error:
         job = await _job_after(error, callees, content)
         if job is None:
             raise
-        headers = {"Location": f"/jobs/{job.job_id}"}
-        return JSONResponse(job.model_dump(exclude_unset=True), status_code=202, headers=headers)
+        return _accepted(job)
+    return _uploaded(reply, filename, stopwatch, cache_hit=reply.cache_hit)
+
+
+def _accepted(job: Job) -> JSONResponse:
+    headers = {"Location": f"/jobs/{job.job_id}"}
+    return JSONResponse(job.model_dump(exclude_unset=True), status_code=202, headers=headers)
+
+
+def _uploaded(
+    reply: ingest_service_pb2.IngestDocumentResponse | ingest_service_pb2.StartIngestResponse,
+    filename: str,
+    stopwatch: Stopwatch,
+    *,
+    cache_hit: bool,
+) -> Uploaded:
     document = reply.document
     return Uploaded(
         status="success",
@@ -117,7 +155,7 @@ async def upload(request: Request, callees: Asked, settings: Settings) -> Upload
         total_tokens=document.token_count,
         file_size_bytes=document.size_bytes,
         storage_backend="s3" if reply.storage_backend == "s3" else "local",
-        cache_hit=reply.cache_hit,
+        cache_hit=cache_hit,
         processing_time_ms=stopwatch.elapsed_ms,
     )
 
@@ -150,8 +188,8 @@ async def _job_under_way(callees: Callees, content: bytes) -> Job | None:
     return next((job_answer(job) for job in found), None)
 
 
-async def _read_file(request: Request, max_file_bytes: int) -> tuple[str, bytes]:
-    """Name and bytes of the one part `file`. Raises ProblemRaised."""
+async def _read_form(request: Request, max_file_bytes: int) -> tuple[str, bytes, list[str]]:
+    """Name and bytes of the one part `file`, and the tags. Raises ProblemRaised."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
         detail = "Send the file as the part `file` of multipart/form-data."
@@ -174,6 +212,13 @@ async def _read_file(request: Request, max_file_bytes: int) -> tuple[str, bytes]
         file = files[0]
         if file.size is not None and file.size > max_file_bytes:
             raise file_too_large(max_file_bytes)
-        return file.filename or "", await file.read()
+        return file.filename or "", await file.read(), _tags(form.getlist("tags"))
     finally:
         await form.close()
+
+
+def _tags(parts: Sequence[UploadFile | str]) -> list[str]:
+    """Tags as they came, several in a part or one. Whether they may be so is for their owner to say."""
+    if not all(isinstance(part, str) for part in parts):
+        raise ProblemRaised(422, "REQUEST_INVALID", "A part `tags` is text, not a file.", field="tags")
+    return [tag.strip() for part in parts if isinstance(part, str) and part.strip() for tag in part.split(",")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from services.transport.errors import PassedOn
 from services.transport.serving import ServiceDefinition
@@ -17,6 +18,7 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         self.documents: dict[str, document_pb2.Document] = {}
         self.under_way: list[document_pb2.IngestJob] = []
         self.images: list[bytes] = []
+        self.tags: list[str] = []
         self.faults = Faults()
 
     async def IngestDocument(
@@ -46,6 +48,7 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         if not filename.endswith((".txt", ".md")):
             raise _refusal("FILE_TYPE_UNSUPPORTED", "filename")
         name = document_name(request.content)
+        self.tags = list(request.tags)
         cache_hit = name in self.documents
         document = self.documents.setdefault(
             name,
@@ -123,16 +126,54 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
                 return ingest_service_pb2.ReadImageResponse(image=image, content=content)
         raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "IMAGE_NOT_FOUND", domain="ingest.diglot"))
 
+    async def StartIngest(
+        self, request: ingest_service_pb2.StartIngestRequest, context: object
+    ) -> ingest_service_pb2.StartIngestResponse:
+        known = document_name(request.content) in self.documents
+        wanted = ingest_service_pb2.IngestDocumentRequest(filename=request.filename, content=request.content)
+        done = await self.IngestDocument(wanted, context)
+        self.tags = list(request.tags)
+        state = document_pb2.IngestJob.READY if known else document_pb2.IngestJob.QUEUED
+        job = ingest_job("j1", request.content, state)
+        return ingest_service_pb2.StartIngestResponse(
+            job=job, document=done.document if known else None, storage_backend="local"
+        )
+
     async def GetJob(self, request: ingest_service_pb2.GetJobRequest, context: object) -> document_pb2.IngestJob:
-        check_name(request.name, "jobs/j[0-9]+", "ingest.diglot")
-        if request.name != "jobs/j1":
-            raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", domain="ingest.diglot"))
-        return ingest_job()
+        return self._job(request.name)
+
+    async def CancelJob(self, request: ingest_service_pb2.CancelJobRequest, context: object) -> document_pb2.IngestJob:
+        job = self._job(request.name)
+        if job.state in (document_pb2.IngestJob.READY, document_pb2.IngestJob.FAILED):
+            name = document_pb2.IngestJob.State.Name(job.state)
+            raise PassedOn(
+                failure(grpc.StatusCode.ABORTED, "JOB_FINAL", domain="ingest.diglot", metadata={"state": name})
+            )
+        job.state = document_pb2.IngestJob.CANCELLED
+        return job
+
+    async def RetryJob(self, request: ingest_service_pb2.RetryJobRequest, context: object) -> document_pb2.IngestJob:
+        job = self._job(request.name)
+        if job.state == document_pb2.IngestJob.READY:
+            raise PassedOn(failure(grpc.StatusCode.ABORTED, "JOB_NOT_RETRYABLE", domain="ingest.diglot"))
+        if not job.HasField("retry_end_time"):
+            raise PassedOn(failure(grpc.StatusCode.FAILED_PRECONDITION, "JOB_FILE_GONE", domain="ingest.diglot"))
+        job.state = document_pb2.IngestJob.QUEUED
+        job.ClearField("retry_end_time")
+        return job
+
+    def _job(self, name: str) -> document_pb2.IngestJob:
+        check_name(name, "jobs/j[0-9]+", "ingest.diglot")
+        for job in [*self.under_way, ingest_job()]:
+            if job.name == name:
+                return job
+        raise PassedOn(failure(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", domain="ingest.diglot"))
 
     async def ListJobs(
         self, request: ingest_service_pb2.ListJobsRequest, context: object
     ) -> ingest_service_pb2.ListJobsResponse:
-        page, token = page_of([*self.under_way, ingest_job()], request.page_size, request.page_token, "ingest.diglot")
+        jobs = [job for job in [*self.under_way, ingest_job()] if not request.state or job.state == request.state]
+        page, token = page_of(jobs, request.page_size, request.page_token, "ingest.diglot")
         return ingest_service_pb2.ListJobsResponse(jobs=page, next_page_token=token)
 
     async def GetStats(
