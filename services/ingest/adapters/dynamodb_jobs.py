@@ -375,7 +375,7 @@ class DynamoJobs:
             counts.update({state: counter[state] for state in FINAL_STATES if state in counter})
         async for entry in self._table.query("#active_tenant = :tenant", {"tenant": tenant_key}, index="active"):
             counts[JobState(entry["job_state"])] += 1
-        return dict(counts)
+        return {state: count for state, count in counts.items() if count}
 
     async def is_reachable(self) -> bool:
         return await self._table.is_reachable()

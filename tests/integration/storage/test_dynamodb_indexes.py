@@ -133,7 +133,8 @@ async def test_a_document_on_its_way_out_is_not_listed_although_an_index_has_it(
     await documents.freeze(DOCUMENTS)
     await registry.mark_deleting("red", C)
     await registry.mark_deleting("red", B)
-    await registry.remove("red", B)
+    token = await registry.hold_deletion("red", B, lease_seconds=60)
+    await registry.remove("red", B, token or "")
 
     assert [found.document_id for found in await registry.list_ready("red", PageRequest(1))] == [A]
     assert (await registry.count("red")).document_count == 1
@@ -239,7 +240,9 @@ async def test_deleting_and_naming_at_the_same_time_leave_no_name_without_a_docu
 
     async def delete() -> None:
         await registry.mark_deleting("red", A)
-        await registry.remove("red", A)
+        token = await registry.hold_deletion("red", A, lease_seconds=60)
+        if token is not None:
+            await registry.remove("red", A, token)
 
     await asyncio.gather(
         delete(),
