@@ -6,6 +6,7 @@ as they fit into it whole; a heading stands with what follows it. The chunk's ow
 reader needs besides, its title and headings, goes along with it and is not part of it.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -177,6 +178,12 @@ class _Ahead:
             place += 1
 
 
+def _adds_up(group: Sequence[Span]) -> bool:
+    """Whether the tokens of the spans are together those of the stretch."""
+    parted = all(former.end < latter.start for former, latter in itertools.pairwise(group))
+    return parted and all(span.is_counted for span in group)
+
+
 def _tokens(spans: Iterable[Span]) -> int:
     return sum(span.token_count for span in spans)
 
@@ -230,10 +237,16 @@ def _rows(group: Sequence[Span]) -> TableRange | None:
 def _within_limit(
     cutter: Cutter, text: str, groups: Sequence[list[Span]]
 ) -> Iterator[tuple[list[Span], int, int, int]]:
-    """(group, start, end, tokens) of every group, halved until it fits: the sum of tokens is not always the tokens of
-    the sum."""
+    """(group, start, end, tokens) of every group, halved until it fits.
+
+    The sum of tokens is the tokens of the sum only where white space parts them; counting again takes as long as
+    everything else.
+    """
     places = [(group[0].start, group[-1].end) for group in groups]
-    for group, (start, end), count in zip(groups, places, cutter.count(text, places), strict=True):
+    unsure = [at for at, group in enumerate(groups) if not _adds_up(group)]
+    recounted = dict(zip(unsure, cutter.count(text, [places[at] for at in unsure]), strict=True))
+    for at, (group, (start, end)) in enumerate(zip(groups, places, strict=True)):
+        count = recounted[at] if at in recounted else _tokens(group)
         if cutter.fits(text, start, end, count):
             yield group, start, end, count
         else:

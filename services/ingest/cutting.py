@@ -24,17 +24,22 @@ _ENDS_WITH_ABBREVIATION = re.compile(
 _CELL_END = re.compile(r"(?<=;) |\n+")
 _LINE_END = re.compile(r"\n+")
 _WORD = re.compile(r"\S+")
+_LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARACTERS + 1}}}")
 _COUNT_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of the text that is not cut further: its place, its tokens, and the block it comes from."""
+    """A stretch of the text that is not cut further: its place, its tokens, and the block it comes from.
+
+    `is_counted`: the tokens were counted in it as it is, not in the pieces it was put together from.
+    """
 
     start: int
     end: int
     token_count: int
     block: Block
+    is_counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +96,7 @@ class Cutter:
     def _is_whole(self, text: str, start: int, end: int, count: int) -> bool:
         if not self.fits(text, start, end, count):
             return False
-        return end - start <= MAX_WORD_CHARACTERS or all(
-            match.end() - match.start() <= MAX_WORD_CHARACTERS for match in _WORD.finditer(text, start, end)
-        )
+        return end - start <= MAX_WORD_CHARACTERS or _LONG_WORD.search(text, start, end) is None
 
     def _cut_block(self, text: str, block: Block) -> Iterator[Span]:
         parted = {BlockKind.ROW: _CELL_END, BlockKind.CODE: _LINE_END}.get(block.kind, _SENTENCE_END)
@@ -119,10 +122,10 @@ class Cutter:
         open_start, open_end, open_count = pieces[0]
         for at, to, count in pieces[1:]:
             if not self.fits(text, open_start, to, open_count + count):
-                yield Span(open_start, open_end, open_count, block)
+                yield Span(open_start, open_end, open_count, block, is_counted=False)
                 open_start, open_count = at, 0
             open_end, open_count = to, open_count + count
-        yield Span(open_start, open_end, open_count, block)
+        yield Span(open_start, open_end, open_count, block, is_counted=False)
 
 
 def _parted(text: str, start: int, end: int, border: re.Pattern[str]) -> Iterator[tuple[int, int]]:
