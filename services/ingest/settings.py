@@ -101,6 +101,12 @@ class IngestSettings(BaseSettings):
         le=1024**4,
         description="The same where docling or text recognition may read: their models take several hundred megabytes.",
     )
+    docling_timeout_seconds: float = Field(
+        default=600,
+        gt=0,
+        le=840,
+        description="Longest that parsing a file takes there, where a page can take seconds.",
+    )
     max_parallel_parsings: int = Field(default=2, ge=1, le=32, description="Most parsing processes at a time.")
 
     use_docling: Literal["true", "false", "auto"] | None = Field(

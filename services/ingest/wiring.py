@@ -104,6 +104,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
                 max_parallel=settings.max_parallel_parsings,
                 reading_help=helpers,
                 help_memory_bytes=settings.docling_memory_bytes,
+                help_timeout_seconds=settings.docling_timeout_seconds,
             ),
             chunker=Chunker(
                 WordPieceTokens(),

@@ -10,6 +10,7 @@ has given up the network, other processes and writing files.
 import contextlib
 import gc
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from services.ingest.adapters.parsing.choosing import NO_HELP, ReadingHelp, pars
 from services.ingest.errors import FileBroken, FileWithoutText
 from services.ingest.models import Block, ParsedDocument
 
+# Of the CPU time, of which helpers get as much as two processors have within the time that parsing may take.
+_HELP_SHARE = 0.4
 _OUT_OF_MEMORY = {"failure": "FILE_BROKEN", "detail": "the file needs more memory to read than is allowed"}
 
 
@@ -40,7 +43,14 @@ def main() -> None:
             os.write(progress, b'{"page": %d, "of": %d}\n' % (page, page_count))
 
     try:
-        written = outcome_of(sys.stdin.buffer.read(), extension, reading_help, tell, isolated=True)
+        written = outcome_of(
+            sys.stdin.buffer.read(),
+            extension,
+            reading_help,
+            tell,
+            isolated=True,
+            help_seconds=_HELP_SHARE * cpu_seconds,
+        )
     except MemoryError:  # what the file has become is let go of by now
         written = [json.dumps(_OUT_OF_MEMORY).encode("ascii") + b"\n"]
     outcome_file.writelines(written)
@@ -55,10 +65,13 @@ def outcome_of(
     on_page: Callable[[int, int], None] | None = None,
     *,
     isolated: bool = False,
+    help_seconds: float = math.inf,
 ) -> list[bytes]:
     """The parsed document, or why there is none, as it is written. Raises MemoryError."""
     try:
-        return as_bytes(parse_by_choice(data, extension, reading_help, on_page, isolated=isolated))
+        return as_bytes(
+            parse_by_choice(data, extension, reading_help, on_page, isolated=isolated, help_seconds=help_seconds)
+        )
     except FileBroken as error:
         failure = {"failure": "FILE_BROKEN", "detail": str(error)}
     except FileWithoutText as error:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,22 @@ _LAST_WORDS_SECONDS = 1.0
 _DAMAGED = "the file is damaged, or needs more memory or time to read than is allowed"
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What a parsing process may take: in all, without a word of a page, of memory, of processors."""
+
+    timeout_seconds: float
+    quiet_seconds: float
+    memory_bytes: int
+    cpu_seconds: int
+
+
 class ParsingProcess:
     """Parses by `parsing_child`, one new process a file: 0.1 s buys that nothing a file does outlives its parsing.
 
     A process that outstays `timeout_seconds` is killed (ParsingTimeout); so is one that says for `quiet_seconds` of no
-    page that it is done, unless one of the helpers may read it. One that uses more CPU or memory than it may, says more
-    than `max_output_bytes`, or dies in any other way, means FileBroken.
+    page that it is done. Files that helpers may read have bounds of their own, without the latter. A process that uses
+    more CPU or memory than it may, says more than `max_output_bytes`, or dies in any other way, means FileBroken.
     """
 
     def __init__(
@@ -41,15 +52,23 @@ class ParsingProcess:
         max_parallel: int,
         reading_help: ReadingHelp = NO_HELP,
         help_memory_bytes: int | None = None,
+        help_timeout_seconds: float | None = None,
         quiet_seconds: float | None = None,
         max_output_bytes: int = 256 * 1024 * 1024,
     ) -> None:
-        self._timeout_seconds = timeout_seconds
-        self._quiet_seconds = min(quiet_seconds or timeout_seconds, timeout_seconds)
-        self._memory_bytes = memory_bytes
+        self._bounds = Bounds(
+            timeout_seconds,
+            min(quiet_seconds or timeout_seconds, timeout_seconds),
+            memory_bytes,
+            int(timeout_seconds) + 1,
+        )
         self._max_output_bytes = max_output_bytes
         self._help = reading_help
-        self._help_memory_bytes = max(help_memory_bytes or 0, memory_bytes)
+        help_seconds = max(help_timeout_seconds or 0, timeout_seconds)
+        # Models tell of no page while they are loaded, take their time with each, and keep two processors busy.
+        self._help_bounds = Bounds(
+            help_seconds, help_seconds, max(help_memory_bytes or 0, memory_bytes), 2 * int(help_seconds) + 1
+        )
         self._turns = asyncio.Semaphore(max_parallel)
 
     async def parse(self, path: Path, extension: str, *, on_page: OnPage | None = None) -> ParsedDocument:
@@ -64,9 +83,7 @@ class ParsingProcess:
                 raise FileBroken(_DAMAGED)
             reading = asyncio.gather(_read(process.stdout, self._max_output_bytes), _read_end(process.stderr))
             told_all = asyncio.Event()
-            # Models tell of no page while they are loaded, and take their time with each.
-            quiet_seconds = self._timeout_seconds if self._help.may_read(extension) else self._quiet_seconds
-            telling = asyncio.create_task(self._keep_time(progress, quiet_seconds, on_page, told_all))
+            telling = asyncio.create_task(_keep_time(progress, self._bounds_of(extension), on_page, told_all))
             try:
                 both: list[asyncio.Future[Any]] = [reading, telling]
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -107,8 +124,8 @@ class ParsingProcess:
                     "-m",
                     _CHILD_MODULE,
                     extension,
-                    str(self._help_memory_bytes if self._help.may_read(extension) else self._memory_bytes),
-                    str(int(self._timeout_seconds) + 1),
+                    str(self._bounds_of(extension).memory_bytes),
+                    str(self._bounds_of(extension).cpu_seconds),
                     str(write_end),
                     *self._help.arguments,
                     stdin=file,
@@ -132,24 +149,28 @@ class ParsingProcess:
                         process.kill()
                     await process.wait()
 
-    async def _keep_time(
-        self, progress: asyncio.StreamReader, quiet_seconds: float, on_page: OnPage | None, told_all: asyncio.Event
-    ) -> None:
-        """Tell of pages until the time is up. Raises ParsingTimeout; returns never."""
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self._timeout_seconds
-        quiet_until = loop.time() + quiet_seconds
-        while True:
-            try:
-                async with asyncio.timeout_at(min(ends_at, quiet_until)):
-                    line = await _line(progress, told_all)
-            except TimeoutError as error:
-                seconds = self._timeout_seconds if loop.time() >= ends_at else quiet_seconds
-                raise ParsingTimeout(f"the file could not be read within {seconds:g} seconds") from error
-            if (place := _page_of(line)) is not None:
-                quiet_until = loop.time() + quiet_seconds
-                if on_page is not None:
-                    on_page(*place)
+    def _bounds_of(self, extension: str) -> Bounds:
+        return self._help_bounds if self._help.may_read(extension) else self._bounds
+
+
+async def _keep_time(
+    progress: asyncio.StreamReader, bounds: Bounds, on_page: OnPage | None, told_all: asyncio.Event
+) -> None:
+    """Tell of pages until the time is up. Raises ParsingTimeout; returns never."""
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + bounds.timeout_seconds
+    quiet_until = loop.time() + bounds.quiet_seconds
+    while True:
+        try:
+            async with asyncio.timeout_at(min(ends_at, quiet_until)):
+                line = await _line(progress, told_all)
+        except TimeoutError as error:
+            seconds = bounds.timeout_seconds if loop.time() >= ends_at else bounds.quiet_seconds
+            raise ParsingTimeout(f"the file could not be read within {seconds:g} seconds") from error
+        if (place := _page_of(line)) is not None:
+            quiet_until = loop.time() + bounds.quiet_seconds
+            if on_page is not None:
+                on_page(*place)
 
 
 async def _line(stream: asyncio.StreamReader, told_all: asyncio.Event) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -73,16 +75,18 @@ def parse_by_choice(
     on_page: OnPage | None = None,
     *,
     isolated: bool = False,
+    help_seconds: float = math.inf,
 ) -> ParsedDocument:
     """Read a file of that extension (without its dot).
 
     Ours go first, whatever is chosen: they know bombs and traps when they see them, and what docling fails to read is
-    still read. With `isolated`, pages of PDFs are read by processes forked from this one.
+    still read. With `isolated`, pages of PDFs are read by processes forked from this one. After `help_seconds` text
+    recognition begins no other page.
 
     Raises: FileBroken, FileWithoutText.
     """
     if extension == "pdf":
-        return _parse_pdf(data, reading_help, on_page, isolated=isolated)
+        return _parse_pdf(data, reading_help, on_page, isolated=isolated, until=time.monotonic() + help_seconds)
     own: ParsedDocument | None = None
     empty: FileWithoutText | None = None
     try:
@@ -102,7 +106,9 @@ def parse_by_choice(
     return own
 
 
-def _parse_pdf(data: bytes, reading_help: ReadingHelp, on_page: OnPage | None, *, isolated: bool) -> ParsedDocument:
+def _parse_pdf(
+    data: bytes, reading_help: ReadingHelp, on_page: OnPage | None, *, isolated: bool, until: float
+) -> ParsedDocument:
     from services.ingest.adapters.parsing.pdf import PageHelp, parse_pdf
     from services.ingest.adapters.parsing.pdf_document import OwnPages
 
@@ -115,7 +121,7 @@ def _parse_pdf(data: bytes, reading_help: ReadingHelp, on_page: OnPage | None, *
         from services.ingest.adapters.parsing.docling_reader import DoclingPages
 
         layout = DoclingPages(reading_help.models, recognises_text=reading_help.ocr == "docling")
-    page_help = PageHelp(ocr=ocr, layout=layout, always_layout=reading_help.docling == "always")
+    page_help = PageHelp(ocr=ocr, layout=layout, always_layout=reading_help.docling == "always", until=until)
     if not isolated:
         return parse_pdf(data, help_with=page_help, on_page=on_page, open_pages=OwnPages)
     from services.ingest.adapters.parsing.pdf_workers import IsolatedPages

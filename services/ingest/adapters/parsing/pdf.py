@@ -7,7 +7,9 @@ stay on the light path, and the pages are joined in order.
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +35,11 @@ _MAX_HEADING_LINES = 3
 _MAX_HEADING_SIZES = 4
 _SAME_COLUMN = 12.0  # points by which a table's columns may move from one page to the next
 _MAX_NUMBERS_TOLD = 12
+_NO_ENGINE = Loss(
+    PageProblem.SCANNED_WITHOUT_OCR, "the page is a scan or an image and no text recognition (OCR) is set up here"
+)
+_NO_TIME = Loss(PageProblem.OCR_FAILED, "text recognition (OCR) of the pages before it took all the time there is")
+_NOT_DRAWN = Loss(PageProblem.OCR_FAILED, "the page could not be drawn for text recognition (OCR)")
 _BROKEN_WORD = re.compile(rf"(\w+){BROKEN_WORD}(\w+)")
 _WORD = re.compile(r"\w+(?:-\w+)*")
 
@@ -51,11 +58,25 @@ class PagesElsewhere(Protocol):
 
 @dataclass(frozen=True)
 class PageHelp:
-    """Who helps with pages that the light path cannot read, and whether docling reads all pages it can."""
+    """Who helps with pages that the light path cannot read, and whether docling reads all pages it can.
+
+    At `until`, by time.monotonic(), text recognition begins no other page.
+    """
 
     ocr: OcrEngine | None = None
     layout: PagesElsewhere | None = None
     always_layout: bool = False
+    until: float = math.inf
+
+    def sends_elsewhere(self, page: PageReading) -> bool:
+        """Whether docling is to read it."""
+        if self.layout is None:
+            return False
+        return self.layout.recognises_text if page.is_picture else page.is_unsure or self.always_layout
+
+    def recognises(self, page: PageReading) -> bool:
+        """Whether text recognition is to read it."""
+        return page.is_picture and self.ocr is not None
 
 
 def parse_pdf(
@@ -69,20 +90,44 @@ def parse_pdf(
 
     Raises: FileBroken: damaged, encrypted, or of too many pages. FileWithoutText: scanned, or empty.
     """
+    page_help = help_with or PageHelp()
     with open_pages(data) as source:
-        readings = source.read(on_page)
-        document = _Document(source, readings, help_with or PageHelp())
+        progress = _Progress(source.opened.page_count, on_page)
+
+        def tell(page: PageReading | Loss) -> None:
+            if isinstance(page, Loss) or not (page_help.sends_elsewhere(page) or page_help.recognises(page)):
+                progress.add()
+
+        document = _Document(source, source.read(tell), page_help, progress)
         document.read_elsewhere()
         document.recognise()
     return document.composed()
 
 
+class _Progress:
+    """Counts pages that are done with, whoever read them."""
+
+    def __init__(self, page_count: int, on_page: Callable[[int, int], None] | None) -> None:
+        self._page_count = page_count
+        self._on_page = on_page
+        self._done = 0
+
+    def add(self) -> None:
+        """Another page is done."""
+        self._done = min(self._done + 1, self._page_count)
+        if self._on_page is not None:
+            self._on_page(self._done, self._page_count)
+
+
 class _Document:
     """The pages of one PDF on their way to a text."""
 
-    def __init__(self, source: PdfPages, readings: Sequence[PageReading | Loss], help_with: PageHelp) -> None:
+    def __init__(
+        self, source: PdfPages, readings: Sequence[PageReading | Loss], help_with: PageHelp, progress: _Progress
+    ) -> None:
         self._source = source
         self._help = help_with
+        self._progress = progress
         self._opened = source.opened
         self._pages = [PageReading() if isinstance(reading, Loss) else reading for reading in readings]
         self._elsewhere: dict[int, Pieces] = {}
@@ -106,11 +151,7 @@ class _Document:
         wanted = [
             number
             for number, page in enumerate(self._pages)
-            if number not in self._notes
-            and (
-                (page.is_picture and layout.recognises_text)
-                or (not page.is_picture and (page.is_unsure or self._help.always_layout))
-            )
+            if number not in self._notes and self._help.sends_elsewhere(page)
         ]
         part = self._source.extract(wanted) if wanted else None
         if part is None:
@@ -122,32 +163,35 @@ class _Document:
         for place, number in enumerate(wanted):
             if any(any(map(str.isalnum, piece.text)) for piece in read.get(place, [])):
                 self._elsewhere[number] = read[place]
+                self._progress.add()
 
     def recognise(self) -> None:
-        """Read the pictures that are left by text recognition, or note that there is none."""
+        """Read the pictures that are left by text recognition, or note why that was not done."""
         for number, page in enumerate(self._pages):
             if not page.is_picture or number in self._elsewhere or number in self._notes:
                 continue
-            engine = self._help.ocr
-            if engine is None:
-                self._note(
-                    number,
-                    PageProblem.SCANNED_WITHOUT_OCR,
-                    "the page is a scan or an image and no text recognition (OCR) is set up here",
-                )
-                continue
-            image = self._source.render(number)
-            if image is None:
-                self._note(number, PageProblem.OCR_FAILED, "the page could not be drawn for text recognition (OCR)")
-                continue
-            try:
-                passages = read_picture(engine, image)
-            except OcrFailed as error:
-                self._note(number, PageProblem.OCR_FAILED, str(error))
-                continue
-            if _letters(passages) >= _letters(page.passages):
-                height = image.height / image.pixels_a_point
-                self._pages[number] = page._replace(passages=passages, top=0.0, bottom=height)
+            problem = self._recognise(number, page)
+            if problem is not None:
+                self._note(number, *problem)
+            self._progress.add()
+
+    def _recognise(self, number: int, page: PageReading) -> Loss | None:
+        engine = self._help.ocr
+        if engine is None:
+            return _NO_ENGINE
+        if time.monotonic() > self._help.until:
+            return _NO_TIME
+        image = self._source.render(number)
+        if image is None:
+            return _NOT_DRAWN
+        try:
+            passages = read_picture(engine, image)
+        except OcrFailed as error:
+            return Loss(PageProblem.OCR_FAILED, str(error))
+        if _letters(passages) >= _letters(page.passages):
+            height = image.height / image.pixels_a_point
+            self._pages[number] = page._replace(passages=passages, top=0.0, bottom=height)
+        return None
 
     def composed(self) -> ParsedDocument:
         """The text of all pages, in order."""

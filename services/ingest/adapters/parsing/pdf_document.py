@@ -43,6 +43,9 @@ class Loss(NamedTuple):
 BROKEN = Loss(PageProblem.PAGE_BROKEN, "the page is damaged and could not be read")
 
 
+OnReading = Callable[[PageReading | Loss], None]
+
+
 class PdfPages(Protocol):
     """The pages of one PDF, counted from 0. Leave the context to let go of it."""
 
@@ -52,8 +55,8 @@ class PdfPages(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def read(self, on_page: Callable[[int, int], None] | None = None) -> list[PageReading | Loss]:
-        """Every page in order. `on_page` is told how many of all are done, after each."""
+    def read(self, on_page: OnReading | None = None) -> list[PageReading | Loss]:
+        """Every page in order. `on_page` is handed each as it is read, in whatever order."""
         ...
 
     def render(self, number: int) -> PageImage | None:
@@ -105,13 +108,13 @@ class OwnPages:
         """One page; one that PDFium cannot load is told as broken."""
         return self._reader.read(number)
 
-    def read(self, on_page: Callable[[int, int], None] | None = None) -> list[PageReading | Loss]:
+    def read(self, on_page: OnReading | None = None) -> list[PageReading | Loss]:
         pages: list[PageReading | Loss] = []
         for number in range(self.opened.page_count):
             page = self.read_one(number)
             pages.append(BROKEN if page.is_broken else page)
             if on_page is not None:
-                on_page(number + 1, self.opened.page_count)
+                on_page(pages[-1])
         return pages
 
     def render(self, number: int) -> PageImage | None:

@@ -19,12 +19,19 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from services.ingest.adapters.confinement import confine
-from services.ingest.adapters.parsing.pdf_document import BROKEN, Loss, Opened, OwnPages, PageImage
+from services.ingest.adapters.parsing.pdf_document import (
+    BROKEN,
+    Loss,
+    OnReading,
+    Opened,
+    OwnPages,
+    PageImage,
+)
 from services.ingest.adapters.parsing.pdf_pages import PageReading, unpacked
 from services.ingest.errors import FileBroken
 from services.ingest.models import PageProblem
@@ -83,7 +90,7 @@ class IsolatedPages:
             self._first.close()
             self._first = None
 
-    def read(self, on_page: Callable[[int, int], None] | None = None) -> list[PageReading | Loss]:
+    def read(self, on_page: OnReading | None = None) -> list[PageReading | Loss]:
         """As PdfPages says."""
         count = self.opened.page_count
         shares = max(1, min(self._max_workers, count // _PAGES_A_WORKER))
@@ -131,14 +138,12 @@ class IsolatedPages:
 class _Reading:
     """One pass over all pages by several workers: each has a list of pages and sends them in that order."""
 
-    def __init__(
-        self, owner: IsolatedPages, count: int, shares: int, on_page: Callable[[int, int], None] | None
-    ) -> None:
+    def __init__(self, owner: IsolatedPages, count: int, shares: int, on_page: OnReading | None) -> None:
         self.pages: list[PageReading | Loss | None] = [None] * count
         self._owner = owner
         self._shares = shares
         self._on_page = on_page
-        self._done = self._lost = 0
+        self._lost = 0
         self._slow_seconds = 0.0
         self._again: list[int] = []
         self._waiting: dict[_Worker, list[int]] = {}
@@ -220,9 +225,8 @@ class _Reading:
 
     def _settle(self, number: int, page: PageReading | Loss) -> None:
         self.pages[number] = page
-        self._done += 1
         if self._on_page is not None:
-            self._on_page(self._done, len(self.pages))
+            self._on_page(page)
 
 
 class _Worker:

@@ -6,6 +6,7 @@ from services.ingest.adapters.parsing.ocr import OcrFailed, RecognisedLine
 from services.ingest.adapters.parsing.pdf_document import PageImage
 
 _THREADS = 2
+_DETECTION_SIDE_PIXELS = 1280  # lines are found in a smaller picture, and read in the whole one
 
 
 class RapidOcr:
@@ -40,6 +41,8 @@ def _engine() -> Any:
     return RapidOCR(
         params={
             "Global.log_level": "critical",
+            "Det.limit_type": "max",
+            "Det.limit_side_len": _DETECTION_SIDE_PIXELS,
             "EngineConfig.onnxruntime.intra_op_num_threads": _THREADS,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
