@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.sql.grounding.lexicon import ColumnEntry
-from services.sql.grounding.logical_form import Exists, InPeriod, Ref, Related
+from services.sql.grounding.logical_form import Compare, Exists, InPeriod, OneOf, Ref, Related
 from services.sql.grounding.reading_state import TRADE_TABLES, TRADE_VERBS, Reading
 from services.sql.grounding.words import are_derived, stem
 
 _USE = frozenset(stem(word) for word in ("use", "assign", "book", "rent", "borrow", "hire", "play", "visit", "request"))
 _APART = frozenset({"but", "and", "whose"})  # words behind which something else is said
 _RELATIVE = frozenset({"who", "that", "which", "whose"})
-_WITHIN = frozenset({"have", "has", "had", "having"})
+_OF_PERSONS = frozenset({"who", "whose"})  # they begin what is said of those asked about
 
 
 def done_in(reading: Reading, verb: str, entry: ColumnEntry | None) -> str | None:
@@ -52,9 +52,11 @@ def date_of_event(reading: Reading, index: int) -> Ref | None:
 
 
 def nest_times(reading: Reading) -> None:
-    """Put the time of what is denied or counted inside it, where no other clause stands between."""
-    for period in [one for one in reading.conditions if isinstance(one, InPeriod) and not one.negated]:
+    """Put the time of what is denied or counted inside it, and what else is said of rows that are denied."""
+    for period in [one for one in reading.conditions if isinstance(one, (InPeriod, OneOf, Compare))]:
         place, far = reading.placed.get(period), period.ref[0]
+        if isinstance(period, (InPeriod, OneOf)) and period.negated:
+            continue
         if place is None or not reading.subject:
             continue
         if reading.graph.path((reading.subject,), far, to_one=True) is not None:
@@ -62,6 +64,8 @@ def nest_times(reading: Reading) -> None:
         event = _event_before(reading, place) or (_only_event(reading) if _leads(reading, place) else None)
         if event is None or not _holds(reading, event, far):
             continue
+        if not isinstance(period, InPeriod) and not (isinstance(event, Exists) and not event.inner):
+            continue  # of a value, only that of bare rows that are denied: "have no order with status pending"
         reading.conditions.remove(period)
         nested = replace(event, inner=(*event.inner, period))
         reading.conditions[reading.conditions.index(event)] = nested
@@ -103,7 +107,7 @@ def _event_before(reading: Reading, index: int) -> Exists | Related | None:
         if place < 0 or place >= index:
             continue
         between = {token.lower for token in reading.tokens[items[place].last + 1 : first]}
-        clause = any(item.is_cue("relative") and item.text not in _WITHIN for item in items[place + 1 : index])
+        clause = any(item.is_cue("relative") and item.text in _OF_PERSONS for item in items[place + 1 : index])
         return None if clause or between & _APART else event
     return None
 

@@ -20,14 +20,15 @@ def link_loose_tables(reading: Reading) -> None:
         used.add(role.source)
     denied: Exists | None = None
     unread = [index for index, item in enumerate(reading.items) if item.is_cue("negation") and not item.used]
-    denials = {index for cue in unread for index in bound_by(reading, cue)}
+    denials = {index: cue for cue in unread for index in bound_by(reading, cue)}
     for index, item in enumerate(reading.items):
         if item.kind != "table" or item.used or item.quality < 0.6:
             continue
         table = reading.table_of(index)
         if table is None:
             continue
-        negated = index in denials
+        listed = index > 0 and reading.items[index - 1].is_cue("and", "or")
+        negated = index in denials and (not reading.items[denials[index]].used or listed)
         if not negated and _has_one(reading, index, table):
             continue
         if table in used and not negated:
@@ -39,6 +40,8 @@ def link_loose_tables(reading: Reading) -> None:
         to_one = reading.graph.path((reading.subject,), table, to_one=True) is not None
         item.used = True
         if denied is not None and denied in reading.conditions and any(edge.target == denied.table for edge in way):
+            if listed:
+                continue  # whoever has no orders has none of their items either
             # "not assigned to any field": the field belongs to what is denied
             further = Exists(reading.subject, table, denied.inner, negated=True)
             reading.conditions[reading.conditions.index(denied)] = further

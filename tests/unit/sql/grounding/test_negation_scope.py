@@ -47,6 +47,7 @@ def test_a_list_behind_a_negation_is_denied_whole() -> None:
         "Products never sold in 2025",
         "Which customers ordered at least twice in 2025?",
         "Customers with exactly two orders in 2025",
+        "Customers without orders that were placed in 2025",
     ],
 )
 def test_the_time_of_what_is_denied_or_counted_stands_inside_it(question: str) -> None:
@@ -54,6 +55,14 @@ def test_the_time_of_what_is_denied_or_counted_stands_inside_it(question: str) -
 
     assert found.count("SELECT") == 1
     assert "order_date >= DATE '2025-01-01'" in found
+
+
+def test_what_is_said_of_denied_rows_stands_inside_the_denial() -> None:
+    found = conditions("Customers who never ordered with status pending")
+
+    assert found.startswith("NOT EXISTS")
+    assert found.count("SELECT") == 1
+    assert "orders.status = 'pending'" in found
 
 
 def test_a_time_of_an_earlier_clause_stays_outside_what_is_denied() -> None:
