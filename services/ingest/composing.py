@@ -15,6 +15,8 @@ MAX_HEADINGS_DEEP = 8
 MAX_TITLE_CHARACTERS = 300
 # Between two of these a single line break does; everything else is set apart by an empty line.
 _TIGHT = frozenset({BlockKind.ROW, BlockKind.ITEM})
+# Two letters side by side, or one of a script that writes words with one.
+_NAMES_SOMETHING = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff\uac00-\ud7af]")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
@@ -37,11 +39,12 @@ def compose(
 ) -> ParsedDocument:
     """Join the pieces in order. `page_notes` are taken when the pieces are, so that a reader may add to them meanwhile.
 
-    Characters that no text holds (controls, lone surrogates, byte order marks) are left out. Without a title the first
-    outermost heading serves.
+    Characters that no text holds (controls, lone surrogates, byte order marks) are left out. Without a title that holds
+    a word, which the numbers of some archives do not, the first outermost heading serves.
 
     Raises: FileWithoutText: no piece holds a letter or digit. FileBroken: there is more than MAX_TEXT_CHARACTERS.
     """
+    title = " ".join(clean_text(title).split()) if _NAMES_SOMETHING.search(title) else ""
     parts: list[str] = []
     blocks: list[Block] = []
     path: list[tuple[int, str]] = []
@@ -71,8 +74,7 @@ def compose(
     whole = "".join(parts)
     if not any(character.isalnum() for character in whole):
         raise FileWithoutText("there is no text in the file")
-    title = " ".join(clean_text(title).split())[:MAX_TITLE_CHARACTERS]
-    return ParsedDocument(whole, tuple(blocks), title, page_count, tuple(page_notes))
+    return ParsedDocument(whole, tuple(blocks), title[:MAX_TITLE_CHARACTERS], page_count, tuple(page_notes))
 
 
 def clean_text(raw: str) -> str:

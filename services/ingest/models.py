@@ -16,7 +16,7 @@ class BlockKind(enum.StrEnum):
     CODE = "code"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TablePlace:
     """Where a row stands: `table` counts the tables of the document, `row` the rows of that table without its header.
 
@@ -28,7 +28,7 @@ class TablePlace:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TableRange:
     """Rows `first_row` to `last_row` of a table, both counted and included as in TablePlace."""
 
@@ -37,7 +37,7 @@ class TableRange:
     last_row: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     """A stretch of a document's text: `ParsedDocument.text[start:end]`, never blank.
 
@@ -85,7 +85,7 @@ class ParsedDocument:
     page_notes: tuple[PageNote, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """`text` is exactly the document's text from `start` to `end`, in code points. `index` counts from 0.
 

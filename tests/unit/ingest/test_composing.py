@@ -1,10 +1,12 @@
 """Joining what parsers find to one text."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from services.ingest.composing import Piece, clean_text, compose
 from services.ingest.errors import FileBroken, FileWithoutText
-from services.ingest.models import BlockKind
+from services.ingest.models import BlockKind, PageNote, PageProblem, TablePlace
 
 
 def heading(text: str, level: int) -> Piece:
@@ -52,6 +54,35 @@ def test_rows_and_items_stand_line_by_line_and_all_else_apart() -> None:
 def test_the_first_outermost_heading_serves_as_title_where_there_is_none() -> None:
     assert compose([heading(" The  Guide ", 2), Piece(BlockKind.PARAGRAPH, "x")]).title == "The Guide"
     assert compose([heading("The Guide", 1)], title="Given\n title").title == "Given title"
+
+
+@pytest.mark.parametrize(
+    ("given", "title"),
+    [
+        ("0001018724-18-000005", "The Guide"),
+        (" - ", "The Guide"),
+        ("Q4 2023", "The Guide"),
+        ("年報", "年報"),
+        ("Go", "Go"),
+    ],
+)
+def test_a_title_without_a_word_is_none(given: str, title: str) -> None:
+    assert compose([heading("The Guide", 1)], title=given).title == title
+
+
+def test_a_row_keeps_its_place_and_notes_of_pages_are_taken_last() -> None:
+    notes: list[PageNote] = []
+    note = PageNote(2, PageProblem.PAGE_BROKEN, "Page 2 is damaged.")
+    place = TablePlace(1, 4, ("day", "fare"))
+
+    def pieces() -> Iterator[Piece]:
+        yield Piece(BlockKind.ROW, "day: Mon; fare: 4", page=1, table=place)
+        notes.append(note)
+
+    document = compose(pieces(), page_notes=notes)
+
+    assert document.blocks[0].table == place
+    assert document.page_notes == (note,)
 
 
 def test_characters_that_no_text_holds_are_left_out() -> None:
