@@ -7,6 +7,7 @@ RagError
 │   ├── NameInvalid             no document name, no file name, or too many names
 │   ├── ChunkInvalid            a chunk that cannot be stored as it is
 │   ├── FactsInvalid            what is known of a document is longer or more than is kept
+│   ├── FiltersInvalid          what a search is to be narrowed by cannot be
 │   └── TextsInvalid            texts that cannot be embedded as they are
 ├── IndexRefused                the index that the settings name cannot be used; ends the start
 ├── EmbeddingModelMismatch      the index was built with another model or dimension
@@ -49,6 +50,10 @@ class ChunkInvalid(RequestInvalid):
 
 class FactsInvalid(RequestInvalid):
     """A document's title, kind or tags are longer or more than is kept."""
+
+
+class FiltersInvalid(RequestInvalid):
+    """What a search is to be narrowed by cannot be: too many values, a blank one, or times in the wrong order."""
 
 
 class TextsInvalid(RequestInvalid):

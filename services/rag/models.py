@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 Embedding: TypeAlias = Sequence[float]
 """One value for each dimension, of length 1, so that the dot product of two embeddings is their cosine."""
@@ -89,6 +89,9 @@ class SearchFilters:
     """Not included."""
 
 
+NO_FILTERS: Final = SearchFilters()
+
+
 @dataclass(frozen=True, slots=True)
 class IndexedChunk:
     """A chunk with everything by which it is found."""
@@ -135,7 +138,7 @@ class IndexQuery:
     limit: int
     """Most chunks from each leg."""
     documents: tuple[str, ...] = ()
-    filters: SearchFilters = SearchFilters()
+    filters: SearchFilters = NO_FILTERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.rag.errors import ChunkInvalid, FactsInvalid, NameInvalid, QuestionInvalid, TextsInvalid, TopKInvalid
-from services.rag.models import Chunk, DocumentFacts
+from services.rag.errors import (
+    ChunkInvalid,
+    FactsInvalid,
+    FiltersInvalid,
+    NameInvalid,
+    QuestionInvalid,
+    TextsInvalid,
+    TopKInvalid,
+)
+from services.rag.models import Chunk, DocumentFacts, SearchFilters
 
 MAX_QUESTION_CHARACTERS = 4_000
 MAX_QUESTION_PARTS = 8
@@ -18,6 +26,9 @@ MAX_TITLE_CHARACTERS = 300
 MAX_EXTENSION_CHARACTERS = 16
 MAX_TAGS = 50
 MAX_TAG_CHARACTERS = 50
+MAX_FILTERED_FILENAMES = 100
+MAX_FILTERED_EXTENSIONS = 20
+MAX_FILTERED_TAGS = 20
 
 _DOCUMENT_NAME = re.compile(r"documents/[0-9a-f]{64}")
 # Control characters but tab, line feed and carriage return.
@@ -69,6 +80,43 @@ def read_documents(names: Sequence[str]) -> tuple[str, ...]:
             field="documents",
         )
     return tuple(dict.fromkeys(read_document(name, field=f"documents[{place}]") for place, name in enumerate(names)))
+
+
+def read_filters(filters: SearchFilters) -> SearchFilters:
+    """What a search is narrowed by, nothing twice. Raises FiltersInvalid."""
+    _check_values("filenames", "file names", filters.filenames, MAX_FILTERED_FILENAMES, MAX_FILENAME_CHARACTERS)
+    _check_values("extensions", "kinds of file", filters.extensions, MAX_FILTERED_EXTENSIONS, MAX_EXTENSION_CHARACTERS)
+    _check_values("tags", "tags", filters.tags, MAX_FILTERED_TAGS, MAX_TAG_CHARACTERS)
+    for place, extension in enumerate(filters.extensions):
+        if not extension.isalnum():
+            raise FiltersInvalid(
+                'A kind of file has letters and digits alone, for example "pdf".', field=f"filters.extensions[{place}]"
+            )
+    start, end = filters.create_time_from, filters.create_time_before
+    if start is not None and end is not None and start >= end:
+        raise FiltersInvalid(
+            f"No time is at or after {start.isoformat()} and before {end.isoformat()}.",
+            field="filters.create_time_before",
+        )
+    return replace(
+        filters,
+        filenames=tuple(dict.fromkeys(filters.filenames)),
+        extensions=tuple(dict.fromkeys(extension.lower() for extension in filters.extensions)),
+        tags=tuple(dict.fromkeys(filters.tags)),
+    )
+
+
+def _check_values(name: str, shown: str, values: Sequence[str], most: int, most_characters: int) -> None:
+    if len(values) > most:
+        raise FiltersInvalid(
+            f"A search can be narrowed to {most} {shown} at most, got {len(values)}.", field=f"filters.{name}"
+        )
+    for place, value in enumerate(values):
+        if not value.strip() or len(value) > most_characters or "\0" in value:
+            raise FiltersInvalid(
+                f"A value has 1 to {most_characters} characters, not all blank and none NUL.",
+                field=f"filters.{name}[{place}]",
+            )
 
 
 def read_filename(filename: str) -> str:

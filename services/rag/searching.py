@@ -5,9 +5,17 @@ from dataclasses import dataclass
 
 from services.rag.asking import take_apart
 from services.rag.fusion import fuse_by_reciprocal_rank
-from services.rag.models import Embedding, IndexQuery, Retrieved, ScoredChunk, TermCounts
+from services.rag.models import (
+    NO_FILTERS,
+    Embedding,
+    IndexQuery,
+    Retrieved,
+    ScoredChunk,
+    SearchFilters,
+    TermCounts,
+)
 from services.rag.ports import ChunkIndex, Embedder
-from services.rag.requests import read_documents, read_question, read_top_k
+from services.rag.requests import read_documents, read_filters, read_question, read_top_k
 
 DEFAULT_TOP_K = 8
 # Ranks past this hardly move the fused score; fetching them would only cost time.
@@ -32,31 +40,68 @@ class Searching:
         self._embedder = embedder
 
     async def search(
-        self, tenant: str, question: str, *, top_k: int = 0, documents: Sequence[str] = ()
+        self,
+        tenant: str,
+        question: str,
+        *,
+        top_k: int = 0,
+        documents: Sequence[str] = (),
+        filters: SearchFilters = NO_FILTERS,
     ) -> tuple[ScoredChunk, ...]:
         """At most `top_k` chunks, best first, none twice; 0 means the default.
 
-        Raises: QuestionInvalid, TopKInvalid, NameInvalid, EmbeddingModelMismatch, Unavailable.
+        Raises: QuestionInvalid, TopKInvalid, NameInvalid, FiltersInvalid, EmbeddingModelMismatch, Unavailable.
         """
         asked = read_question(question)
         limit = read_top_k(top_k, default=DEFAULT_TOP_K)
-        findings = await self.find(tenant, asked, limit=limit, documents=read_documents(documents))
+        within, narrowed = read_documents(documents), read_filters(filters)
+        findings = await self.find(tenant, asked, limit=limit, documents=within, filters=narrowed)
         return findings.chunks
 
-    async def find(self, tenant: str, question: str, *, limit: int, documents: tuple[str, ...] = ()) -> Findings:
+    async def find(
+        self,
+        tenant: str,
+        question: str,
+        *,
+        limit: int,
+        documents: tuple[str, ...] = (),
+        filters: SearchFilters = NO_FILTERS,
+    ) -> Findings:
         """Search for a question that was read already."""
+        embedding, retrieved = await self.both_legs(
+            tenant, question, depth=max(limit, _FUSION_DEPTH), documents=documents, filters=filters
+        )
+        return Findings(fuse(retrieved)[:limit], embedding, retrieved.counts)
+
+    async def both_legs(
+        self,
+        tenant: str,
+        question: str,
+        *,
+        depth: int,
+        documents: tuple[str, ...] = (),
+        filters: SearchFilters = NO_FILTERS,
+    ) -> tuple[Embedding, Retrieved]:
+        """The embedding of a question, and what both legs find for it."""
         [embedding] = await self._embedder.embed_queries([question])
         # Not every word: "explain" asks the one who searches and is not looked for.
         terms = take_apart(question).terms
-        depth = max(limit, _FUSION_DEPTH)
-        retrieved = await self.retrieve(tenant, terms, embedding, depth=depth, documents=documents)
-        return Findings(fuse(retrieved)[:limit], embedding, retrieved.counts)
+        return embedding, await self.retrieve(
+            tenant, terms, embedding, depth=depth, documents=documents, filters=filters
+        )
 
     async def retrieve(
-        self, tenant: str, terms: tuple[str, ...], embedding: Embedding, *, depth: int, documents: tuple[str, ...] = ()
+        self,
+        tenant: str,
+        terms: tuple[str, ...],
+        embedding: Embedding,
+        *,
+        depth: int,
+        documents: tuple[str, ...] = (),
+        filters: SearchFilters = NO_FILTERS,
     ) -> Retrieved:
         """What both legs find for a question's terms and its embedding."""
-        return await self._index.search(IndexQuery(tenant, embedding, terms, depth, documents))
+        return await self._index.search(IndexQuery(tenant, embedding, terms, depth, documents, filters))
 
 
 def fuse(retrieved: Retrieved) -> tuple[ScoredChunk, ...]:

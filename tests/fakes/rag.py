@@ -20,6 +20,7 @@ from services.rag.models import (
     Quote,
     Reading,
     Retrieved,
+    SearchFilters,
     TermCounts,
     WriteOutcome,
     WriterUsage,
@@ -96,7 +97,7 @@ class FakeChunkIndex:
         self._fail()
         self._require_model()
         corpus = [
-            (ChunkId(document, index), stored.filename, indexed)
+            (ChunkId(document, index), stored, indexed)
             for document, stored in self.shelf.of_tenant(query.tenant)
             for index, indexed in stored.chunks.items()
         ]
@@ -105,12 +106,14 @@ class FakeChunkIndex:
         average = sum(sum(indexed.terms.values()) for _, _, indexed in corpus) / max(1, len(corpus))
         found: dict[ChunkId, FoundChunk] = {}
         scores: dict[ChunkId, float] = {}
-        for chunk_id, filename, indexed in corpus:
+        for chunk_id, stored, indexed in corpus:
             if query.documents and chunk_id.document not in query.documents:
+                continue
+            if not _passes(stored, query.filters):
                 continue
             assert indexed.embedding is not None
             similarity = sum(a * b for a, b in zip(query.embedding, indexed.embedding, strict=True))
-            found[chunk_id] = FoundChunk(chunk_id.document, filename, indexed.chunk, similarity)
+            found[chunk_id] = FoundChunk(chunk_id.document, stored.filename, indexed.chunk, similarity)
             scores[chunk_id] = _bm25(indexed, query.terms, counts, average)
         by_meaning = sorted(found, key=lambda chunk_id: (-found[chunk_id].similarity, chunk_id))[: query.limit]
         by_words = sorted((i for i in found if scores[i] > 0), key=lambda i: (-scores[i], i))[: query.limit]
@@ -133,6 +136,18 @@ class FakeChunkIndex:
         holds_chunks = any(stored.chunks for stored in self.shelf.documents.values())
         if holds_chunks and self.shelf.model is not None and self.shelf.model != self._model:
             raise EmbeddingModelMismatch(recorded=str(self.shelf.model), current=str(self._model))
+
+
+def _passes(stored: _Stored, filters: SearchFilters) -> bool:
+    came = stored.facts.create_time
+    start, end = filters.create_time_from, filters.create_time_before
+    return (
+        (not filters.filenames or stored.filename in filters.filenames)
+        and (not filters.extensions or stored.facts.extension in filters.extensions)
+        and set(filters.tags) <= set(stored.facts.tags)
+        and (start is None or (came is not None and came >= start))
+        and (end is None or (came is not None and came < end))
+    )
 
 
 def _bm25(indexed: IndexedChunk, terms: Sequence[str], counts: TermCounts, average_length: float) -> float:

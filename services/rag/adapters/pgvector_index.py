@@ -3,7 +3,7 @@
 Every statement names the tenant. No approximate index is used (the migration says why).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -98,9 +98,20 @@ _STATISTICS = """
 SELECT count(*) FILTER (WHERE chunk_count > 0), coalesce(sum(chunk_count), 0) FROM documents WHERE tenant = %s
 """
 
-_ONLY_DOCUMENTS = """
-AND chunk_id IN (SELECT id FROM chunks WHERE tenant = %(tenant)s AND document = ANY(%(documents)s))
+_ONLY_WITHIN = """
+AND chunk_id IN (
+    SELECT chunks.id FROM chunks JOIN documents USING (tenant, document) WHERE tenant = %(tenant)s AND {conditions}
+)
 """
+# By the parameter that a query may leave empty.
+_CONDITIONS = {
+    "documents": "document = ANY(%(documents)s)",
+    "filenames": "filename = ANY(%(filenames)s)",
+    "extensions": "extension = ANY(%(extensions)s)",
+    "tags": "tags @> %(tags)s::text[]",
+    "create_time_from": "create_time >= %(create_time_from)s",
+    "create_time_before": "create_time < %(create_time_before)s",
+}
 _CHUNK_COLUMNS = """
 chunks.document, documents.filename, chunks.chunk_index, chunks.text, chunks.start_character, chunks.end_character,
 chunks.page, chunks.headings, chunks.table_number, chunks.first_row, chunks.last_row
@@ -114,7 +125,7 @@ FROM documents WHERE tenant = %(tenant)s
 _BY_MEANING = """
 WITH likely AS MATERIALIZED (
     SELECT chunk_id FROM sketches
-    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_documents}
+    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_within}
     ORDER BY sketch <~> binary_quantize(%(embedding)s::vector) LIMIT %(likely)s
 ), nearest AS (
     SELECT chunk_id, embedding <#> %(embedding)s::vector AS distance FROM likely JOIN embeddings USING (chunk_id)
@@ -141,7 +152,7 @@ WITH corpus AS (
         occurrences + %(saturation)s * (1 - %(length_weight)s + %(length_weight)s * chunk_length / corpus.length)
     )) AS score
     FROM postings JOIN weights USING (term), corpus
-    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_documents}
+    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_within}
     GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %(limit)s
 )
 SELECT counted.containing, -(embeddings.embedding <#> %(embedding)s::vector), {chunk_columns}
@@ -210,19 +221,20 @@ class PgvectorIndex:
             "embedding": _vector(query.embedding),
             "dimension": self._model.dimension,
             "terms": list(query.terms),
-            "documents": list(query.documents),
             "limit": query.limit,
             "likely": max(_LEAST_LIKELY, _LIKELY_PER_RESULT * query.limit),
             "common": _COMMON_TERM_CHUNKS,
             "saturation": _SATURATION,
             "length_weight": _LENGTH_WEIGHT,
         }
+        narrowed = _narrowed(query)
+        only_within, parameters = _only_within(narrowed), parameters | narrowed
         async with self._cursor() as cursor, cursor.connection.pipeline():
             meaning, words = cursor.connection.cursor(), cursor.connection.cursor()
             await cursor.execute(_CORPUS, parameters)
             # Not prepared: planned without the terms and the sizes, both take twice as long.
-            await meaning.execute(_for(query, _BY_MEANING), parameters, prepare=False)
-            await words.execute(_for(query, _BY_WORDS), parameters, prepare=False)
+            await meaning.execute(_filled(_BY_MEANING, only_within), parameters, prepare=False)
+            await words.execute(_filled(_BY_WORDS, only_within), parameters, prepare=False)
             chunk_count, *recorded = (await cursor.fetchall())[0]
             by_meaning = [_found(row) for row in await meaning.fetchall()]
             word_rows = await words.fetchall()
@@ -338,10 +350,21 @@ def _chunk_parameters(write: DocumentWrite, given: IndexedChunk, length: int) ->
     }
 
 
-def _for(query: IndexQuery, statement: str) -> bytes:
+def _narrowed(query: IndexQuery) -> dict[str, object]:
+    """What a query narrows the search by, as parameters; nothing that it leaves empty."""
+    values = asdict(query.filters) | {"documents": query.documents}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
+
+
+def _only_within(narrowed: Mapping[str, object]) -> str:
+    if not narrowed:
+        return ""
+    return _ONLY_WITHIN.format(conditions=" AND ".join(_CONDITIONS[name] for name in narrowed))
+
+
+def _filled(statement: str, only_within: str) -> bytes:
     """A statement with its fixed parts filled in; what the caller gave is never among them."""
-    only_documents = _ONLY_DOCUMENTS if query.documents else ""
-    return statement.format(chunk_columns=_CHUNK_COLUMNS, only_documents=only_documents).encode()
+    return statement.format(chunk_columns=_CHUNK_COLUMNS, only_within=only_within).encode()
 
 
 def _vector(embedding: Embedding) -> str:

@@ -34,6 +34,7 @@ from services.rag.adapters.pinecone_records import (
     document_metadata,
     id_prefix,
     is_chunk,
+    narrowing,
     read_chunk_id,
     register_id,
     register_namespace,
@@ -203,7 +204,7 @@ class PineconeIndex:
     async def _query(
         self, query: IndexQuery, embedding: Embedding, *, sparse: Record | None = None, only: Sequence[ChunkId] = ()
     ) -> QueryResponse:
-        narrowed: dict[str, Any] | None = {"document": {"$in": list(query.documents)}} if query.documents else None
+        narrowed = narrowing(query)
         if only:
             documents = sorted({chunk.document for chunk in only})
             places = {document: [c.chunk_index for c in only if c.document == document] for document in documents}

@@ -26,6 +26,7 @@ from services.rag.models import (
     EmbeddingModel,
     FoundChunk,
     IndexedChunk,
+    IndexQuery,
     TableRange,
 )
 
@@ -171,6 +172,28 @@ def batches(records: Sequence[Record]) -> Iterator[list[Record]]:
 def slices(ids: Sequence[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(ids), size):
         yield list(ids[start : start + size])
+
+
+def narrowing(query: IndexQuery) -> Record | None:
+    """The filter on metadata that a query asks for; None where it asks for none. The tenant is the namespace."""
+    filters = query.filters
+    conditions: list[Record] = [
+        {name: {"$in": list(values)}}
+        for name, values in (
+            ("document", query.documents),
+            ("filename", filters.filenames),
+            ("extension", filters.extensions),
+        )
+        if values
+    ]
+    conditions += [{"tags": {"$in": [tag]}} for tag in filters.tags]
+    if filters.create_time_from:
+        conditions.append({"create_time": {"$gte": filters.create_time_from.timestamp()}})
+    if filters.create_time_before:
+        conditions.append({"create_time": {"$lt": filters.create_time_before.timestamp()}})
+    if len(conditions) < 2:
+        return conditions[0] if conditions else None
+    return {"$and": conditions}
 
 
 def is_chunk(metadata: Mapping[str, Any] | None) -> bool:

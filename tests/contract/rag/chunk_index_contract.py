@@ -1,7 +1,6 @@
 """What every index of chunks does, whatever keeps it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -14,61 +13,30 @@ from services.rag.models import (
     ChunkId,
     DocumentFacts,
     DocumentWrite,
-    Embedding,
-    EmbeddingModel,
     IndexedChunk,
-    IndexQuery,
     IndexStatistics,
-    Retrieved,
     TableRange,
 )
 from services.rag.ports import ChunkIndex
-
-MODEL = EmbeddingModel("three-axes", 3)
-OTHER_MODEL = EmbeddingModel("three-other-axes", 3)
-FLAT_MODEL = EmbeddingModel("two-axes", 2)
-OpenIndex = Callable[[EmbeddingModel], ChunkIndex]
-
-EAST, NORTH, UP = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
-NORTH_EAST = (0.8, 0.6, 0.0)
-GUIDE = "documents/" + "a" * 64
-NOTES = "documents/" + "b" * 64
-
-
-def indexed(
-    index: int, text: str, embedding: Embedding | None, *, headings: tuple[str, ...] = (), page: int | None = None
-) -> IndexedChunk:
-    words = text.lower().split()
-    terms = {word: words.count(word) for word in words}
-    start = 100 * index
-    chunk = Chunk(index, text, start, start + len(text), page, headings)
-    return IndexedChunk(chunk, f"fingerprint of {text}", terms, embedding)
+from tests.contract.rag.chunk_filters_contract import ChunkFiltersContract
+from tests.contract.rag.indexed_chunks import (
+    EAST,
+    FLAT_MODEL,
+    GUIDE,
+    MODEL,
+    NORTH,
+    NORTH_EAST,
+    NOTES,
+    OTHER_MODEL,
+    UP,
+    OpenIndex,
+    indexed,
+    search,
+    write,
+)
 
 
-def write(
-    *chunks: IndexedChunk,
-    tenant: str = "red",
-    document: str = GUIDE,
-    filename: str = "guide.md",
-    chunk_count: int | None = None,
-    facts: DocumentFacts | None = None,
-) -> DocumentWrite:
-    return DocumentWrite(tenant, document, filename, chunk_count or max(1, len(chunks)), chunks, facts)
-
-
-async def search(
-    index: ChunkIndex,
-    embedding: Embedding = EAST,
-    terms: Sequence[str] = (),
-    *,
-    tenant: str = "red",
-    limit: int = 10,
-    documents: tuple[str, ...] = (),
-) -> Retrieved:
-    return await index.search(IndexQuery(tenant, embedding, tuple(terms), limit, documents))
-
-
-class ChunkIndexContract:
+class ChunkIndexContract(ChunkFiltersContract):
     # What the port leaves to an index; only one that says so here is let off.
     finds_by_words: ClassVar[bool] = True
     counts_words: ClassVar[bool] = True

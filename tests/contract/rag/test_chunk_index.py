@@ -9,7 +9,8 @@ from services.rag.errors import ChunkStoreUnavailable
 from services.rag.models import EmbeddingModel
 from services.rag.ports import ChunkIndex
 from services.storage.postgres import open_store
-from tests.contract.rag.chunk_index_contract import EAST, GUIDE, MODEL, ChunkIndexContract, OpenIndex, indexed, write
+from tests.contract.rag.chunk_index_contract import ChunkIndexContract
+from tests.contract.rag.indexed_chunks import EAST, GUIDE, MODEL, OpenIndex, indexed, write
 from tests.fakes.rag import ChunkShelf, FakeChunkIndex
 
 

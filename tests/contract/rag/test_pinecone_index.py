@@ -12,19 +12,8 @@ from services.rag.adapters.pinecone_index import PineconeIndex
 from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable
 from services.rag.models import Chunk, ChunkId, EmbeddingModel, IndexedChunk, IndexStatistics
 from services.rag.ports import ChunkIndex
-from tests.contract.rag.chunk_index_contract import (
-    EAST,
-    GUIDE,
-    MODEL,
-    NORTH,
-    NOTES,
-    UP,
-    ChunkIndexContract,
-    OpenIndex,
-    indexed,
-    search,
-    write,
-)
+from tests.contract.rag.chunk_index_contract import ChunkIndexContract
+from tests.contract.rag.indexed_chunks import EAST, GUIDE, MODEL, NORTH, NOTES, UP, OpenIndex, indexed, search, write
 from tests.pinecone_server import Fault, PineconeServer
 
 
