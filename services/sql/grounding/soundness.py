@@ -261,7 +261,7 @@ def _refuse_idle_nulls(form: LogicalForm, reading: Reading) -> None:
         following = reading.tokens[place + 1].lower
         if token.lower in {"value", "worth"} and following == "of":
             read = any(item.first <= place <= item.last and item.used for item in reading.items)
-            if not read and not any(isinstance(one, Measure) and one.function == "sum" for one in form.outputs):
+            if not read and not any(isinstance(one, Measure) and one.function != "count" for one in form.outputs):
                 raise Unreadable(f"It is not clear which number “{token.text}” is.")
 
 

@@ -93,7 +93,8 @@ def _refuse_what_is_traded(form: LogicalForm, reading: Reading) -> None:
             raise Unreadable("It asks for what was traded, and only that something was could be told.")
     sold = "sell" in stems and not trades and not any(isinstance(one, (Exists, Related)) for one in form.conditions)
     counts = [one for one in form.outputs if isinstance(one, Measure) and one.function == "count" and one.ref is None]
-    if sold and tokens[:2] == ["how", "many"] and any(one.table == form.subject for one in counts):
+    offered = "do" in tokens and not form.conditions  # "how many products do we sell" asks for the range itself
+    if sold and not offered and tokens[:2] == ["how", "many"] and any(one.table == form.subject for one in counts):
         raise Unreadable("It is not clear how many were sold.")
 
 
