@@ -5,7 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
+from services.ingest.erasures import ErasedFiles, Erasure, Removed
 from services.ingest.errors import (
     DocumentNotFound,
     FileStoreUnavailable,
@@ -47,13 +49,14 @@ class Deleting:
     lease_seconds: float = 20.0
     _failed: set[FileKey] = field(default_factory=set)
 
-    async def delete(self, tenant: str, document_id: str, *, stop_job: StopJob) -> None:
-        """Remove a document; one that is being ingested too, whose job is then CANCELLED.
+    async def delete(self, tenant: str, document_id: str, *, stop_job: StopJob) -> Erasure:
+        """Remove a document; one that is being ingested too, whose job is then CANCELLED. Tells what was removed.
 
         Raises: DocumentNotFound. FileStoreUnavailable, JobStoreUnavailable, IndexUnavailable: some of it is left, to
             be removed by repeating the call or by a worker.
         """
         job = await self.jobs.find_active(tenant, document_id)
+        known = await self.registry.get(tenant, document_id)
         document = await self.registry.mark_deleting(tenant, document_id)
         if document is None and job is None:
             raise DocumentNotFound
@@ -61,19 +64,24 @@ class Deleting:
             document = document or await self.registry.condemn(job)
             await self.jobs.cancel(job.job_id)
             await stop_job(job.job_id)
-        if document is not None:
-            await self.finish(document)
+        removed = await self.finish(document) if document is not None else None
+        filenames = known.filenames if known is not None else (job.filename,) if job is not None else ()
+        removed = removed or Removed(verified=document is None)
+        return Erasure(
+            document_id, datetime.now(UTC), filenames, removed.chunks, removed.files, verified=removed.verified
+        )
 
-    async def finish(self, document: Document) -> None:
+    async def finish(self, document: Document) -> Removed | None:
         """Remove everything of a document that is DELETING. Can be repeated, also by several at a time: one does it.
 
-        Its record goes last, and not before whoever may still store something for it has let go or is taken for dead.
+        Its record goes last, not before whoever may still store something for it has let go or is taken for dead, and
+        not while a second look finds something of it. None: another has removed it.
         Raises: RemovalUnderWay: another is at it for longer than a moment.
         """
         tenant, document_id = document.tenant, document.document_id
         token = await self._hold(document)
         if token is None:
-            return
+            return None
 
         async def renew() -> None:
             await self.registry.keep_deletion(tenant, document_id, token, lease_seconds=self.lease_seconds)
@@ -89,7 +97,7 @@ class Deleting:
                     await self.registry.let_deletion_go(tenant, document_id, token)
         if work.cancelled():
             raise RemovalUnderWay
-        await work
+        return await work
 
     async def _hold(self, document: Document) -> str | None:
         """The token of the removal; None when there is nothing to be removed any more. Raises: RemovalUnderWay."""
@@ -106,28 +114,37 @@ class Deleting:
                 raise RemovalUnderWay
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
-    async def _remove_all(self, document: Document, token: str) -> None:
+    async def _remove_all(self, document: Document, token: str) -> Removed:
         tenant, document_id = document.tenant, document.document_id
         active = await self.jobs.find_active(tenant, document_id)
+        removed = Removed()
         if active is None or active.job_id == document.job_id:
             if active is not None:
                 await self.jobs.cancel(active.job_id)
-            await self._remove_stored(document)
+            removed = await self._remove_stored(document)
+            if not removed.verified:
+                await self.registry.let_deletion_go(tenant, document_id, token)
+                logger.warning("document.still_there", extra={"document_id": document_id})
+                return removed
             if document.job_id != NO_JOB and await self.jobs.is_held(tenant, document.job_id):
                 await self.registry.let_deletion_go(tenant, document_id, token)
                 logger.info("document.awaits_worker", extra={"document_id": document_id})
-                return
+                return replace(removed, verified=False)
         # Else the same bytes have come anew, and everything that is stored is theirs.
-        await self.registry.remove(tenant, document_id, token)
+        is_forgotten = await self.registry.remove(tenant, document_id, token)
         logger.info("document.deleted", extra={"document_id": document_id})
+        return replace(removed, verified=removed.verified and is_forgotten)
 
-    async def _remove_stored(self, document: Document) -> None:
+    async def _remove_stored(self, document: Document) -> Removed:
+        files, files_left = ErasedFiles(), 0
         try:
             with self.act_for(document.tenant):
-                await self.indexer.delete(document.document_id)
+                chunks = await self.indexer.delete(document.document_id, successor=document.successor)
         finally:  # an index that is away does not keep files
             if document.job_id != NO_JOB:
-                await self.files.delete(document.file_key)
+                files = await self.files.delete(document.file_key)
+                files_left = await self.files.count(document.file_key)
+        return Removed(chunks, files, verified=not chunks.remaining_count and not files_left)
 
     async def discard(self, job: Job, *, keep_file: bool) -> None:
         """Remove what a failing job has stored, all but its file where that is kept.

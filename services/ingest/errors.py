@@ -7,6 +7,12 @@ IngestError
 │   ├── TagsInvalid              too many tags, or one that is empty, too long or not printable
 │   ├── NameInvalid              no resource name of the wanted kind
 │   ├── PageTokenInvalid         not a token of this call
+│   ├── ChecksumInvalid          no SHA-256
+│   ├── ContentTypeInvalid       no media type
+│   ├── SendingInvalid           a piece of an upload that cannot be one
+│   ├── OffsetInvalid            a piece of an upload that does not follow the one before it
+│   ├── RangeInvalid             a part of a file that begins where there is none
+│   ├── UploadMismatch           the bytes are not those the upload was opened for
 │   └── FileRefused              the bytes cannot become a document
 │       ├── FileEmpty            no bytes
 │       ├── FileTooLarge         more bytes than the limit
@@ -18,8 +24,14 @@ IngestError
 ├── NotFound
 │   ├── DocumentNotFound
 │   ├── ImageNotFound
-│   └── JobNotFound
+│   ├── JobNotFound
+│   └── UploadNotFound
 ├── StorageFull                  the file store has no room
+├── UploadsFull                  the uploads that are open take all the room for them
+├── UploadsBusy                  the uploads under way take all the memory for them
+├── UploadExpired                its time is over
+├── UploadReceived               its bytes are there already
+├── UploadUnfinished             its bytes have not come, or not whole
 ├── IndexRefused                 the index does not take the chunks, now or later
 ├── JobCancelled                 the job was cancelled, or its document deleted, while the file was being ingested
 ├── JobFailed                    an earlier job ended in a way that has no class of its own
@@ -86,6 +98,68 @@ class PageTokenInvalid(InvalidInput):
 
     def __init__(self) -> None:
         super().__init__("page_token must be the next_page_token of an earlier page of this list", field="page_token")
+
+
+class ChecksumInvalid(InvalidInput):
+    """`sha256` is no SHA-256."""
+
+    def __init__(self) -> None:
+        super().__init__("sha256 must be the SHA-256 of the file in 64 lower-case hexadecimal digits", field="sha256")
+
+
+class ContentTypeInvalid(InvalidInput):
+    """`content_type` is no media type."""
+
+    def __init__(self) -> None:
+        super().__init__("content_type must be a media type, for instance application/pdf", field="content_type")
+
+
+class SendingInvalid(InvalidInput):
+    """A piece of an upload that cannot be one."""
+
+
+class OffsetInvalid(InvalidInput):
+    """A piece does not begin where the one before it ends."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"the next piece begins at byte {offset:,}", field="offset")
+        self.metadata: Mapping[str, str] = {"offset": str(offset)}
+
+
+class RangeInvalid(InvalidInput):
+    """A part of a file that begins where there is none."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"the file has {size_bytes:,} bytes", field="offset")
+        self.metadata: Mapping[str, str] = {"size_bytes": str(size_bytes)}
+
+
+class UploadMismatch(InvalidInput):
+    """The bytes are not those the upload was opened for. Those that are can still be sent."""
+
+    def __init__(
+        self,
+        *,
+        expected_size_bytes: int,
+        found_size_bytes: int,
+        expected_sha256: str = "",
+        found_sha256: str = "",
+        is_at_least: bool = False,
+    ) -> None:
+        expected, found = (
+            f"{expected_size_bytes:,} bytes",
+            f"{found_size_bytes:,} bytes{' or more' if is_at_least else ''}",
+        )
+        if expected_sha256 and expected_size_bytes == found_size_bytes:
+            expected, found = f"SHA-256 {expected_sha256}", f"SHA-256 {found_sha256}"
+        super().__init__(f"the file is not the one announced: expected {expected}, found {found}", field="content")
+        told = {
+            "expected_size_bytes": str(expected_size_bytes),
+            "found_size_bytes": str(found_size_bytes),
+            "expected_sha256": expected_sha256,
+            "found_sha256": found_sha256,
+        }
+        self.metadata: Mapping[str, str] = {name: value for name, value in told.items() if value}
 
 
 class FileRefused(InvalidInput):
@@ -157,6 +231,52 @@ class JobNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("there is no such job")
+
+
+class UploadNotFound(NotFound):
+    """The upload is unknown or another tenant's."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such upload")
+
+
+class UploadExpired(IngestError):
+    """The time of the upload is over."""
+
+    def __init__(self) -> None:
+        super().__init__("the upload has expired; open a new one")
+
+
+class UploadReceived(IngestError):
+    """The bytes of the upload are there already."""
+
+    def __init__(self) -> None:
+        super().__init__("the bytes of the upload have come already; complete it")
+
+
+class UploadUnfinished(IngestError):
+    """The bytes of the upload have not come, or not whole."""
+
+    def __init__(self) -> None:
+        super().__init__("the bytes of the upload have not come whole; send them first")
+
+
+class UploadsFull(IngestError):
+    """The uploads that are open take all the room there is for them."""
+
+    retry_after_seconds = 60.0
+
+    def __init__(self) -> None:
+        super().__init__("the uploads that are open take all the room there is for them; try again later")
+
+
+class UploadsBusy(IngestError):
+    """The uploads under way take all the memory there is for them."""
+
+    retry_after_seconds = 5.0
+
+    def __init__(self) -> None:
+        super().__init__("too many uploads are under way; try again in a moment")
 
 
 class StorageFull(IngestError):

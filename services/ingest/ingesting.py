@@ -5,9 +5,11 @@ import hashlib
 import math
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from services.ingest.bringing import Bringing
+from services.ingest.erasures import Erasure
 from services.ingest.errors import (
     FileEmpty,
     FileStoreUnavailable,
@@ -42,6 +44,7 @@ class Ingesting:
     max_file_bytes: int
     remaining_seconds: Callable[[], float] = lambda: math.inf
     hand_over_seconds: float = 3.0
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ingest(
         self,
@@ -49,12 +52,13 @@ class Ingesting:
         tenant: str,
         subject: str,
         filename: str,
-        content: bytes,
+        content: bytes | Path,
         request_id: str = "",
         tags: Sequence[str] = (),
     ) -> Ingested:
         """Make a file a document, or point one more name to the document it is already.
 
+        `content` is the bytes, or the path of a file that holds them and stays until this ends.
         Raises: any error of this service but NotFound; those of `errors.FileRefused` leave nothing stored.
         """
         request_id = _clean_request_id(request_id)
@@ -75,7 +79,7 @@ class Ingesting:
         tenant: str,
         subject: str,
         filename: str,
-        content: bytes,
+        content: bytes | Path,
         request_id: str = "",
         tags: Sequence[str] = (),
     ) -> Started:
@@ -105,9 +109,9 @@ class Ingesting:
                 return Started(job)
             await asyncio.sleep(self.bringing.poll_seconds)
 
-    async def delete(self, tenant: str, document_id: str) -> None:
+    async def delete(self, tenant: str, document_id: str) -> Erasure:
         """Remove a document, also one that is being ingested here or elsewhere. Raises as Deleting.delete."""
-        await self.bringing.deleting.delete(tenant, document_id, stop_job=self.bringing.runner.stop)
+        return await self.bringing.deleting.delete(tenant, document_id, stop_job=self.bringing.runner.stop)
 
     async def close(self) -> None:
         """Stop all work; what is not done is given back for another process to take up."""
@@ -149,17 +153,21 @@ class Ingesting:
         await self.bringing.deleting.settle(pointed)
         return Ingested(pointed.document, cache_hit=not worked, job_id=pointed.document.job_id)
 
-    async def _checked(self, tenant: str, subject: str, filename: str, content: bytes, tags: Sequence[str]) -> Upload:
+    async def _checked(
+        self, tenant: str, subject: str, filename: str, content: bytes | Path, tags: Sequence[str]
+    ) -> Upload:
         name = clean_filename(filename)
-        if not content:
+        size_bytes = await _size_of(content)
+        if not size_bytes:
             raise FileEmpty
-        if len(content) > self.max_file_bytes:
-            raise FileTooLarge(size_bytes=len(content), max_bytes=self.max_file_bytes)
+        if size_bytes > self.max_file_bytes:
+            raise FileTooLarge(size_bytes=size_bytes, max_bytes=self.max_file_bytes)
         extension = served_extension(name)
-        if len(content) < _HASHED_IN_A_THREAD_FROM_BYTES:
+        if size_bytes < _HASHED_IN_A_THREAD_FROM_BYTES:
             document_id = _checked_hash(content, extension)
         else:
-            document_id = await asyncio.to_thread(_checked_hash, content, extension)
+            async with self._reading:  # one after the other: each has a large file in memory for a moment
+                document_id = await asyncio.to_thread(_checked_hash, content, extension)
         return Upload(tenant, subject, name, extension, document_id, content, clean_tags(tags))
 
     async def _outcome_of(self, job: Job) -> Ingested:
@@ -177,9 +185,22 @@ class Ingesting:
         return Ingested(document, cache_hit=True, job_id=job.job_id)
 
 
-def _checked_hash(content: bytes, extension: str) -> str:
-    check_content(content, extension)
-    return hashlib.sha256(content).hexdigest()
+async def _size_of(content: bytes | Path) -> int:
+    if isinstance(content, bytes):
+        return len(content)
+    try:
+        return (await asyncio.to_thread(content.stat)).st_size
+    except OSError as error:
+        raise FileStoreUnavailable("the file cannot be read at the moment") from error
+
+
+def _checked_hash(content: bytes | Path, extension: str) -> str:
+    try:
+        read = content if isinstance(content, bytes) else content.read_bytes()
+    except OSError as error:
+        raise FileStoreUnavailable("the file cannot be read at the moment") from error
+    check_content(read, extension)
+    return hashlib.sha256(read).hexdigest()
 
 
 def _clean_request_id(raw: str) -> str:

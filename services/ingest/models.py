@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 
@@ -176,7 +177,8 @@ class Document:
 
     `filenames` are the names that point to it, oldest first. `indexed_filename` is the one the index shows.
     `job_id` is the job that ingested it, or NO_JOB when it is DELETING and only its chunks are to be removed.
-    `page_notes` tell of pages that could not be read.
+    `page_notes` tell of pages that could not be read. `version` counts, from 1, the documents that one after the other
+    had the name it came under. `successor` is the id of the document that took the last name of one that is DELETING.
     """
 
     tenant: str
@@ -196,6 +198,8 @@ class Document:
     update_time: datetime | None = None
     tags: tuple[str, ...] = ()
     page_notes: tuple[PageNote, ...] = ()
+    version: int = 1
+    successor: str = ""
 
     @property
     def file_key(self) -> FileKey:
@@ -348,14 +352,17 @@ class DocumentTotals:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it came, its name and extension clean. `document_id` is the SHA-256 of `content`."""
+    """A file as it came, its name and extension clean. `content` is its bytes, or a path of a file that holds them.
+
+    `document_id` is their SHA-256.
+    """
 
     tenant: str
     subject: str
     filename: str
     extension: str
     document_id: str
-    content: bytes
+    content: bytes | Path
     tags: tuple[str, ...] = ()
 
     @property

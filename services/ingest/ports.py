@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from services.ingest.erasures import ErasedFiles, ErasedFromIndex
 from services.ingest.models import (
     NO_PROGRESS,
     Chunk,
@@ -39,8 +40,16 @@ class FileStore(Protocol):
         """ "local" or "s3"."""
         ...
 
-    async def save_original(self, key: FileKey, content: bytes) -> None:
-        """Store the uploaded bytes, over any there. Raises StorageFull."""
+    async def save_original(self, key: FileKey, content: bytes | Path) -> None:
+        """Store the uploaded bytes, or those of the file at a path, over any there. Raises StorageFull."""
+        ...
+
+    async def read_original(self, key: FileKey, offset: int, size_bytes: int) -> bytes | None:
+        """As many of the uploaded bytes from there on, fewer at the end only; None when there are none stored."""
+        ...
+
+    async def link_original(self, key: FileKey, *, filename: str, content_type: str, seconds: int) -> str:
+        """An address where they can be fetched under the name for so long; empty where they are to be read here."""
         ...
 
     def fetched(self, key: FileKey) -> AbstractAsyncContextManager[Path | None]:
@@ -66,8 +75,12 @@ class FileStore(Protocol):
         """What `save_image` stored; None when there is nothing."""
         ...
 
-    async def delete(self, key: FileKey) -> None:
+    async def delete(self, key: FileKey) -> ErasedFiles:
         """Remove everything under the key, with what this process is still writing there. Nothing is no error."""
+        ...
+
+    async def count(self, key: FileKey) -> int:
+        """How many files, with their earlier versions, there are under the key now."""
         ...
 
     async def is_reachable(self) -> bool:
@@ -338,15 +351,26 @@ class ChunkIndexer(Protocol):
         *,
         chunk_count: int,
         facts: DocumentFacts | None = None,
+        held_back: bool = False,
         progress: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         """Make the chunks searchable under the name, and forget those numbered `chunk_count` and up.
+
+        With `held_back` those of a document that is new to the index wait for `show`, or for the removal of the one
+        that it succeeds.
 
         Without chunks only the name and the facts change; without facts the index keeps those it has. `progress` is
         told how many of `chunks` are done, after each batch.
         """
         ...
 
-    async def delete(self, document_id: str) -> None:
-        """Forget every chunk of the document. An unknown document is no error."""
+    async def delete(self, document_id: str, *, successor: str = "") -> ErasedFromIndex:
+        """Forget every chunk of the document, and what is cached of them. An unknown document is no error.
+
+        In the same step the chunks of the `successor`, if there is one, become searchable that were held back.
+        """
+        ...
+
+    async def show(self, document_id: str) -> None:
+        """Make the chunks of the document searchable that were held back. Nothing is done about others."""
         ...

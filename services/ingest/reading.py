@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from services.ingest.errors import DocumentNotFound, JobNotFound, NameInvalid
+from services.ingest.errors import DocumentNotFound, JobNotFound, NameInvalid, RangeInvalid
 from services.ingest.models import Document, DocumentState, DocumentTotals, Job, JobState
 from services.ingest.paging import cut_page, read_page
-from services.ingest.ports import DocumentRegistry, JobStore
+from services.ingest.ports import DocumentRegistry, FileStore, JobStore
 
 _DOCUMENT_NAME = re.compile(r"documents/([0-9a-f]{64})")
+_LINK_SECONDS = 300
 _JOB_NAME = re.compile(r"jobs/([0-9a-f]{32})")
 
 
@@ -44,12 +45,22 @@ class Stats:
     uptime_seconds: float
 
 
+@dataclass(frozen=True)
+class FilePart:
+    """Some bytes of the file that a document was made of. `url` is where it can be fetched; empty where it cannot."""
+
+    document: Document
+    content: bytes
+    url: str
+
+
 @dataclass
 class Reading:
     """Reads what a tenant has. Raises JobStoreUnavailable everywhere."""
 
     jobs: JobStore
     registry: DocumentRegistry
+    files: FileStore
     counter: ParsedFileCounter
     started_at: float = field(default_factory=time.monotonic)
 
@@ -59,6 +70,25 @@ class Reading:
         if document is None or document.state is not DocumentState.READY:
             raise DocumentNotFound
         return document
+
+    async def content(self, tenant: str, name: str, *, offset: int, size_bytes: int) -> FilePart:
+        """A part of a document's file; with `size_bytes` 0 where it can be fetched, if anywhere.
+
+        Raises: NameInvalid, DocumentNotFound, RangeInvalid, FileStoreUnavailable.
+        """
+        document = await self.document(tenant, name)
+        if not 0 <= offset <= document.size_bytes:
+            raise RangeInvalid(document.size_bytes)
+        if not size_bytes:
+            filename = document.filenames[-1] if document.filenames else document.document_id
+            url = await self.files.link_original(
+                document.file_key, filename=filename, content_type=document.content_type, seconds=_LINK_SECONDS
+            )
+            return FilePart(document, b"", url)
+        content = await self.files.read_original(document.file_key, offset, size_bytes)
+        if content is None:  # it has just been deleted
+            raise DocumentNotFound
+        return FilePart(document, content, "")
 
     async def documents(self, tenant: str, *, page_size: int, page_token: str) -> tuple[Sequence[Document], str]:
         """A page of READY documents, newest first, and the token of the next one. Raises PageTokenInvalid."""

@@ -1,14 +1,15 @@
 """ingest.v1 on the wire: requests in, replies out, and the status of every error."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
-from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf import duration_pb2
 from grpc import StatusCode
 
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from services.ingest.cancelling import Cancelling
 from services.ingest.errors import (
+    ChecksumInvalid,
+    ContentTypeInvalid,
     DocumentNotFound,
     FileBroken,
     FileEmpty,
@@ -28,20 +29,33 @@ from services.ingest.errors import (
     JobNotRetryable,
     JobStoreUnavailable,
     NameInvalid,
+    OffsetInvalid,
     PageTokenInvalid,
     ParsingTimeout,
+    RangeInvalid,
     RemovalUnderWay,
     RequestIdInvalid,
+    SendingInvalid,
     StorageFull,
     TagsInvalid,
+    UploadExpired,
+    UploadMismatch,
+    UploadNotFound,
+    UploadReceived,
+    UploadsBusy,
+    UploadsFull,
+    UploadUnfinished,
     WorkGoesOn,
 )
 from services.ingest.filenames import CONTENT_TYPES
 from services.ingest.imaging import Imaging
 from services.ingest.ingesting import Ingesting
-from services.ingest.models import Document, DocumentImage, Job, JobState, PageNote
+from services.ingest.models import JobState
 from services.ingest.reading import Reading, document_id_of, job_id_of
 from services.ingest.retrying import Retrying
+from services.ingest.service_messages import to_document, to_image, to_job, to_receipt
+from services.ingest.service_uploads import UploadCalls
+from services.ingest.uploading import Uploading
 from services.transport.errors import Failure
 from services.transport.identity import current_caller
 
@@ -51,6 +65,18 @@ FAILURES: Mapping[type[Exception], Failure] = {
     TagsInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TAGS_INVALID"),
     NameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "NAME_INVALID"),
     PageTokenInvalid: Failure(StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID"),
+    ChecksumInvalid: Failure(StatusCode.INVALID_ARGUMENT, "CHECKSUM_INVALID"),
+    ContentTypeInvalid: Failure(StatusCode.INVALID_ARGUMENT, "CONTENT_TYPE_INVALID"),
+    SendingInvalid: Failure(StatusCode.INVALID_ARGUMENT, "SENDING_INVALID"),
+    UploadMismatch: Failure(StatusCode.INVALID_ARGUMENT, "UPLOAD_MISMATCH"),
+    OffsetInvalid: Failure(StatusCode.OUT_OF_RANGE, "OFFSET_INVALID"),
+    RangeInvalid: Failure(StatusCode.OUT_OF_RANGE, "RANGE_INVALID"),
+    UploadNotFound: Failure(StatusCode.NOT_FOUND, "UPLOAD_NOT_FOUND"),
+    UploadExpired: Failure(StatusCode.FAILED_PRECONDITION, "UPLOAD_EXPIRED"),
+    UploadReceived: Failure(StatusCode.ABORTED, "UPLOAD_RECEIVED"),
+    UploadUnfinished: Failure(StatusCode.ABORTED, "UPLOAD_UNFINISHED"),
+    UploadsFull: Failure(StatusCode.RESOURCE_EXHAUSTED, "UPLOADS_FULL"),
+    UploadsBusy: Failure(StatusCode.RESOURCE_EXHAUSTED, "UPLOADS_BUSY"),
     FileEmpty: Failure(StatusCode.INVALID_ARGUMENT, "FILE_EMPTY"),
     FileTypeUnsupported: Failure(StatusCode.INVALID_ARGUMENT, "FILE_TYPE_UNSUPPORTED"),
     FileTypeMismatch: Failure(StatusCode.INVALID_ARGUMENT, "FILE_TYPE_MISMATCH"),
@@ -79,21 +105,24 @@ _STATE = document_pb2.IngestJob.State
 _KNOWN_STATES = frozenset(_STATE.Value(state.value) for state in JobState)
 
 
-class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
+class IngestServicer(UploadCalls, ingest_service_pb2_grpc.IngestServiceServicer):
     """ingest.v1.IngestService."""
 
     def __init__(
         self,
         *,
         ingesting: Ingesting,
+        uploading: Uploading,
         cancelling: Cancelling,
         retrying: Retrying,
         reading: Reading,
         imaging: Imaging,
         storage_backend: str,
         parts: Mapping[str, str],
+        max_content_bytes: int,
     ) -> None:
-        """`parts` is what settings chose, by name."""
+        """`parts` is what settings chose, by name. `max_content_bytes`: what the files of calls under way may take."""
+        super().__init__(uploading, reading, max_content_bytes=max_content_bytes)
         self._ingesting = ingesting
         self._cancelling = cancelling
         self._retrying = retrying
@@ -106,16 +135,20 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         self, request: ingest_service_pb2.IngestDocumentRequest, context: object
     ) -> ingest_service_pb2.IngestDocumentResponse:
         caller = current_caller()
-        ingested = await self._ingesting.ingest(
-            tenant=caller.tenant,
-            subject=caller.subject,
-            filename=request.filename,
-            content=request.content,
-            request_id=request.request_id,
-            tags=request.tags,
-        )
+        if request.upload:
+            ingested = await self._uploading.ingest(caller.tenant, request.upload, request_id=request.request_id)
+        else:
+            with self._budget.taken(len(request.content)):
+                ingested = await self._ingesting.ingest(
+                    tenant=caller.tenant,
+                    subject=caller.subject,
+                    filename=request.filename,
+                    content=request.content,
+                    request_id=request.request_id,
+                    tags=request.tags,
+                )
         return ingest_service_pb2.IngestDocumentResponse(
-            document=_document(ingested.document),
+            document=to_document(ingested.document),
             cache_hit=ingested.cache_hit,
             storage_backend=self._storage_backend,
             job=f"jobs/{ingested.job_id}",
@@ -125,28 +158,29 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
         self, request: ingest_service_pb2.StartIngestRequest, context: object
     ) -> ingest_service_pb2.StartIngestResponse:
         caller = current_caller()
-        started = await self._ingesting.start(
-            tenant=caller.tenant,
-            subject=caller.subject,
-            filename=request.filename,
-            content=request.content,
-            request_id=request.request_id,
-            tags=request.tags,
-        )
+        with self._budget.taken(len(request.content)):
+            started = await self._ingesting.start(
+                tenant=caller.tenant,
+                subject=caller.subject,
+                filename=request.filename,
+                content=request.content,
+                request_id=request.request_id,
+                tags=request.tags,
+            )
         return ingest_service_pb2.StartIngestResponse(
-            job=_job(started.job),
-            document=_document(started.document) if started.document is not None else None,
+            job=to_job(started.job),
+            document=to_document(started.document) if started.document is not None else None,
             storage_backend=self._storage_backend,
         )
 
     async def CancelJob(self, request: ingest_service_pb2.CancelJobRequest, context: object) -> document_pb2.IngestJob:
-        return _job(await self._cancelling.cancel(current_caller().tenant, job_id_of(request.name)))
+        return to_job(await self._cancelling.cancel(current_caller().tenant, job_id_of(request.name)))
 
     async def RetryJob(self, request: ingest_service_pb2.RetryJobRequest, context: object) -> document_pb2.IngestJob:
-        return _job(await self._retrying.retry(current_caller().tenant, job_id_of(request.name)))
+        return to_job(await self._retrying.retry(current_caller().tenant, job_id_of(request.name)))
 
     async def GetJob(self, request: ingest_service_pb2.GetJobRequest, context: object) -> document_pb2.IngestJob:
-        return _job(await self._reading.job(current_caller().tenant, request.name))
+        return to_job(await self._reading.job(current_caller().tenant, request.name))
 
     async def ListJobs(
         self, request: ingest_service_pb2.ListJobsRequest, context: object
@@ -157,12 +191,12 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             page_token=request.page_token,
             state=JobState(_STATE.Name(request.state)) if request.state in _KNOWN_STATES else None,
         )
-        return ingest_service_pb2.ListJobsResponse(jobs=map(_job, jobs), next_page_token=next_page_token)
+        return ingest_service_pb2.ListJobsResponse(jobs=map(to_job, jobs), next_page_token=next_page_token)
 
     async def GetDocument(
         self, request: ingest_service_pb2.GetDocumentRequest, context: object
     ) -> document_pb2.Document:
-        return _document(await self._reading.document(current_caller().tenant, request.name))
+        return to_document(await self._reading.document(current_caller().tenant, request.name))
 
     async def ListDocuments(
         self, request: ingest_service_pb2.ListDocumentsRequest, context: object
@@ -171,14 +205,13 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             current_caller().tenant, page_size=request.page_size, page_token=request.page_token
         )
         return ingest_service_pb2.ListDocumentsResponse(
-            documents=map(_document, documents), next_page_token=next_page_token
+            documents=map(to_document, documents), next_page_token=next_page_token
         )
 
     async def DeleteDocument(
         self, request: ingest_service_pb2.DeleteDocumentRequest, context: object
     ) -> ingest_service_pb2.ErasureReceipt:
-        await self._ingesting.delete(current_caller().tenant, document_id_of(request.name))
-        return ingest_service_pb2.ErasureReceipt(document=request.name)
+        return to_receipt(await self._ingesting.delete(current_caller().tenant, document_id_of(request.name)))
 
     async def ExtractImages(
         self, request: ingest_service_pb2.ExtractImagesRequest, context: object
@@ -193,7 +226,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             current_caller().tenant, request.document, page_size=request.page_size, page_token=request.page_token
         )
         return ingest_service_pb2.ListImagesResponse(
-            images=(_image(request.document, image) for image in images), next_page_token=next_page_token
+            images=(to_image(request.document, image) for image in images), next_page_token=next_page_token
         )
 
     async def ReadImage(
@@ -201,7 +234,7 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
     ) -> ingest_service_pb2.ReadImageResponse:
         image, content = await self._imaging.read(current_caller().tenant, request.name)
         document = request.name.partition("/images/")[0]
-        return ingest_service_pb2.ReadImageResponse(image=_image(document, image), content=content)
+        return ingest_service_pb2.ReadImageResponse(image=to_image(document, image), content=content)
 
     async def GetStats(
         self, request: ingest_service_pb2.GetStatsRequest, context: object
@@ -220,63 +253,3 @@ class IngestServicer(ingest_service_pb2_grpc.IngestServiceServicer):
             max_file_bytes=self._ingesting.max_file_bytes,
             uptime=uptime,
         )
-
-
-def _document(document: Document) -> document_pb2.Document:
-    return document_pb2.Document(
-        name=f"documents/{document.document_id}",
-        filenames=document.filenames,
-        content_type=document.content_type,
-        size_bytes=document.size_bytes,
-        chunk_count=document.chunk_count,
-        token_count=document.token_count,
-        page_count=document.page_count,
-        create_time=_timestamp(document.create_time),
-        update_time=_timestamp(document.update_time),
-        title=document.title,
-        page_notes=map(_note, document.page_notes),
-    )
-
-
-def _note(note: PageNote) -> document_pb2.PageNote:
-    return document_pb2.PageNote(page=note.page, reason=note.reason.value, detail=note.detail)
-
-
-def _image(document: str, image: DocumentImage) -> document_pb2.Image:
-    return document_pb2.Image(
-        name=f"{document}/images/{image.image_id}",
-        page=image.page,
-        kind=document_pb2.Image.EMBEDDED,
-        width=image.width,
-        height=image.height,
-        content_type=image.content_type,
-        size_bytes=image.size_bytes,
-    )
-
-
-def _job(job: Job) -> document_pb2.IngestJob:
-    return document_pb2.IngestJob(
-        name=f"jobs/{job.job_id}",
-        document=f"documents/{job.document_id}",
-        filename=job.filename,
-        state=document_pb2.IngestJob.State.Value(job.state.value),
-        failure_reason=job.failure_reason,
-        failure_detail=job.failure_detail,
-        attempt_count=job.attempt_count,
-        create_time=_timestamp(job.create_time),
-        update_time=_timestamp(job.update_time),
-        indexed_chunk_count=job.indexed_chunk_count,
-        total_chunk_count=job.total_chunk_count,
-        parsed_page_count=job.parsed_page_count,
-        total_page_count=job.total_page_count,
-        page_notes=map(_note, job.page_notes),
-        retry_end_time=_timestamp(job.file_kept_until),
-    )
-
-
-def _timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = timestamp_pb2.Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -64,6 +64,19 @@ class IngestSettings(BaseSettings):
     )
 
     max_file_bytes: int = Field(default=50 * 1024 * 1024, ge=1, le=60 * 1024 * 1024, description="Largest file taken.")
+    max_content_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="What files that come whole in one call may take of the memory together.",
+    )
+    max_open_upload_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=1024 * 1024,
+        description="What uploads that are open may take of the disk together; unused with a bucket.",
+    )
+    upload_minutes: int = Field(
+        default=60, ge=1, le=720, description="How long an upload stays open, to be sent and completed."
+    )
     chunk_tokens: int = Field(
         default=512,
         ge=16,

@@ -34,6 +34,8 @@ from services.ingest.service import FAILURES, IngestServicer
 from services.ingest.service_events import IngestEvents
 from services.ingest.settings import IngestSettings
 from services.ingest.stopping import stopped
+from services.ingest.uploading import Uploading
+from services.ingest.uploads import UploadStore
 from services.ingest.workers import Workers
 from services.ingest.working import JobRunner
 from services.transport.addresses import table_prefix_of
@@ -60,7 +62,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
     async with AsyncExitStack() as stack:
         jobs, registry = await stack.enter_async_context(_open_stores(settings))
         rag = await stack.enter_async_context(open_channel(settings.rag_target, settings.transport))
-        files = stack.enter_context(_open_files(settings))
+        files, uploads = stack.enter_context(_open_files(settings))
         queue = stack.enter_context(_open_queue(settings))
         indexer = RagChunkIndexer(
             rag, batch_chunks=settings.index_batch_chunks, timeout_seconds=settings.index_timeout_seconds
@@ -139,6 +141,14 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             hand_over_seconds=settings.hand_over_seconds,
         )
         stack.push_async_callback(ingesting.close)
+        uploading = Uploading(
+            store=uploads,
+            ingesting=ingesting,
+            jobs=jobs,
+            registry=registry,
+            max_file_bytes=settings.max_file_bytes,
+            open_seconds=settings.upload_minutes * 60,
+        )
         # With a queue the store is only looked into for what no message told of.
         workers = Workers(
             jobs=jobs,
@@ -154,6 +164,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             )
         if settings.background_work:
             await stack.enter_async_context(_working(workers))
+            await stack.enter_async_context(_sweeping(uploading))
             if consuming is not None:
                 await stack.enter_async_context(consuming.listening(settings.worker_count))
         events = IngestEvents(
@@ -164,7 +175,9 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             ingesting=ingesting,
             cancelling=Cancelling(jobs=jobs, registry=registry, runner=runner, deleting=deleting),
             retrying=Retrying(bringing=bringing),
-            reading=Reading(jobs=jobs, registry=registry, counter=runner),
+            reading=Reading(jobs=jobs, registry=registry, files=files, counter=runner),
+            uploading=uploading,
+            max_content_bytes=settings.max_content_bytes,
             imaging=imaging,
             storage_backend=files.kind,
             parts={
@@ -212,18 +225,24 @@ async def _open_stores(settings: IngestSettings) -> AsyncIterator[tuple[JobStore
 
 
 @contextmanager
-def _open_files(settings: IngestSettings) -> Iterator[FileStore]:
+def _open_files(settings: IngestSettings) -> Iterator[tuple[FileStore, UploadStore]]:
     match settings.s3_cache_bucket if settings.storage_backend == "s3" else None:
         case None:
             from services.ingest.adapters.local_files import LocalFiles
+            from services.ingest.adapters.local_uploads import LocalUploads
 
-            yield LocalFiles(settings.data_dir / "files")
+            uploads = LocalUploads(settings.data_dir / "uploads", max_bytes=settings.max_open_upload_bytes)
+            yield LocalFiles(settings.data_dir / "files"), uploads
         case bucket:
+            from services.ingest.adapters.s3_bucket import S3Bucket
             from services.ingest.adapters.s3_files import S3Files
+            from services.ingest.adapters.s3_presigning import S3Presigner
+            from services.ingest.adapters.s3_uploads import S3Uploads
 
-            client = make_aws_client("s3", read_timeout_seconds=_S3_READ_TIMEOUT_SECONDS)
+            client = make_aws_client("s3", read_timeout_seconds=_S3_READ_TIMEOUT_SECONDS, addressing_style="virtual")
+            objects, presigner = S3Bucket(client, bucket), S3Presigner(client, bucket)
             try:
-                yield S3Files(client, bucket)
+                yield S3Files(objects, presigner), S3Uploads(objects, presigner)
             finally:
                 client.close()
 
@@ -256,6 +275,15 @@ async def _open_image_function(settings: IngestSettings) -> AsyncIterator[Images
 def act_for(tenant: str) -> AbstractContextManager[Caller]:
     """Work for a tenant is done in this service's name: it may end long after the user's claim has."""
     return acting_as(Caller(tenant, "ingest-worker", frozenset({"user"})))
+
+
+@asynccontextmanager
+async def _sweeping(uploading: Uploading) -> AsyncIterator[None]:
+    task = asyncio.create_task(uploading.sweep_for_ever())
+    try:
+        yield
+    finally:
+        await stopped(task)
 
 
 @asynccontextmanager

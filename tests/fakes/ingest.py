@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from services.ingest.composing import Piece, compose
+from services.ingest.erasures import ErasedFiles, ErasedFromIndex
 from services.ingest.errors import FileBroken
 from services.ingest.models import (
     BlockKind,
@@ -37,9 +38,17 @@ class FakeFileStore:
         self.records: dict[tuple[FileKey, str], bytes] = {}
         self.trouble = Trouble()
 
-    async def save_original(self, key: FileKey, content: bytes) -> None:
+    async def save_original(self, key: FileKey, content: bytes | Path) -> None:
         self.trouble.strike("save_original")
-        self.originals[key] = content
+        self.originals[key] = content if isinstance(content, bytes) else content.read_bytes()
+
+    async def read_original(self, key: FileKey, offset: int, size_bytes: int) -> bytes | None:
+        self.trouble.strike("read_original")
+        content = self.originals.get(key)
+        return content if content is None else content[offset : offset + size_bytes]
+
+    async def link_original(self, key: FileKey, *, filename: str, content_type: str, seconds: int) -> str:
+        return ""
 
     def fetched(self, key: FileKey) -> AbstractAsyncContextManager[Path | None]:
         return self._fetched(key)
@@ -72,10 +81,17 @@ class FakeFileStore:
     async def load_image(self, key: FileKey, image: DocumentImage) -> bytes | None:
         return self.records.get((key, f"images/{image.filename}"))
 
-    async def delete(self, key: FileKey) -> None:
+    async def delete(self, key: FileKey) -> ErasedFiles:
         self.trouble.strike("delete")
-        self.originals.pop(key, None)
+        names = [name for place, name in self.records if place == key]
+        images = sum(name.startswith("images/") for name in names)
+        files = len(names) - images + (self.originals.pop(key, None) is not None)
         self.records = {place: data for place, data in self.records.items() if place[0] != key}
+        return ErasedFiles(files, images)
+
+    async def count(self, key: FileKey) -> int:
+        self.trouble.strike("count")
+        return (key in self.originals) + sum(place == key for place, _ in self.records)
 
     async def is_reachable(self) -> bool:
         return True
@@ -141,7 +157,7 @@ class WordCounter:
 
 
 class FakeChunkIndexer:
-    """ChunkIndexer in memory. `indexed_texts` counts what would have been embedded."""
+    """ChunkIndexer in memory. `indexed_texts` counts what would have been embedded; `remaining` is told by `delete`."""
 
     def __init__(self, tenant: Callable[[], str] = lambda: "red", *, batch_chunks: int = 2) -> None:
         self._tenant = tenant
@@ -149,6 +165,8 @@ class FakeChunkIndexer:
         self.chunks: dict[tuple[str, str], dict[int, Chunk]] = {}
         self.filenames: dict[tuple[str, str], str] = {}
         self.facts: dict[tuple[str, str], DocumentFacts] = {}
+        self.held_back: set[tuple[str, str]] = set()
+        self.remaining = 0
         self.indexed_texts = 0
         self.trouble = Trouble()
         self.before_indexing: Callable[[], Awaitable[object]] | None = None
@@ -165,6 +183,7 @@ class FakeChunkIndexer:
         *,
         chunk_count: int,
         facts: DocumentFacts | None = None,
+        held_back: bool = False,
         progress: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         key = (self._tenant(), document_id)
@@ -173,6 +192,8 @@ class FakeChunkIndexer:
             if self.before_indexing is not None:
                 await self.before_indexing()
             self.trouble.strike("index")
+            if held_back and key not in self.chunks:
+                self.held_back.add(key)
             stored = self.chunks.setdefault(key, {})
             for chunk in chunks[at : at + self._batch_chunks]:
                 self.indexed_texts += stored.get(chunk.index) != chunk
@@ -184,9 +205,21 @@ class FakeChunkIndexer:
             if progress is not None and chunks:
                 await progress(done)
 
-    async def delete(self, document_id: str) -> None:
+    async def delete(self, document_id: str, *, successor: str = "") -> ErasedFromIndex:
         self.trouble.strike("delete")
         key = (self._tenant(), document_id)
-        self.chunks.pop(key, None)
+        removed = len(self.chunks.pop(key, {}))
         self.filenames.pop(key, None)
         self.facts.pop(key, None)
+        self.held_back -= {key, (self._tenant(), successor)}
+        return ErasedFromIndex(removed, 0, self.remaining)
+
+    async def show(self, document_id: str) -> None:
+        self.trouble.strike("show")
+        self.held_back.discard((self._tenant(), document_id))
+
+    def shown(self, tenant: str = "red") -> set[str]:
+        """The documents that a search finds."""
+        return {key[1] for key, chunks in self.chunks.items() if key[0] == tenant and chunks} - {
+            document for owner, document in self.held_back if owner == tenant
+        }

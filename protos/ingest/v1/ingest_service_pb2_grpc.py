@@ -144,6 +144,8 @@ class IngestServiceServicer:
         OUT_OF_RANGE / FILE_TOO_LARGE when there are more bytes than the limit, 50 MiB unless set; metadata `max_bytes` says it.
         DEADLINE_EXCEEDED / PARSING_TIMEOUT when parsing takes longer than its limit.
         RESOURCE_EXHAUSTED / STORAGE_FULL when the file store has no room.
+        RESOURCE_EXHAUSTED / UPLOADS_BUSY when the files of other calls under way take the memory for them; `RetryInfo` says
+        when to come again. Uploads that come by WriteUpload take none.
         FAILED_PRECONDITION / INDEX_REFUSED when the chunk index does not take the chunks, for instance because it was built
         with another embedding model; metadata `index_reason` says why.
         ABORTED / JOB_CANCELLED when the job is cancelled or its document deleted while it is being ingested.

@@ -8,6 +8,7 @@ import grpc
 from google.protobuf.message import Message
 
 from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
+from services.ingest.erasures import ErasedFromIndex
 from services.ingest.errors import IndexRefused, IndexUnavailable
 from services.ingest.models import Chunk, DocumentFacts, EmbeddingLimits
 from services.transport.errors import read_failure
@@ -58,6 +59,7 @@ class RagChunkIndexer:
         *,
         chunk_count: int,
         facts: DocumentFacts | None = None,
+        held_back: bool = False,
         progress: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         done = 0
@@ -68,15 +70,23 @@ class RagChunkIndexer:
                 chunks=batch,
                 chunk_count=chunk_count,
                 facts=_to_proto_facts(facts) if facts else None,
+                held_back=held_back,
             )
             await self._called(self._stub.IndexChunks, request)
             done += len(batch)
             if progress is not None and batch:
                 await progress(done)
 
-    async def delete(self, document_id: str) -> None:
-        request = rag_service_pb2.DeleteDocumentChunksRequest(document=f"documents/{document_id}")
-        await self._called(self._stub.DeleteDocumentChunks, request)
+    async def delete(self, document_id: str, *, successor: str = "") -> ErasedFromIndex:
+        request = rag_service_pb2.DeleteDocumentChunksRequest(
+            document=f"documents/{document_id}", successor=f"documents/{successor}" if successor else ""
+        )
+        reply = await self._called(self._stub.DeleteDocumentChunks, request)
+        return ErasedFromIndex(reply.removed_count, reply.cache_entry_count, reply.remaining_count)
+
+    async def show(self, document_id: str) -> None:
+        request = rag_service_pb2.ShowDocumentChunksRequest(document=f"documents/{document_id}")
+        await self._called(self._stub.ShowDocumentChunks, request)
 
     async def _called(self, method: Callable[..., Awaitable[Reply]], request: Message) -> Reply:
         try:

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.ingest.errors import FileStoreUnavailable
+from services.ingest.uploads import SignedUpload, is_upload_id
 from services.transport.aws_clients import AwsClient
 
 UPLOADS = "tmp/uploads/"
-_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 # Controls, lone surrogates, and the marks by which a name can be shown as another one.
 _NEVER_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _NOT_IN_QUOTES = re.compile(r'[^\x20-\x7e]|["\\%]')
-
-
-@dataclass(frozen=True)
-class SignedUpload:
-    """How to send one file: method, address and headers; for POST also the form's fields before the file.
-
-    Whoever has it may send the file, so its signature does not show.
-    """
-
-    method: Literal["PUT", "POST"]
-    url: str = field(repr=False)
-    expires_at: datetime
-    headers: Mapping[str, str] = field(default_factory=dict)
-    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class S3Presigner:
@@ -47,16 +32,27 @@ class S3Presigner:
         self._client = client
         self._bucket = bucket
 
-    async def put(self, upload_id: str, *, content_type: str, size_bytes: int, expires_in_seconds: int) -> SignedUpload:
-        """A PUT of exactly so many bytes of exactly that type. `upload_id` is 32 lower-case hexadecimal digits."""
+    async def put(
+        self, upload_id: str, *, content_type: str, size_bytes: int, sha256: str, expires_in_seconds: int
+    ) -> SignedUpload:
+        """A PUT of exactly so many bytes of exactly that type and SHA-256 (in hexadecimal digits).
+
+        S3 refuses any others by the headers that are signed. `upload_id` is 32 lower-case hexadecimal digits.
+        """
+        checksum = b64encode(bytes.fromhex(sha256)).decode()
         wanted = {
             "Bucket": self._bucket,
             "Key": upload_key(upload_id),
             "ContentType": content_type,
             "ContentLength": size_bytes,
+            "ChecksumSHA256": checksum,
         }
         url = await self._signed("put_object", wanted, expires_in_seconds)
-        headers = {"Content-Type": content_type, "Content-Length": str(size_bytes)}
+        headers = {
+            "Content-Type": content_type,
+            "Content-Length": str(size_bytes),
+            "x-amz-checksum-sha256": checksum,
+        }
         return SignedUpload("PUT", url, _after(expires_in_seconds), headers=headers)
 
     async def post(self, upload_id: str, *, content_type: str, max_bytes: int, expires_in_seconds: int) -> SignedUpload:
@@ -100,7 +96,7 @@ class S3Presigner:
 
 def upload_key(upload_id: str) -> str:
     """Where an upload under way lies. Raises ValueError: the id is none, and could lead elsewhere."""
-    if not _UPLOAD_ID.fullmatch(upload_id):
+    if not is_upload_id(upload_id):
         raise ValueError("an upload id has 32 lower-case hexadecimal digits")
     return f"{UPLOADS}{upload_id}"
 

@@ -21,6 +21,7 @@ class Index:
     texts: Callable[[], Mapping[int, str]]
     filename: Callable[[], str | None]
     facts: Callable[[], DocumentFacts | None]
+    is_shown: Callable[[], bool]
     go_away: Callable[[], None]
     refuse: Callable[[], None]
 
@@ -84,10 +85,29 @@ class ChunkIndexerContract:
     async def test_delete_forgets_the_document_and_can_be_repeated(self, index: Index) -> None:
         await index.indexer.index(DOCUMENT, "notes.txt", chunks(3), chunk_count=3)
 
-        await index.indexer.delete(DOCUMENT)
-        await index.indexer.delete(DOCUMENT)
+        first = await index.indexer.delete(DOCUMENT)
+        again = await index.indexer.delete(DOCUMENT)
 
         assert index.texts() == {}
+        assert (first.chunk_count, first.remaining_count) == (3, 0)
+        assert (again.chunk_count, again.remaining_count) == (0, 0)
+
+    async def test_chunks_held_back_are_shown_when_asked_for(self, index: Index) -> None:
+        await index.indexer.index(DOCUMENT, "notes.txt", chunks(3), chunk_count=3, held_back=True)
+        assert not index.is_shown()
+
+        await index.indexer.show(DOCUMENT)
+        await index.indexer.show(DOCUMENT)
+
+        assert index.is_shown()
+
+    async def test_chunks_held_back_are_shown_as_those_they_succeed_go(self, index: Index) -> None:
+        await index.indexer.index("b" * 64, "notes.txt", chunks(3), chunk_count=3)
+        await index.indexer.index(DOCUMENT, "notes.txt", chunks(3), chunk_count=3, held_back=True)
+
+        await index.indexer.delete("b" * 64, successor=DOCUMENT)
+
+        assert index.is_shown()
 
     async def test_an_index_that_is_away_is_worth_trying_again(self, index: Index) -> None:
         index.go_away()

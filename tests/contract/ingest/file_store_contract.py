@@ -1,9 +1,13 @@
 """What every store of files does, whatever keeps them."""
 
+
+
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from services.ingest.erasures import ErasedFiles
 from services.ingest.models import DocumentImage, FileKey
 from services.ingest.ports import FileStore
 
@@ -39,6 +43,24 @@ class FileStoreContract:
             assert path is not None
             assert path.read_bytes() == b"second"
 
+    async def test_a_file_is_taken_from_a_path_and_stays_when_that_goes(self, files: FileStore, tmp_path: Path) -> None:
+        source = tmp_path / "upload.part"
+        source.write_bytes(b"many bytes")
+
+        await files.save_original(KEY, source)
+        source.unlink()
+
+        async with files.fetched(KEY) as path:
+            assert path is not None
+            assert path.read_bytes() == b"many bytes"
+
+    async def test_a_part_of_the_original_is_read(self, files: FileStore) -> None:
+        await files.save_original(KEY, b"0123456789")
+
+        assert await files.read_original(KEY, 0, 4) == b"0123"
+        assert await files.read_original(KEY, 8, 4) == b"89"
+        assert await files.read_original(OTHER, 0, 4) is None
+
     async def test_records_are_kept_apart_from_the_original_and_from_each_other(self, files: FileStore) -> None:
         await files.save_record(KEY, "metadata.json", b"{}")
         await files.save_record(KEY, "chunks.json", b"[]")
@@ -71,9 +93,22 @@ class FileStoreContract:
             assert path is None
             assert other_path is not None
 
+    async def test_delete_tells_what_it_removed_and_nothing_is_counted_afterwards(self, files: FileStore) -> None:
+        for content in (b"%PDF-1.6", b"%PDF-1.7"):
+            await files.save_original(KEY, content)
+        await files.save_record(KEY, "chunks.json", b"[]")
+        await files.save_image(KEY, IMAGE, b"pixels")
+        assert await files.count(KEY) >= 3
+
+        erased = await files.delete(KEY)
+
+        assert (erased.file_count, erased.image_count) == (2, 1)
+        assert await files.count(KEY) == 0
+
     async def test_delete_of_nothing_is_no_error(self, files: FileStore) -> None:
         await files.delete(KEY)
-        await files.delete(KEY)
+
+        assert await files.delete(KEY) == ErasedFiles(0, 0)
 
     @pytest.mark.parametrize("tenant", ["..", ".", "a/b", "../red", "Müller & Söhne", "red\\blue"])
     async def test_tenants_do_not_see_each_other_whatever_they_are_called(self, files: FileStore, tenant: str) -> None:

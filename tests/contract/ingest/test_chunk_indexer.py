@@ -29,6 +29,7 @@ class TestFakeChunkIndexer(ChunkIndexerContract):
             texts=lambda: {number: chunk.text for number, chunk in indexer.chunks.get(key, {}).items()},
             filename=lambda: indexer.filenames.get(key),
             facts=lambda: indexer.facts.get(key),
+            is_shown=lambda: DOCUMENT in indexer.shown(),
             go_away=lambda: indexer.trouble.errors.update(index=away, delete=away, limits=away),
             refuse=lambda: indexer.trouble.errors.update(index=refusal),
         )
@@ -58,6 +59,7 @@ class TestRagChunkIndexer(ChunkIndexerContract):
                 texts=lambda: rag.texts.get(key, {}),
                 filename=lambda: rag.filenames.get(key),
                 facts=lambda: rag.facts.get(key),
+                is_shown=lambda: key in rag.texts and key not in rag.held_back,
                 go_away=lambda: setattr(rag, "away", True),
                 refuse=lambda: setattr(rag, "refuses", True),
             )

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import boto3
 import pytest
 
-from services.ingest.adapters import s3_files, writes_under_way
+from services.ingest.adapters import s3_bucket, writes_under_way
+from services.ingest.adapters.s3_bucket import S3Bucket
 from services.ingest.adapters.s3_files import S3Files
 from services.ingest.errors import FileStoreUnavailable
 from services.ingest.models import FileKey
@@ -53,7 +54,7 @@ def client(s3: S3Client) -> Iterator[AwsClient]:
 
 @pytest.fixture
 def files(client: AwsClient) -> FileStore:
-    return S3Files(client, BUCKET)
+    return S3Files(S3Bucket(client, BUCKET))
 
 
 def names(s3: S3Client) -> set[str]:
@@ -68,7 +69,7 @@ def versions(s3: S3Client) -> list[Any]:
 class TestS3Files(FileStoreContract):
     @pytest.fixture
     def files(self, client: AwsClient) -> FileStore:
-        return S3Files(client, BUCKET)
+        return S3Files(S3Bucket(client, BUCKET))
 
     async def test_files_lie_where_the_layout_says(self, files: FileStore, s3: S3Client) -> None:
         for key in (DEFAULT, FileKey("Müller & Co", "pdf", "a" * 64)):
@@ -123,7 +124,7 @@ class TestS3Files(FileStoreContract):
     async def test_delete_erases_more_than_one_call_takes(
         self, files: FileStore, s3: S3Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(s3_files, "_DELETED_AT_ONCE", 2)
+        monkeypatch.setattr(s3_bucket, "_REMOVED_AT_ONCE", 2)
         for number in range(5):
             s3.put_object(Bucket=BUCKET, Key=f"pdf/{'a' * 64}/images/{number}.png", Body=b"")
 
@@ -145,7 +146,7 @@ class TestS3Files(FileStoreContract):
 async def test_a_bucket_that_is_missing_is_told_to_operators_and_not_to_users(
     client: AwsClient, caplog: pytest.LogCaptureFixture, work: str
 ) -> None:
-    files = S3Files(client, "rag-cache-nowhere")
+    files = S3Files(S3Bucket(client, "rag-cache-nowhere"))
 
     async def fetch() -> None:
         async with files.fetched(DEFAULT):
@@ -172,7 +173,7 @@ async def test_a_store_that_is_away_is_told_as_unavailable(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     away = make_aws_client("s3")
-    files = S3Files(away, BUCKET)
+    files = S3Files(S3Bucket(away, BUCKET))
 
     with pytest.raises(FileStoreUnavailable):
         await files.save_original(DEFAULT, b"bytes")
@@ -215,7 +216,7 @@ def telling(aws_account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
     def tell(*answers: tuple[int, bytes, int]) -> S3Files:
         monkeypatch.setattr(Answers, "told", list(answers))
-        return S3Files(client, BUCKET)
+        return S3Files(S3Bucket(client, BUCKET))
 
     yield tell
     client.close()
@@ -304,7 +305,7 @@ def gated(s3: S3Client) -> Iterator[Callable[[str], tuple[S3Files, Gate]]]:
         boto_client.meta.events.register(f"before-send.s3.{operation}", gate)
         client = AwsClient(boto_client, max_concurrent_calls=4)
         gates.append((client, gate))
-        return S3Files(client, BUCKET), gate
+        return S3Files(S3Bucket(client, BUCKET)), gate
 
     yield make
     for client, gate in gates:
@@ -369,6 +370,6 @@ async def test_an_abandoned_deletion_takes_nothing_that_came_after_it(
 
     await files.save_original(DEFAULT, b"sent again")
     gate.opened.set()
-    await asyncio.to_thread(frozen._client._threads.shutdown)
+    await asyncio.to_thread(frozen._bucket._client._threads.shutdown)
 
     assert len(versions(s3)) == 1

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BUCKET = "rag-cache-123456789012-us-east-1"
 UPLOAD_ID = "0123456789abcdef" * 2
+SHA256 = hashlib.sha256(b"%PDF-1.7").hexdigest()
 
 
 @pytest.fixture
@@ -43,7 +45,9 @@ def presigner(s3: S3Client) -> Iterator[S3Presigner]:
 
 
 async def test_a_put_stores_exactly_what_was_signed(presigner: S3Presigner, s3: S3Client) -> None:
-    signed = await presigner.put(UPLOAD_ID, content_type="application/pdf", size_bytes=8, expires_in_seconds=300)
+    signed = await presigner.put(
+        UPLOAD_ID, content_type="application/pdf", size_bytes=8, sha256=SHA256, expires_in_seconds=300
+    )
 
     reply = httpx.put(signed.url, content=b"%PDF-1.7", headers=dict(signed.headers))
 
@@ -52,7 +56,13 @@ async def test_a_put_stores_exactly_what_was_signed(presigner: S3Presigner, s3: 
     stored = s3.get_object(Bucket=BUCKET, Key=f"tmp/uploads/{UPLOAD_ID}")
     assert (stored["Body"].read(), stored["ContentType"]) == (b"%PDF-1.7", "application/pdf")
     query = parse_qs(urlsplit(signed.url).query)
-    assert set(query["X-Amz-SignedHeaders"][0].split(";")) == {"content-length", "content-type", "host"}
+    assert set(query["X-Amz-SignedHeaders"][0].split(";")) == {
+        "content-length",
+        "content-type",
+        "host",
+        "x-amz-checksum-sha256",
+    }
+    assert base64.b64decode(signed.headers["x-amz-checksum-sha256"]).hex() == SHA256
     assert query["X-Amz-Expires"] == ["300"]
     assert 0 < (signed.expires_at - datetime.now(UTC)).total_seconds() <= 300
 
@@ -120,7 +130,7 @@ async def test_links_name_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPat
     client = make_aws_client("s3", addressing_style="virtual")
 
     signed = await S3Presigner(client, BUCKET).put(
-        UPLOAD_ID, content_type="text/plain", size_bytes=1, expires_in_seconds=60
+        UPLOAD_ID, content_type="text/plain", size_bytes=1, sha256=SHA256, expires_in_seconds=60
     )
     client.close()
 
@@ -134,7 +144,7 @@ async def test_without_credentials_nothing_is_signed(aws_account: AwsAccount, mo
     presigner = S3Presigner(client, BUCKET)
 
     with pytest.raises(FileStoreUnavailable):
-        await presigner.put(UPLOAD_ID, content_type="text/plain", size_bytes=1, expires_in_seconds=60)
+        await presigner.put(UPLOAD_ID, content_type="text/plain", size_bytes=1, sha256=SHA256, expires_in_seconds=60)
     with pytest.raises(FileStoreUnavailable):
         await presigner.post(UPLOAD_ID, content_type="text/plain", max_bytes=1, expires_in_seconds=60)
     client.close()

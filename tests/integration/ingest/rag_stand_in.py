@@ -16,7 +16,7 @@ from services.transport.errors import Failure
 from services.transport.identity import current_caller
 from services.transport.serving import ServiceDefinition
 
-# To the type checker a servicer has every method of its contract; this one needs three.
+# To the type checker a servicer has every method of its contract; this one needs four.
 _Servicer: Any = rag_service_pb2_grpc.RagServiceServicer
 _DOCUMENT = re.compile("documents/[0-9a-f]{64}")
 
@@ -36,6 +36,7 @@ class RagStandIn(_Servicer):  # type: ignore[misc]
         self.texts: dict[tuple[str, str], dict[int, str]] = {}
         self.filenames: dict[tuple[str, str], str] = {}
         self.facts: dict[tuple[str, str], DocumentFacts] = {}
+        self.held_back: set[tuple[str, str]] = set()
         self.embedded: Counter[str] = Counter()
         self.requests: list[rag_service_pb2.IndexChunksRequest] = []
         self.subjects: set[str] = set()
@@ -59,6 +60,8 @@ class RagStandIn(_Servicer):  # type: ignore[misc]
             self.gate.clear()
         key = (current_caller().tenant, request.document)
         before = self.texts.get(key, {})
+        if request.held_back and not before:
+            self.held_back.add(key)
         changed = {
             chunk.chunk_index: chunk.text for chunk in request.chunks if before.get(chunk.chunk_index) != chunk.text
         }
@@ -80,7 +83,15 @@ class RagStandIn(_Servicer):  # type: ignore[misc]
         key = (current_caller().tenant, request.document)
         self.filenames.pop(key, None)
         self.facts.pop(key, None)
+        self.held_back -= {key, (key[0], request.successor)}
         return rag_service_pb2.DeleteDocumentChunksResponse(removed_count=len(self.texts.pop(key, {})))
+
+    async def ShowDocumentChunks(
+        self, request: rag_service_pb2.ShowDocumentChunksRequest, context: object
+    ) -> rag_service_pb2.ShowDocumentChunksResponse:
+        await self._check(request.document)
+        self.held_back.discard((current_caller().tenant, request.document))
+        return rag_service_pb2.ShowDocumentChunksResponse()
 
     async def GetStats(
         self, request: rag_service_pb2.GetStatsRequest, context: object

@@ -12,7 +12,7 @@ from tests.fakes.ingest_world import World, id_of, new_world
 
 
 def reading_of(world: World) -> Reading:
-    return Reading(jobs=world.jobs, registry=world.registry, counter=world.runner)
+    return Reading(jobs=world.jobs, registry=world.registry, files=world.files, counter=world.runner)
 
 
 @pytest.mark.parametrize(

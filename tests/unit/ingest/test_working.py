@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from services.ingest import deleting
+from services.ingest.erasures import ErasedFromIndex
 from services.ingest.errors import (
     FileStoreUnavailable,
     IndexUnavailable,
@@ -247,10 +248,10 @@ async def test_a_deletion_that_always_fails_holds_up_no_other(monkeypatch: pytes
         await world.registry.mark_deleting("red", id_of(text))
     delete = world.indexer.delete
 
-    async def sticky(document_id: str) -> None:
+    async def sticky(document_id: str, *, successor: str = "") -> ErasedFromIndex:
         if document_id == id_of(texts[0]):
             raise IndexUnavailable("away")
-        await delete(document_id)
+        return await delete(document_id, successor=successor)
 
     monkeypatch.setattr(world.indexer, "delete", sticky)
 
