@@ -1,5 +1,6 @@
 """The records kept beside a stored file: what was found in it, and its chunks, so that parsing need not be repeated."""
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +12,7 @@ MAX_PAGE_NOTES = 200
 METADATA = "metadata.json"
 CHUNKS = "chunks.json"
 IMAGES = "images.json"
+_CHUNKS_BEGIN, _CHUNKS_END = b', "chunks": [', b"\n]}"
 
 
 @dataclass(frozen=True)
@@ -29,28 +31,33 @@ class ChunkedFile:
 
 
 def chunks_to_bytes(chunked: ChunkedFile) -> bytes:
-    return json.dumps(
-        {
-            "fingerprint": chunked.fingerprint,
-            "title": chunked.title,
-            "page_count": chunked.page_count,
-            "page_notes": [asdict(note) for note in chunked.page_notes],
-            "chunks": [asdict(chunk) for chunk in chunked.chunks],
-        },
-        ensure_ascii=False,
-    ).encode()
+    """A JSON object with each chunk on a line of its own: be they a hundred thousand, one at a time is read."""
+    facts: dict[str, Any] = {
+        "fingerprint": chunked.fingerprint,
+        "title": chunked.title,
+        "page_count": chunked.page_count,
+        "page_notes": [asdict(note) for note in chunked.page_notes],
+    }
+    written = io.BytesIO()
+    written.write(json.dumps(facts, ensure_ascii=False).encode()[:-1] + _CHUNKS_BEGIN)
+    for place, chunk in enumerate(chunked.chunks):
+        written.write(b"\n" if place == 0 else b",\n")
+        written.write(json.dumps(asdict(chunk), ensure_ascii=False).encode())
+    written.write(_CHUNKS_END)
+    return written.getvalue()
 
 
 def chunks_from_bytes(data: bytes, *, fingerprint: str) -> ChunkedFile | None:
-    """The chunks, if they were made by the parser and chunker of that fingerprint; None when not.
-
-    Records of earlier versions lack some fields; what they do not say is taken for absent.
-    """
+    """The chunks, if they were made by the parser and chunker of that fingerprint and are whole; None when not."""
+    lines = io.BytesIO(data)
     try:
-        record: dict[str, Any] = json.loads(data)
+        first = lines.readline()
+        if not first.endswith(_CHUNKS_BEGIN + b"\n") or not data.endswith(_CHUNKS_END):
+            return None
+        record: dict[str, Any] = json.loads(first.removesuffix(_CHUNKS_BEGIN + b"\n") + b"}")
         if record["fingerprint"] != fingerprint:
             return None
-        chunks = tuple(_chunk(chunk) for chunk in record["chunks"])
+        chunks = tuple(_chunk(json.loads(line.rstrip(b",\n"))) for line in lines if line != _CHUNKS_END.lstrip())
         notes = tuple(
             PageNote(note["page"], PageProblem(note["reason"]), note["detail"]) for note in record.get("page_notes", ())
         )

@@ -266,6 +266,7 @@ class JobRunner:
         # Cutting and writing down megabytes of text would hold up every other call.
         chunks = await asyncio.to_thread(chunker.chunk, parsed)
         chunked = ChunkedFile(self._fingerprint(chunker), chunks, parsed.title, parsed.page_count, parsed.page_notes)
+        del parsed  # its text is in the chunks, and takes as much again
         data = await asyncio.to_thread(chunks_to_bytes, chunked)
         await self.files.save_record(leased.job.file_key, CHUNKS, data)
         return chunked

@@ -80,13 +80,13 @@ def outcome_of(
 
 
 def as_bytes(document: ParsedDocument) -> list[bytes]:
-    """The document; heading paths and table headers, which most blocks share, are numbered."""
+    """The document; heading paths and table headers, which most blocks share, are numbered. A block takes a line."""
     paths: dict[tuple[str, ...], int] = {}
     headers: dict[tuple[str, ...], int] = {}
-    blocks = ",".join(json.dumps(_block(block, paths, headers)) for block in document.blocks)
+    blocks = "\n".join(json.dumps(_block(block, paths, headers)) for block in document.blocks)
     facts: dict[str, Any] = {
         "text_bytes": len(text := document.text.encode()),
-        "blocks_bytes": len(written := f"[{blocks}]".encode("ascii")),
+        "blocks_bytes": len(written := blocks.encode("ascii")),
         "paths": list(paths),
         "headers": list(headers),
         "title": document.title,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import logging
 import os
@@ -254,8 +255,8 @@ def _read_parts(output: memoryview) -> ParsedDocument:
         Block(
             BlockKind(kind), start, end, page, paths[path], table and TablePlace(table[0], table[1], headers[table[2]])
         )
-        for kind, start, end, page, path, table in json.loads(
-            bytes(output[text_ends : text_ends + outcome["blocks_bytes"]])
+        for kind, start, end, page, path, table in map(
+            json.loads, io.BytesIO(output[text_ends : text_ends + outcome["blocks_bytes"]])
         )
     )
     notes = tuple(PageNote(page, PageProblem(reason), detail) for page, reason, detail in outcome["page_notes"])
