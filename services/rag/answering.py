@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.rag.models import Answer, Citation, FoundChunk, Quote, Reading, WriterUsage
+from services.rag.models import NO_FILTERS, Answer, Citation, FoundChunk, Quote, Reading, SearchFilters, WriterUsage
 from services.rag.ports import AnswerWriter
-from services.rag.requests import read_documents, read_question, read_top_k
+from services.rag.requests import read_documents, read_filters, read_question, read_top_k
 from services.rag.searching import Searching
 
 DEFAULT_TOP_K = 3
@@ -23,16 +23,25 @@ class Answering:
         """Name of the writer."""
         return self._writer.name
 
-    async def answer(self, tenant: str, question: str, *, top_k: int = 0, documents: Sequence[str] = ()) -> Answer:
+    async def answer(
+        self,
+        tenant: str,
+        question: str,
+        *,
+        top_k: int = 0,
+        documents: Sequence[str] = (),
+        filters: SearchFilters = NO_FILTERS,
+    ) -> Answer:
         """An answer of which every sentence is cited, or one that says the documents hold none.
 
         A sentence that a writer gives without a quote from the passages is left out: it is the writer's own.
 
-        Raises: QuestionInvalid, TopKInvalid, NameInvalid, EmbeddingModelMismatch, Unavailable.
+        Raises: QuestionInvalid, TopKInvalid, NameInvalid, FiltersInvalid, EmbeddingModelMismatch, Unavailable.
         """
         asked = read_question(question)
         limit = read_top_k(top_k, default=DEFAULT_TOP_K)
-        findings = await self._searching.find(tenant, asked, limit=limit, documents=read_documents(documents))
+        within, narrowed = read_documents(documents), read_filters(filters)
+        findings = await self._searching.find(tenant, asked, limit=limit, documents=within, filters=narrowed)
         passages = tuple(chunk.found for chunk in findings.chunks)
         sentences: list[str] = []
         citations: list[Citation] = []

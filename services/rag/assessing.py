@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from services.rag.asking import Asked, take_apart
 from services.rag.certainty import QUICK_CERTAINTY, QUICK_RANKING, certainty
 from services.rag.evidence import Candidate, weigh
-from services.rag.models import Assessment, Embedding, FoundChunk
+from services.rag.models import NO_FILTERS, Assessment, FoundChunk, IndexQuery, SearchFilters
 from services.rag.ports import Embedder
-from services.rag.requests import read_parts, read_question
+from services.rag.requests import read_documents, read_filters, read_parts, read_question
 from services.rag.searching import Searching, fuse
 
 # What AnswerQuestion reads when nobody says otherwise: the score is about that answer.
@@ -26,25 +26,37 @@ class Assessing:
         self._embedder = embedder
 
     async def assess(
-        self, tenant: str, question: str, parts: Sequence[str] = ()
+        self,
+        tenant: str,
+        question: str,
+        parts: Sequence[str] = (),
+        *,
+        documents: Sequence[str] = (),
+        filters: SearchFilters = NO_FILTERS,
     ) -> tuple[Assessment, list[Assessment]]:
         """How well the tenant's documents answer the question, and each part in its order.
 
-        Raises: QuestionInvalid, EmbeddingModelMismatch, Unavailable.
+        Raises: QuestionInvalid, NameInvalid, FiltersInvalid, EmbeddingModelMismatch, Unavailable.
         """
+        within, narrowed = read_documents(documents), read_filters(filters)
         texts = [read_question(question), *read_parts(parts)]
         distinct = list(dict.fromkeys(texts))
         embeddings = await self._embedder.embed_queries(distinct)
         assessed = await asyncio.gather(
-            *(self._assess(tenant, text, embedding) for text, embedding in zip(distinct, embeddings, strict=True))
+            *(
+                self._assess(
+                    IndexQuery(tenant, embedding, take_apart(text).terms, _SEARCH_DEPTH, within, narrowed), text
+                )
+                for text, embedding in zip(distinct, embeddings, strict=True)
+            )
         )
         by_text = dict(zip(distinct, assessed, strict=True))
         whole, *rest = (by_text[text] for text in texts)
         return whole, rest
 
-    async def _assess(self, tenant: str, text: str, embedding: Embedding) -> Assessment:
+    async def _assess(self, query: IndexQuery, text: str) -> Assessment:
         asked = take_apart(text)
-        retrieved = await self._searching.retrieve(tenant, asked.terms, embedding, depth=_SEARCH_DEPTH)
+        retrieved = await self._searching.retrieve(query)
         passages = [scored.found for scored in fuse(retrieved)[:_PASSAGES_READ]]
         if not passages:
             return Assessment(0.0, "No documents are indexed.", "")

@@ -86,22 +86,11 @@ class Searching:
         [embedding] = await self._embedder.embed_queries([question])
         # Not every word: "explain" asks the one who searches and is not looked for.
         terms = take_apart(question).terms
-        return embedding, await self.retrieve(
-            tenant, terms, embedding, depth=depth, documents=documents, filters=filters
-        )
+        return embedding, await self.retrieve(IndexQuery(tenant, embedding, terms, depth, documents, filters))
 
-    async def retrieve(
-        self,
-        tenant: str,
-        terms: tuple[str, ...],
-        embedding: Embedding,
-        *,
-        depth: int,
-        documents: tuple[str, ...] = (),
-        filters: SearchFilters = NO_FILTERS,
-    ) -> Retrieved:
-        """What both legs find for a question's terms and its embedding."""
-        return await self._index.search(IndexQuery(tenant, embedding, terms, depth, documents, filters))
+    async def retrieve(self, query: IndexQuery) -> Retrieved:
+        """What both legs find."""
+        return await self._index.search(query)
 
 
 def fuse(retrieved: Retrieved) -> tuple[ScoredChunk, ...]:

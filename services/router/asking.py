@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from services.router.errors import SourceFailed
 from services.router.fusing import documents_sentences, fused_answer, nothing_found, sql_sentence
 from services.router.models import (
+    NO_FILTERS,
     Decision,
     DocumentAnswer,
+    DocumentFilters,
     Failure,
     Part,
     Reply,
@@ -30,6 +32,15 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 
+@dataclass(frozen=True)
+class _Wishes:
+    """How an answer is to be made."""
+
+    top_k: int
+    auto_approve: bool
+    filters: DocumentFilters
+
+
 class Asking:
     """The one use of the router."""
 
@@ -40,10 +51,12 @@ class Asking:
 
     async def route(self, question: str) -> Decision:
         """Where a question would go. Raises QuestionInvalid, or SourceFailed when no source says anything."""
-        decision, _ = await self._decide(valid_question(question))
+        decision, _ = await self._decide(valid_question(question), NO_FILTERS)
         return decision
 
-    async def ask(self, question: str, *, top_k: int, auto_approve: bool) -> Reply:
+    async def ask(
+        self, question: str, *, top_k: int, auto_approve: bool, filters: DocumentFilters = NO_FILTERS
+    ) -> Reply:
         """Answer from the source or sources the evidence points to.
 
         A source that turns out to hold nothing gives way to the other where that bears on the question at all. A reply
@@ -52,8 +65,8 @@ class Asking:
         Raises: QuestionInvalid, TopKInvalid, SourceFailed.
         """
         question = valid_question(question)
-        top_k = valid_top_k(top_k)
-        decision, missing = await self._decide(question)
+        wishes = _Wishes(valid_top_k(top_k), auto_approve, filters)
+        decision, missing = await self._decide(question, filters)
         if decision.ask_back:
             return Reply(Status.NEEDS_CLARIFICATION, decision, decision.ask_back)
         match decision.route:
@@ -62,9 +75,9 @@ class Asking:
                     raise missing[0]
                 return Reply(Status.NO_ANSWER, decision, nothing_found(decision.why_not_sql))
             case Route.HYBRID:
-                return await self._ask_both(question, decision, top_k=top_k, auto_approve=auto_approve)
+                return await self._ask_both(question, decision, wishes)
             case route:
-                reply = await self._ask_one(question, decision, route, top_k=top_k, auto_approve=auto_approve)
+                reply = await self._ask_one(question, decision, route, wishes)
         if not missing:
             return reply
         if reply.status is Status.NO_ANSWER:
@@ -72,12 +85,12 @@ class Asking:
         status = Status.PARTIAL if reply.status is Status.SUCCESS else reply.status
         return replace(reply, status=status, failures=[_failure(error) for error in missing])
 
-    async def _decide(self, question: str) -> tuple[Decision, list[SourceFailed]]:
+    async def _decide(self, question: str, filters: DocumentFilters) -> tuple[Decision, list[SourceFailed]]:
         """The decision and the failures of sources that could not give evidence."""
         parts: Sequence[Part] = split_question(question)
         texts = [part.text for part in parts]
         sql, documents = await _both(
-            _outcome(self._database.assess(question, texts)), _outcome(self._documents.assess(question, texts))
+            _outcome(self._database.assess(question, texts)), _outcome(self._documents.assess(question, texts, filters))
         )
         if isinstance(sql, SourceFailed) and isinstance(documents, SourceFailed):
             raise sql
@@ -94,31 +107,35 @@ class Asking:
         said = f"{alone.reason} The other source could not be asked: {missing}"
         return replace(alone, reason=said), [missing]
 
-    async def _ask_one(
-        self, question: str, decision: Decision, route: Route, *, top_k: int, auto_approve: bool
-    ) -> Reply:
+    async def _ask_one(self, question: str, decision: Decision, route: Route, wishes: _Wishes) -> Reply:
         if route is Route.SQL:
-            sql = await self._database.answer(decision.question_for(route, question), auto_approve=auto_approve)
+            sql = await self._database.answer(decision.question_for(route, question), auto_approve=wishes.auto_approve)
             if sql.answered or not decision.other_fits:
                 return _sql_reply(decision, sql)
-            documents = await self._documents.answer(question, top_k=top_k)
+            documents = await self._documents.answer(question, top_k=wishes.top_k, filters=wishes.filters)
             if not documents.answered:
                 return replace(_sql_reply(decision, sql), answer=nothing_found(sql.explanation))
             return _documents_reply(_moved(decision, Route.DOCUMENTS, question, sql.explanation), documents)
-        documents = await self._documents.answer(decision.question_for(route, question), top_k=top_k)
+        documents = await self._documents.answer(
+            decision.question_for(route, question), top_k=wishes.top_k, filters=wishes.filters
+        )
         if documents.answered or not decision.other_fits:
             return _documents_reply(decision, documents)
-        sql = await self._database.answer(question, auto_approve=auto_approve)
+        sql = await self._database.answer(question, auto_approve=wishes.auto_approve)
         if not sql.answered:
             return replace(_documents_reply(decision, documents), answer=nothing_found(sql.explanation))
         return _sql_reply(_moved(decision, Route.SQL, question, documents.answer), sql)
 
-    async def _ask_both(self, question: str, decision: Decision, *, top_k: int, auto_approve: bool) -> Reply:
+    async def _ask_both(self, question: str, decision: Decision, wishes: _Wishes) -> Reply:
         sql, documents = await _both(
             _outcome(
-                self._database.answer(decision.question_for(Route.SQL, question), auto_approve=auto_approve),
+                self._database.answer(decision.question_for(Route.SQL, question), auto_approve=wishes.auto_approve),
             ),
-            _outcome(self._documents.answer(decision.question_for(Route.DOCUMENTS, question), top_k=top_k)),
+            _outcome(
+                self._documents.answer(
+                    decision.question_for(Route.DOCUMENTS, question), top_k=wishes.top_k, filters=wishes.filters
+                )
+            ),
         )
         failed = [outcome for outcome in (sql, documents) if isinstance(outcome, SourceFailed)]
         rows = None if isinstance(sql, SourceFailed) else sql

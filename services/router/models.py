@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 JsonValue: TypeAlias = bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"] | None
 
@@ -36,6 +36,21 @@ class Assessment:
 
     score: float
     reason: str
+
+
+@dataclass(frozen=True)
+class DocumentFilters:
+    """What documents have to be like that are read; what is empty lets all pass. The documents' side checks it."""
+
+    documents: tuple[str, ...] = ()
+    filenames: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    create_time_from: datetime | None = None
+    create_time_before: datetime | None = None
+
+
+NO_FILTERS: Final = DocumentFilters()
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from services.router.models import DocumentAnswer, Evidence, SqlAnswer
+from services.router.models import NO_FILTERS, DocumentAnswer, DocumentFilters, Evidence, SqlAnswer
 
 
 class DocumentSource(Protocol):
-    """The uploaded documents. A source that fails raises SourceFailed or a subclass of it."""
+    """The uploaded documents. A source that fails raises SourceFailed or a subclass of it.
 
-    async def assess(self, question: str, parts: Sequence[str]) -> Evidence:
+    With filters it knows of nothing but the documents that pass them.
+    """
+
+    async def assess(self, question: str, parts: Sequence[str], filters: DocumentFilters = NO_FILTERS) -> Evidence:
         """How well the documents answer the question and each part, parts in the order given, at most 8 of them."""
 
-    async def answer(self, question: str, *, top_k: int) -> DocumentAnswer:
+    async def answer(self, question: str, *, top_k: int, filters: DocumentFilters = NO_FILTERS) -> DocumentAnswer:
         """Answer from the documents alone, reading `top_k` chunks; 0 leaves the number to the source."""
 
 

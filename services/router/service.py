@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 
 from google.protobuf import struct_pb2
 from grpc import StatusCode
@@ -14,6 +15,7 @@ from services.router.models import (
     Citation,
     Decision,
     DocumentAnswer,
+    DocumentFilters,
     JsonValue,
     Reply,
     Route,
@@ -56,7 +58,12 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     async def AskQuestion(
         self, request: router_service_pb2.AskQuestionRequest, context: object
     ) -> router_service_pb2.AskQuestionResponse:
-        reply = await self._asking.ask(request.question, top_k=request.top_k, auto_approve=request.auto_approve_sql)
+        reply = await self._asking.ask(
+            request.question,
+            top_k=request.top_k,
+            auto_approve=request.auto_approve_sql,
+            filters=_filters(request.document_filters),
+        )
         return to_proto_reply(reply)
 
     async def RouteQuestion(
@@ -78,6 +85,19 @@ def to_proto_reply(reply: Reply) -> router_service_pb2.AskQuestionResponse:
             answer_pb2.SourceFailure(route=_ROUTES[failure.route], reason=failure.reason, detail=failure.detail)
             for failure in reply.failures
         ],
+    )
+
+
+def _filters(message: router_service_pb2.DocumentFilters) -> DocumentFilters:
+    return DocumentFilters(
+        documents=tuple(message.documents),
+        filenames=tuple(message.filenames),
+        extensions=tuple(message.extensions),
+        tags=tuple(message.tags),
+        create_time_from=message.create_time_from.ToDatetime(UTC) if message.HasField("create_time_from") else None,
+        create_time_before=message.create_time_before.ToDatetime(UTC)
+        if message.HasField("create_time_before")
+        else None,
     )
 
 

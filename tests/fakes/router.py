@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.router.errors import SourceFailed
-from services.router.models import Assessment, Citation, Column, DocumentAnswer, Evidence, Source, SqlAnswer
+from services.router.models import (
+    NO_FILTERS,
+    Assessment,
+    Citation,
+    Column,
+    DocumentAnswer,
+    DocumentFilters,
+    Evidence,
+    Source,
+    SqlAnswer,
+)
 
 NOTHING = Assessment(0.0, "Nothing bears on it.")
 
@@ -48,16 +58,20 @@ class FakeDocumentSource:
     answer_failure: SourceFailed | None = None
     asked: list[str] = field(default_factory=list)
     top_ks: list[int] = field(default_factory=list)
+    filters: list[DocumentFilters] = field(default_factory=list)
+    """Those of every call, assessments too."""
     reason: str = "handbook.md speaks of it."
 
-    async def assess(self, question: str, parts: Sequence[str]) -> Evidence:
+    async def assess(self, question: str, parts: Sequence[str], filters: DocumentFilters = NO_FILTERS) -> Evidence:
         if self.failure:
             raise self.failure
+        self.filters.append(filters)
         return Evidence(self._assessment(question), tuple(self._assessment(part) for part in parts))
 
-    async def answer(self, question: str, *, top_k: int) -> DocumentAnswer:
+    async def answer(self, question: str, *, top_k: int, filters: DocumentFilters = NO_FILTERS) -> DocumentAnswer:
         if error := self.failure or self.answer_failure:
             raise error
+        self.filters.append(filters)
         self.asked.append(question)
         self.top_ks.append(top_k)
         return self.reply

@@ -122,6 +122,8 @@ class RagServiceServicer:
         INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
         INVALID_ARGUMENT / TOP_K_INVALID when `top_k` is negative.
         INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
+        INVALID_ARGUMENT / FILTERS_INVALID when a filter holds too many values or one that is blank, too long or no value of
+        its kind, or when its times are in the wrong order.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
         INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
@@ -133,7 +135,7 @@ class RagServiceServicer:
     def AnswerQuestion(self, request, context):
         """Answers a question from the documents alone. Every sentence of the answer is backed by a citation.
         Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
-        INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
+        INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID, NAME_INVALID or FILTERS_INVALID as for SearchChunks.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
         be reached, or breaks off; no other writer steps in for a model that is away.
@@ -148,6 +150,7 @@ class RagServiceServicer:
         by which a router chooses.
         INVALID_ARGUMENT / QUESTION_INVALID when the question or a part is blank or longer than 4,000 characters, or when
         there are more than 8 parts.
+        INVALID_ARGUMENT / NAME_INVALID or FILTERS_INVALID as for SearchChunks.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
         INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.

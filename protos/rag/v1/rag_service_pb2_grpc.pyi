@@ -69,6 +69,8 @@ class RagServiceStub:
     INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
     INVALID_ARGUMENT / TOP_K_INVALID when `top_k` is negative.
     INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
+    INVALID_ARGUMENT / FILTERS_INVALID when a filter holds too many values or one that is blank, too long or no value of
+    its kind, or when its times are in the wrong order.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
@@ -76,7 +78,7 @@ class RagServiceStub:
     AnswerQuestion: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.AnswerQuestionResponse]
     """Answers a question from the documents alone. Every sentence of the answer is backed by a citation.
     Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
-    INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
+    INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID, NAME_INVALID or FILTERS_INVALID as for SearchChunks.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
     be reached, or breaks off; no other writer steps in for a model that is away.
@@ -87,6 +89,7 @@ class RagServiceStub:
     by which a router chooses.
     INVALID_ARGUMENT / QUESTION_INVALID when the question or a part is blank or longer than 4,000 characters, or when
     there are more than 8 parts.
+    INVALID_ARGUMENT / NAME_INVALID or FILTERS_INVALID as for SearchChunks.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
@@ -136,6 +139,8 @@ class RagServiceAsyncStub(RagServiceStub):
     INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
     INVALID_ARGUMENT / TOP_K_INVALID when `top_k` is negative.
     INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
+    INVALID_ARGUMENT / FILTERS_INVALID when a filter holds too many values or one that is blank, too long or no value of
+    its kind, or when its times are in the wrong order.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
@@ -143,7 +148,7 @@ class RagServiceAsyncStub(RagServiceStub):
     AnswerQuestion: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.AnswerQuestionResponse]  # type: ignore[assignment]
     """Answers a question from the documents alone. Every sentence of the answer is backed by a citation.
     Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
-    INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
+    INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID, NAME_INVALID or FILTERS_INVALID as for SearchChunks.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
     be reached, or breaks off; no other writer steps in for a model that is away.
@@ -154,6 +159,7 @@ class RagServiceAsyncStub(RagServiceStub):
     by which a router chooses.
     INVALID_ARGUMENT / QUESTION_INVALID when the question or a part is blank or longer than 4,000 characters, or when
     there are more than 8 parts.
+    INVALID_ARGUMENT / NAME_INVALID or FILTERS_INVALID as for SearchChunks.
     FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
     UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
@@ -224,6 +230,8 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT / QUESTION_INVALID when the question is blank or longer than 4,000 characters.
         INVALID_ARGUMENT / TOP_K_INVALID when `top_k` is negative.
         INVALID_ARGUMENT / NAME_INVALID when a name in `documents` is no document name, or there are more than 100.
+        INVALID_ARGUMENT / FILTERS_INVALID when a filter holds too many values or one that is blank, too long or no value of
+        its kind, or when its times are in the wrong order.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
         INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
@@ -237,7 +245,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_rag_service_pb2.AnswerQuestionResponse, _abc.Awaitable[_rag_service_pb2.AnswerQuestionResponse]]:
         """Answers a question from the documents alone. Every sentence of the answer is backed by a citation.
         Where the documents do not hold the answer, `answered` is false and no citation is given; that is no error.
-        INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID or NAME_INVALID as for SearchChunks.
+        INVALID_ARGUMENT / QUESTION_INVALID, TOP_K_INVALID, NAME_INVALID or FILTERS_INVALID as for SearchChunks.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
         be reached, or breaks off; no other writer steps in for a model that is away.
@@ -254,6 +262,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         by which a router chooses.
         INVALID_ARGUMENT / QUESTION_INVALID when the question or a part is blank or longer than 4,000 characters, or when
         there are more than 8 parts.
+        INVALID_ARGUMENT / NAME_INVALID or FILTERS_INVALID as for SearchChunks.
         FAILED_PRECONDITION / EMBEDDING_MODEL_MISMATCH when the index was built with another model or dimension.
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE or EMBEDDER_UNAVAILABLE when a part this needs cannot be reached.
         INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from protos.router.v1 import answer_pb2 as protos_dot_router_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/router/v1/router_service.proto\x12\x10\x64iglot.router.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1dprotos/router/v1/answer.proto\"a\n\x12\x41skQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1e\n\x10\x61uto_approve_sql\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x9b\x03\n\x13\x41skQuestionResponse\x12<\n\x06status\x18\x01 \x01(\x0e\x32,.diglot.router.v1.AskQuestionResponse.Status\x12*\n\x07routing\x18\x02 \x01(\x0b\x32\x19.diglot.router.v1.Routing\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12(\n\x03sql\x18\x04 \x01(\x0b\x32\x1b.diglot.router.v1.SqlAnswer\x12\x33\n\tdocuments\x18\x05 \x01(\x0b\x32 .diglot.router.v1.DocumentAnswer\x12\x31\n\x08\x66\x61ilures\x18\x06 \x03(\x0b\x32\x1f.diglot.router.v1.SourceFailure\"x\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07SUCCESS\x10\x01\x12\x14\n\x10PENDING_APPROVAL\x10\x02\x12\r\n\tNO_ANSWER\x10\x03\x12\x17\n\x13NEEDS_CLARIFICATION\x10\x04\x12\x0b\n\x07PARTIAL\x10\x05\".\n\x14RouteQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"C\n\x15RouteQuestionResponse\x12*\n\x07routing\x18\x01 \x01(\x0b\x32\x19.diglot.router.v1.Routing2\xd2\x01\n\rRouterService\x12Z\n\x0b\x41skQuestion\x12$.diglot.router.v1.AskQuestionRequest\x1a%.diglot.router.v1.AskQuestionResponse\x12\x65\n\rRouteQuestion\x12&.diglot.router.v1.RouteQuestionRequest\x1a\'.diglot.router.v1.RouteQuestionResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/router/v1/router_service.proto\x12\x10\x64iglot.router.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dprotos/router/v1/answer.proto\"\xa4\x01\n\x12\x41skQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05top_k\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x1e\n\x10\x61uto_approve_sql\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x41\n\x10\x64ocument_filters\x18\x04 \x01(\x0b\x32!.diglot.router.v1.DocumentFiltersB\x04\xe2\x41\x01\x01\"\xeb\x01\n\x0f\x44ocumentFilters\x12\x17\n\tdocuments\x18\x01 \x03(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tfilenames\x18\x02 \x03(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nextensions\x18\x03 \x03(\tB\x04\xe2\x41\x01\x01\x12\x12\n\x04tags\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12:\n\x10\x63reate_time_from\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12<\n\x12\x63reate_time_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"\x9b\x03\n\x13\x41skQuestionResponse\x12<\n\x06status\x18\x01 \x01(\x0e\x32,.diglot.router.v1.AskQuestionResponse.Status\x12*\n\x07routing\x18\x02 \x01(\x0b\x32\x19.diglot.router.v1.Routing\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12(\n\x03sql\x18\x04 \x01(\x0b\x32\x1b.diglot.router.v1.SqlAnswer\x12\x33\n\tdocuments\x18\x05 \x01(\x0b\x32 .diglot.router.v1.DocumentAnswer\x12\x31\n\x08\x66\x61ilures\x18\x06 \x03(\x0b\x32\x1f.diglot.router.v1.SourceFailure\"x\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0b\n\x07SUCCESS\x10\x01\x12\x14\n\x10PENDING_APPROVAL\x10\x02\x12\r\n\tNO_ANSWER\x10\x03\x12\x17\n\x13NEEDS_CLARIFICATION\x10\x04\x12\x0b\n\x07PARTIAL\x10\x05\".\n\x14RouteQuestionRequest\x12\x16\n\x08question\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"C\n\x15RouteQuestionResponse\x12*\n\x07routing\x18\x01 \x01(\x0b\x32\x19.diglot.router.v1.Routing2\xd2\x01\n\rRouterService\x12Z\n\x0b\x41skQuestion\x12$.diglot.router.v1.AskQuestionRequest\x1a%.diglot.router.v1.AskQuestionResponse\x12\x65\n\rRouteQuestion\x12&.diglot.router.v1.RouteQuestionRequest\x1a\'.diglot.router.v1.RouteQuestionResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,20 +40,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKQUESTIONREQUEST'].fields_by_name['top_k']._serialized_options = b'\342A\001\001'
   _globals['_ASKQUESTIONREQUEST'].fields_by_name['auto_approve_sql']._loaded_options = None
   _globals['_ASKQUESTIONREQUEST'].fields_by_name['auto_approve_sql']._serialized_options = b'\342A\001\001'
+  _globals['_ASKQUESTIONREQUEST'].fields_by_name['document_filters']._loaded_options = None
+  _globals['_ASKQUESTIONREQUEST'].fields_by_name['document_filters']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFILTERS'].fields_by_name['documents']._loaded_options = None
+  _globals['_DOCUMENTFILTERS'].fields_by_name['documents']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFILTERS'].fields_by_name['filenames']._loaded_options = None
+  _globals['_DOCUMENTFILTERS'].fields_by_name['filenames']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFILTERS'].fields_by_name['extensions']._loaded_options = None
+  _globals['_DOCUMENTFILTERS'].fields_by_name['extensions']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFILTERS'].fields_by_name['tags']._loaded_options = None
+  _globals['_DOCUMENTFILTERS'].fields_by_name['tags']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFILTERS'].fields_by_name['create_time_from']._loaded_options = None
+  _globals['_DOCUMENTFILTERS'].fields_by_name['create_time_from']._serialized_options = b'\342A\001\001'
+  _globals['_DOCUMENTFILTERS'].fields_by_name['create_time_before']._loaded_options = None
+  _globals['_DOCUMENTFILTERS'].fields_by_name['create_time_before']._serialized_options = b'\342A\001\001'
   _globals['_ROUTEQUESTIONREQUEST'].fields_by_name['question']._loaded_options = None
   _globals['_ROUTEQUESTIONREQUEST'].fields_by_name['question']._serialized_options = b'\342A\001\002'
   _globals['_ROUTERSERVICE'].methods_by_name['RouteQuestion']._loaded_options = None
   _globals['_ROUTERSERVICE'].methods_by_name['RouteQuestion']._serialized_options = b'\220\002\001'
-  _globals['_ASKQUESTIONREQUEST']._serialized_start=123
-  _globals['_ASKQUESTIONREQUEST']._serialized_end=220
-  _globals['_ASKQUESTIONRESPONSE']._serialized_start=223
-  _globals['_ASKQUESTIONRESPONSE']._serialized_end=634
-  _globals['_ASKQUESTIONRESPONSE_STATUS']._serialized_start=514
-  _globals['_ASKQUESTIONRESPONSE_STATUS']._serialized_end=634
-  _globals['_ROUTEQUESTIONREQUEST']._serialized_start=636
-  _globals['_ROUTEQUESTIONREQUEST']._serialized_end=682
-  _globals['_ROUTEQUESTIONRESPONSE']._serialized_start=684
-  _globals['_ROUTEQUESTIONRESPONSE']._serialized_end=751
-  _globals['_ROUTERSERVICE']._serialized_start=754
-  _globals['_ROUTERSERVICE']._serialized_end=964
+  _globals['_ASKQUESTIONREQUEST']._serialized_start=157
+  _globals['_ASKQUESTIONREQUEST']._serialized_end=321
+  _globals['_DOCUMENTFILTERS']._serialized_start=324
+  _globals['_DOCUMENTFILTERS']._serialized_end=559
+  _globals['_ASKQUESTIONRESPONSE']._serialized_start=562
+  _globals['_ASKQUESTIONRESPONSE']._serialized_end=973
+  _globals['_ASKQUESTIONRESPONSE_STATUS']._serialized_start=853
+  _globals['_ASKQUESTIONRESPONSE_STATUS']._serialized_end=973
+  _globals['_ROUTEQUESTIONREQUEST']._serialized_start=975
+  _globals['_ROUTEQUESTIONREQUEST']._serialized_end=1021
+  _globals['_ROUTEQUESTIONRESPONSE']._serialized_start=1023
+  _globals['_ROUTEQUESTIONRESPONSE']._serialized_end=1090
+  _globals['_ROUTERSERVICE']._serialized_start=1093
+  _globals['_ROUTERSERVICE']._serialized_end=1303
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ domain, reason and details of that service. Any call can end with INTERNAL / UNE
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from protos.router.v1 import answer_pb2 as _answer_pb2
@@ -35,26 +36,88 @@ class AskQuestionRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
     AUTO_APPROVE_SQL_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FILTERS_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """The question in plain words, 1 to 4,000 characters after trimming."""
     top_k: _builtins.int
     """Number of chunks to read for an answer from documents; 0 means 3. Values above 50 are lowered to 50."""
     auto_approve_sql: _builtins.bool
     """Asks to run generated SQL without a person's approval; the policy of the sql service may refuse it."""
+    @_builtins.property
+    def document_filters(self) -> Global___DocumentFilters:
+        """What documents have to be like that are read. The database knows nothing of it."""
+
     def __init__(
         self,
         *,
         question: _builtins.str = ...,
         top_k: _builtins.int = ...,
         auto_approve_sql: _builtins.bool = ...,
+        document_filters: Global___DocumentFilters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document_filters", b"document_filters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_approve_sql", b"auto_approve_sql", "question", b"question", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_approve_sql", b"auto_approve_sql", "document_filters", b"document_filters", "question", b"question", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AskQuestionRequest: _TypeAlias = AskQuestionRequest  # noqa: Y015
+
+@_typing.final
+class DocumentFilters(_message.Message):
+    """What documents have to be like. A filter that is absent or empty lets all pass; those that are given hold together.
+    The rag service checks them: its errors NAME_INVALID and FILTERS_INVALID are passed on as they come.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    FILENAMES_FIELD_NUMBER: _builtins.int
+    EXTENSIONS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FROM_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_BEFORE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Resource names, `documents/{document}`; one of them. At most 100."""
+
+    @_builtins.property
+    def filenames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """File names shown with the document, to the letter; one of them. At most 100."""
+
+    @_builtins.property
+    def extensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of file without a dot, for instance "pdf"; one of them. At most 20."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags the document has; all of them. At most 20."""
+
+    @_builtins.property
+    def create_time_from(self) -> _timestamp_pb2.Timestamp:
+        """Only documents whose bytes first came at this time or after."""
+
+    @_builtins.property
+    def create_time_before(self) -> _timestamp_pb2.Timestamp:
+        """Only documents whose bytes first came before this time."""
+
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        filenames: _abc.Iterable[_builtins.str] | None = ...,
+        extensions: _abc.Iterable[_builtins.str] | None = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        create_time_from: _timestamp_pb2.Timestamp | None = ...,
+        create_time_before: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time_before", b"create_time_before", "create_time_from", b"create_time_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time_before", b"create_time_before", "create_time_from", b"create_time_from", "documents", b"documents", "extensions", b"extensions", "filenames", b"filenames", "tags", b"tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentFilters: _TypeAlias = DocumentFilters  # noqa: Y015
 
 @_typing.final
 class AskQuestionResponse(_message.Message):

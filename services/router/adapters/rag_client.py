@@ -8,7 +8,17 @@ import grpc
 
 from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
 from services.router.adapters.source_errors import source_errors
-from services.router.models import Assessment, Citation, DocumentAnswer, Evidence, Source, TableRange, Usage
+from services.router.models import (
+    NO_FILTERS,
+    Assessment,
+    Citation,
+    DocumentAnswer,
+    DocumentFilters,
+    Evidence,
+    Source,
+    TableRange,
+    Usage,
+)
 
 SOURCE = "rag"
 
@@ -20,14 +30,18 @@ class RagClient:
         self._stub = rag_service_pb2_grpc.RagServiceStub(channel)
         self._assess_timeout_seconds = assess_timeout_seconds
 
-    async def assess(self, question: str, parts: Sequence[str]) -> Evidence:
-        request = rag_service_pb2.AssessQuestionRequest(question=question, parts=parts)
+    async def assess(self, question: str, parts: Sequence[str], filters: DocumentFilters = NO_FILTERS) -> Evidence:
+        request = rag_service_pb2.AssessQuestionRequest(
+            question=question, parts=parts, documents=filters.documents, filters=_filters(filters)
+        )
         with source_errors(SOURCE):
             reply = await self._stub.AssessQuestion(request, timeout=self._assess_timeout_seconds)
         return Evidence(_assessment(reply.question), tuple(_assessment(part) for part in reply.parts))
 
-    async def answer(self, question: str, *, top_k: int) -> DocumentAnswer:
-        request = rag_service_pb2.AnswerQuestionRequest(question=question, top_k=top_k)
+    async def answer(self, question: str, *, top_k: int, filters: DocumentFilters = NO_FILTERS) -> DocumentAnswer:
+        request = rag_service_pb2.AnswerQuestionRequest(
+            question=question, top_k=top_k, documents=filters.documents, filters=_filters(filters)
+        )
         with source_errors(SOURCE):
             reply = await self._stub.AnswerQuestion(request)
         usage = reply.usage
@@ -38,6 +52,19 @@ class RagClient:
             citations=tuple(_citation(citation) for citation in reply.citations),
             usage=Usage(usage.input_tokens, usage.output_tokens, usage.embedded_texts),
         )
+
+
+def _filters(filters: DocumentFilters) -> rag_service_pb2.SearchFilters | None:
+    if filters == NO_FILTERS:
+        return None
+    message = rag_service_pb2.SearchFilters(
+        filenames=filters.filenames, extensions=filters.extensions, tags=filters.tags
+    )
+    if filters.create_time_from is not None:
+        message.create_time_from.FromDatetime(filters.create_time_from)
+    if filters.create_time_before is not None:
+        message.create_time_before.FromDatetime(filters.create_time_before)
+    return message
 
 
 def _assessment(message: rag_service_pb2.Assessment) -> Assessment:

@@ -4,7 +4,7 @@ import pytest
 
 from services.router.adapters.rag_client import RagClient
 from services.router.errors import SourceRefused, SourceTimeout, SourceUnavailable
-from services.router.models import DocumentAnswer
+from services.router.models import NO_FILTERS, DocumentAnswer, DocumentFilters
 from tests.contract.router.document_source_contract import ASKED, HELD, DocumentBench, DocumentSourceContract
 from tests.fakes.rag_servicer import FakeRag
 from tests.fakes.router import FakeDocumentSource, document_answer
@@ -28,10 +28,10 @@ class InMemoryBench:
 
 
 class ScriptedDocuments(FakeDocumentSource):
-    async def answer(self, question: str, *, top_k: int) -> DocumentAnswer:
+    async def answer(self, question: str, *, top_k: int, filters: DocumentFilters = NO_FILTERS) -> DocumentAnswer:
         if question in self.scores:
             self.reply = document_answer(HELD, page=2)
-        return await super().answer(question, top_k=top_k)
+        return await super().answer(question, top_k=top_k, filters=filters)
 
 
 class TestFakeDocumentSource(DocumentSourceContract):
