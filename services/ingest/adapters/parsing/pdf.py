@@ -293,12 +293,11 @@ class _Pieces:
                 self._row += 1
 
     def _continues(self, table: Table) -> bool:
-        """Whether a table at the top of a page goes on with the one that ended the page before."""
+        """Whether a table goes on with the one right before it, on the page before or without a header of its own."""
         before = self._open
         return (
             before is not None
-            and self._is_first_on_page
-            and (not table.columns or table.columns == before.columns)
+            and (not table.columns or (self._is_first_on_page and table.columns == before.columns))
             and len(table.lefts) == len(before.lefts)
             and all(abs(one - other) < _SAME_COLUMN for one, other in zip(table.lefts, before.lefts, strict=True))
         )

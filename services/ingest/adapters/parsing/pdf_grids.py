@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
-from services.ingest.adapters.parsing.pdf_headers import MAX_HEADER_ROWS, names_of, split_header
+from services.ingest.adapters.parsing.pdf_headers import is_value, names_of, split_header
 from services.ingest.adapters.parsing.pdf_rules import Rules
 from services.ingest.adapters.parsing.pdf_runs import Run, Table
 
@@ -15,6 +16,7 @@ _MAX_PAIRS = 40_000
 _MIN_FILLED_CELLS = 4
 _MIN_FILLED_ROWS_SHARE = 0.5
 _MAX_CROSSING_SHARE = 0.2
+_MAX_COARSE_SHARE = 0.2
 
 
 def with_ruled_tables(runs: Sequence[Run], rules: Rules) -> list[Run]:
@@ -84,22 +86,39 @@ def _table(runs: Sequence[Run], xs: Sequence[float], ys: Sequence[float]) -> Tab
     filled = [sum(map(bool, row)) for row in texts]
     if sum(filled) < _MIN_FILLED_CELLS or sum(count > 1 for count in filled) < _MIN_FILLED_ROWS_SHARE * len(filled):
         return None
+    if _is_coarser_than_text(kept_rows):
+        return None
     columns = [(xs[place], xs[place + 1]) for place in kept_columns]
     flat = [[run for cell in row for run in cell] for row in kept_rows]
     bold = [all(run.is_bold for run in row) for row in flat]
-    header, body = split_header(texts, bold)
-    if header == 0 and len(kept_columns) > 1 and len(body) > 1 and _is_plain_header(texts):
-        header, body = 1, texts[1:]
-    names = names_of(list(zip(flat, texts, strict=True))[: min(header, MAX_HEADER_ROWS)], columns)
+    start, end = split_header(texts, bold)
+    if end == 0 and _is_plain_header(texts):
+        end = 1
+    names = names_of(list(zip(flat, texts, strict=True))[start:end], columns)
     return Table(
         names,
-        tuple(map(tuple, body)),
+        tuple(map(tuple, [*texts[:start], *texts[end:]])),
         tuple(left for left, _ in columns),
         max(run.size for row in flat for run in row),
         ys[0],
         ys[-1],
         unsure=crossing > _MAX_CROSSING_SHARE * len(runs),
     )
+
+
+def _is_coarser_than_text(rows: Sequence[Sequence[Sequence[Run]]]) -> bool:
+    """Whether many rows of the grid hold several rows or columns of the text: its lines part sections, not cells."""
+    coarse = 0
+    for row in rows:
+        stacked = sum(sum(is_value(run.text) for run in cell) > 1 for cell in row)
+        side_by_side = any(
+            one.right < other.left - one.size and abs(one.middle - other.middle) < 0.5 * one.size
+            for cell in row
+            for one, other in pairwise(cell)
+            if is_value(other.text)
+        )
+        coarse += stacked > 1 or side_by_side
+    return coarse > _MAX_COARSE_SHARE * len(rows)
 
 
 def _is_plain_header(rows: Sequence[Sequence[str]]) -> bool:

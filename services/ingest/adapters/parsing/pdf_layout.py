@@ -10,7 +10,8 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from services.ingest.adapters.parsing.pdf_runs import Line, Run, Table
+from services.ingest.adapters.parsing.pdf_headers import is_value
+from services.ingest.adapters.parsing.pdf_runs import CURRENCIES, Line, Run, Table
 from services.ingest.adapters.parsing.pdf_tables import aligned_tables
 
 # A column of running text has lines that mostly fill it; the columns of a table do not.
@@ -24,13 +25,13 @@ _GRID = 4.0  # points; gaps of neighbouring lines differ a little
 _CANDIDATES = 12
 # A line that fills so much of its column is a stretched line of text, not a row of cells.
 _STRETCHED_SHARE = 0.8
+_MAX_STRETCHED_RUNS = 4
 _PARAGRAPH_GAP_EMS = 0.75
 # A bullet or number stands apart from its item without being a cell.
 _LIST_MARKER = re.compile(r"[•◦▪●○■□‣⁃·*–-]|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]")
 _MARKER_GAP_EMS = 5.0
 _SAME_SIZE = 0.12
 # These belong to the number they stand at, however far from it they are set.
-_CURRENCIES = frozenset("$€£¥")
 _CLOSING_MARKS = frozenset({")", "%", ")%"})
 _MARK_GAP_EMS = 8.0
 
@@ -202,9 +203,9 @@ def _line(runs: Sequence[Run]) -> Line:
 def _reach_ems(last: Run, run: Run) -> float:
     if _LIST_MARKER.fullmatch(last.text):
         return _MARKER_GAP_EMS
-    if last.text in _CURRENCIES or run.text in _CLOSING_MARKS:
+    if last.text in CURRENCIES or run.text in _CLOSING_MARKS:
         return _MARK_GAP_EMS
-    return 1.0
+    return 0.15 if run.text[:1] in CURRENCIES and is_value(last.text) else 1.0
 
 
 def _passages(lines: Sequence[Line]) -> list[Passage]:
@@ -235,7 +236,11 @@ def _width(lines: Sequence[Line]) -> float:
 
 def _relaxed(line: Line, width: float) -> Line:
     """A stretched line of text as one run."""
-    if len(line.runs) != 2 or sum(run.right - run.left for run in line.runs) < _STRETCHED_SHARE * width:
+    if not 1 < len(line.runs) <= _MAX_STRETCHED_RUNS or line.table is not None:
+        return line
+    if sum(run.right - run.left for run in line.runs) < _STRETCHED_SHARE * width or any(
+        is_value(run.text) for run in line.runs
+    ):
         return line
     text = " ".join(run.text for run in line.runs)
     return Line((Run(line.left, line.top, line.right, line.bottom, text, line.is_bold),))

@@ -10,20 +10,31 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from services.ingest.adapters.parsing.pdf_headers import names_of, split_header
+from services.ingest.adapters.parsing.pdf_headers import is_value, names_of, split_header
 from services.ingest.adapters.parsing.pdf_runs import Line, Run, Table
 
 _MAX_GAP_SIZES = 3.0  # between lines of one table
 _CONTINUED_GAP_SIZES = 0.45  # between the lines of one cell
 _MAX_LABELS_BETWEEN = 2
+_MAX_LABEL_CHARACTERS = 80
 _MAX_UNPLACED_SHARE = 0.2
 
 Cells = list[str]
 
 
 def aligned_tables(lines: Sequence[Line]) -> list[Line | Table]:
-    """The lines in order, with tables in the place of the lines they consist of."""
+    """The lines in order, with tables in the place of the lines they consist of.
+
+    A table that is ruled below names that are not gets these as its header too.
+    """
     parts: list[Line | Table] = []
+    for part in _with_headers(_blocks(lines)):
+        parts += [part] if isinstance(part, Line | Table) else _table(part)
+    return parts
+
+
+def _blocks(lines: Sequence[Line]) -> list[Line | list[Line]]:
+    parts: list[Line | list[Line]] = []
     at = 0
     while at < len(lines):
         if not lines[at].is_row:
@@ -33,11 +44,77 @@ def aligned_tables(lines: Sequence[Line]) -> list[Line | Table]:
         end = _end_of_table(lines, at)
         block = list(lines[at:end])
         # What stands above the columns alone, as "Year ended 31 May" may, belongs to the header.
-        while parts and isinstance(parts[-1], Line) and _heads(parts[-1], block):
-            block.insert(0, parts.pop())  # type: ignore[arg-type]
-        parts.append(_table(block))
+        while parts and isinstance(above := parts[-1], Line) and _heads(above, block):
+            block.insert(0, above)
+            parts.pop()
+        parts.append(block)
         at = end
     return parts
+
+
+def _with_headers(parts: Sequence[Line | list[Line]]) -> list[Line | list[Line] | Table]:
+    """Rows that only name columns joined to the table below them, past a line or two between such as its unit."""
+    joined: list[Line | list[Line] | Table] = []
+    at = 0
+    while at < len(parts):
+        names = parts[at]
+        body_at = _body_below(parts, at) if isinstance(names, list) and not has_values(names) else None
+        if body_at is None or not isinstance(names, list):
+            joined.append(names)
+            at += 1
+            continue
+        between = parts[at + 1 : body_at]
+        labels: list[Line] = []
+        body = parts[body_at]
+        for line in between:
+            # A label in the first column heads rows; what stands elsewhere, or in parentheses, is told before them.
+            if isinstance(line, Line):
+                is_label = line.left <= names[-1].left + line.size and not line.text.startswith("(")
+                (labels if is_label and isinstance(body, list) else joined).append(line)
+        if isinstance(body, list):
+            joined.append([*names, *labels, *body])
+        elif body.table is not None:
+            joined.append(_named(body.table, body.right, names))
+        at = body_at + 1
+    return joined
+
+
+def _body_below(parts: Sequence[Line | list[Line]], at: int) -> int | None:
+    """Where the table begins that the rows at `at` name the columns of."""
+    names = parts[at]
+    last = names[-1] if isinstance(names, list) else names
+    for place in range(at + 1, min(at + 2 + _MAX_LABELS_BETWEEN, len(parts))):
+        part = parts[place]
+        first = part[0] if isinstance(part, list) else part
+        if first.top - last.bottom > _MAX_GAP_SIZES * last.size or first.bottom <= last.top:
+            return None
+        left, right = min(line.left for line in _lines(names)), max(line.right for line in _lines(names))
+        if isinstance(part, list):
+            within = first.left - first.size <= left and right <= max(line.right for line in part) + first.size
+            return place if within and any(map(is_value, (run.text for run in first.runs[1:]))) else None
+        if part.table is not None:
+            within = part.left - last.size <= left and right <= part.right + last.size
+            return place if within and not part.table.columns and part.table.lefts else None
+        if len(part.text) > _MAX_LABEL_CHARACTERS:
+            return None
+        last = part
+    return None
+
+
+def _lines(part: Line | list[Line]) -> list[Line]:
+    return part if isinstance(part, list) else [part]
+
+
+def has_values(lines: Sequence[Line]) -> bool:
+    """Whether any of the rows holds a number besides its first cell."""
+    return any(is_value(run.text) for line in lines for run in line.runs[1:])
+
+
+def _named(table: Table, right: float, names: Sequence[Line]) -> Table:
+    """A ruled table with the names that stand above it."""
+    columns = list(zip(table.lefts, [*table.lefts[1:], right], strict=True))
+    header = names_of([(line.runs, _cells_of(line, columns)[0]) for line in names], columns)
+    return table._replace(columns=header, top=min(line.top for line in names))
 
 
 def _end_of_table(lines: Sequence[Line], start: int) -> int:
@@ -90,27 +167,30 @@ def _heads(line: Line, block: Sequence[Line]) -> bool:
     return len(rows) > 1 and line.left > label_right and line.right <= right + line.size and len(line.text) <= 60
 
 
-def _table(lines: Sequence[Line]) -> Table:
+def _table(lines: Sequence[Line]) -> list[Line | Table]:
+    """The table of those lines, below its caption where it has one."""
     rows = [line for line in lines if line.is_row]
+    size = max(line.size for line in rows or lines)
     top, bottom = min(line.top for line in lines), max(line.bottom for line in lines)
-    size = max(line.size for line in rows)
-    columns = _columns(rows)
-    if columns is None or len(rows) < 2:
+    columns = _columns(rows) if len(rows) > 1 else None
+    if columns is None:
         # A line such as a letter's head, or cells without order: each line as it stands.
         bare = tuple(tuple(run.text for run in line.runs) for line in lines)
-        return Table((), bare, (), size, top, bottom, unsure=len(rows) > 2)
+        return [Table((), bare, (), size, top, bottom, unsure=len(rows) > 2)]
     placed: list[Cells] = []
     unplaced = 0
     for line in lines:
         cells, fitted = _cells_of(line, columns)
         unplaced += not fitted
         placed.append(cells)
-    header, body = split_header(placed, [line.is_bold for line in lines])
-    header_lines = lines[:header]
-    names = names_of([(line.runs, cells) for line, cells in zip(header_lines, placed, strict=False)], columns)
-    merged = _merged(lines[header:], body)
+    start, end = split_header(placed, [line.is_bold for line in lines])
+    header = zip(lines[start:end], placed[start:end], strict=True)
+    names = names_of([(line.runs, cells) for line, cells in header], columns)
+    merged = _merged(lines[end:], placed[end:])
     unsure = unplaced > _MAX_UNPLACED_SHARE * len(lines)
-    return Table(names, tuple(map(tuple, merged)), tuple(left for left, _ in columns), size, top, bottom, unsure)
+    lefts = tuple(left for left, _ in columns)
+    table = Table(names, tuple(map(tuple, merged)), lefts, size, top, bottom, unsure)
+    return [*_table(lines[:start]), table] if start else [table]
 
 
 def _columns(rows: Sequence[Line]) -> list[tuple[float, float]] | None:

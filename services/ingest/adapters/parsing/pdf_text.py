@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.ingest.adapters.parsing.pdf_rules import Rules
-from services.ingest.adapters.parsing.pdf_runs import Run
+from services.ingest.adapters.parsing.pdf_runs import CURRENCIES, Run
 
 MAX_CHARACTERS_A_PAGE = 200_000
 _WORD_GAP_EMS = 0.25  # a gap without a space character from which on there is one all the same
@@ -25,6 +25,8 @@ _HYPHEN_MARK = "\ufffe"  # PDFium's mark for a hyphen at a line's end; what foll
 _LINES = re.compile(rf"[^\s{_HYPHEN_MARK}](?:[^\r\n{_HYPHEN_MARK}]*[^\s{_HYPHEN_MARK}])?{_HYPHEN_MARK}?|{_HYPHEN_MARK}")
 _WORDS = re.compile(rf"[^\s\x00{_HYPHEN_MARK}]+{_HYPHEN_MARK}?|{_HYPHEN_MARK}")
 _FILLER = re.compile(r"(?:\. ?){4,}|_{4,}")
+_ENDS_VALUE = re.compile(r"[\d)%–—-]$")
+_CURRENCY_AFTER_VALUE = re.compile(r"[\d)%–—-] ?[$€£¥] ")
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
 _LIGATURES = str.maketrans(
     {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st", 0xFB06: "st"}
@@ -138,6 +140,8 @@ class _RunBuilder:
                 return False
             if calls.count_rects(page, start, end - start) > 1 and self._has_parts_apart(start, end, em):
                 return False
+            if _CURRENCY_AFTER_VALUE.search(text, start, end):
+                return False
             at = text.find(" ", start, end)
             while at > 0:
                 if generated(page, at):
@@ -204,6 +208,7 @@ class _RunBuilder:
                     not same_line
                     or gap > _RUN_GAP_EMS * em
                     or gap < -em
+                    or (word in CURRENCIES and _ENDS_VALUE.search(letters[-1]) is not None)
                     or (rules.uprights and not backwards and rules.part(right, word_left, top, bottom))
                 ):
                     self._close(turn, left, top, right, bottom, letters, first, last_start)
