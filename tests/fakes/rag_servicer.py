@@ -16,6 +16,8 @@ class FakeRag(rag_service_pb2_grpc.RagServiceServicer):
 
     def __init__(self, sentences: Mapping[str, str]) -> None:
         self.sentences = dict(sentences)
+        self.rows: chunk_pb2.TableRange | None = None
+        """The rows of a table that every source holds."""
         self.faults = Faults()
         self.requests: list[Any] = []
 
@@ -41,7 +43,13 @@ class FakeRag(rag_service_pb2_grpc.RagServiceServicer):
             )
         text = self.sentences[filename]
         citation = chunk_pb2.Citation(
-            chunk=f"{document_name(filename)}/chunks/0", filename=filename, quote=text, start=0, end=len(text), page=2
+            chunk=f"{document_name(filename)}/chunks/0",
+            filename=filename,
+            quote=text,
+            start=0,
+            end=len(text),
+            page=2,
+            table=self.rows,
         )
         return rag_service_pb2.AnswerQuestionResponse(
             answer=text,
@@ -105,7 +113,7 @@ class FakeRag(rag_service_pb2_grpc.RagServiceServicer):
 
     def _source(self, filename: str) -> chunk_pb2.ScoredChunk:
         text = self.sentences[filename]
-        chunk = chunk_pb2.Chunk(text=text, start=0, end=len(text), page=2, headings=["Work", "Hours"])
+        chunk = chunk_pb2.Chunk(text=text, start=0, end=len(text), page=2, headings=["Work", "Hours"], table=self.rows)
         return chunk_pb2.ScoredChunk(
             chunk=chunk, document=document_name(filename), filename=filename, similarity_score=0.8, fused_score=0.03
         )

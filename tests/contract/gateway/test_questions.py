@@ -1,5 +1,6 @@
 import pytest
 
+from protos.rag.v1 import chunk_pb2
 from tests.contract.gateway.house import HOURS, House, problem
 
 COUNT = "How many customers do we have?"
@@ -106,6 +107,19 @@ async def test_the_documents_alone_answer_with_metadata_and_score(house: House) 
         "end": len(HOURS),
     }
     assert body["citations"][0]["quote"] == HOURS
+
+
+@pytest.mark.parametrize("path", ["/query", "/query/documents"])
+async def test_sources_and_citations_tell_the_rows_they_are_from(house: House, path: str) -> None:
+    house.rag.rows = chunk_pb2.TableRange(table=1, first_row=4, last_row=9)
+
+    body = (await house.post(path, {"query": "remote work hours"})).json()
+
+    rows = {"table": 1, "first_row": 4, "last_row": 9}
+    assert [source["metadata"]["table"] for source in body["sources"]] == [rows] * len(body["sources"])
+    assert [citation["table"] for citation in body["citations"]] == [rows] * len(body["citations"])
+    assert body["sources"]
+    assert body["citations"]
 
 
 async def test_the_documents_say_when_they_hold_no_answer(house: House) -> None:
