@@ -34,7 +34,7 @@ _SCHEMA_SECONDS = 120.0  # a schema of many tables is read with the first questi
 _QUESTION_SECONDS = 60.0
 _WARM_UP = "How many rows are there?"
 # What a person's environment may hold and a reproducible run leaves out: keys, production parts, collectors.
-_LEFT_OUT = (
+LEFT_OUT = (
     *("OPENAI_", "PINECONE_", "VANNA_", "REDIS_", "UPSTASH_", "CACHE_", "AWS_", "OTEL_", "OPIK_"),
     *("RAG_EMBEDDER", "RAG_ANSWER_WRITER", "RAG_CHUNK_INDEX", "SQL_GENERATOR"),
 )
@@ -157,7 +157,7 @@ async def open_services(postgres: ScratchPostgres, generator: Mapping[str, str])
 
 
 def _reproducible(planned: ServiceProcess) -> ServiceProcess:
-    kept = {name: value for name, value in planned.environment.items() if not name.startswith(_LEFT_OUT)}
+    kept = {name: value for name, value in planned.environment.items() if not name.startswith(LEFT_OUT)}
     return ServiceProcess(planned.name, planned.module, {**kept, "ENVIRONMENT": "local"})
 
 
