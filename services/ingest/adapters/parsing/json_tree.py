@@ -1,7 +1,8 @@
 """JSON and JSON Lines, by the standard library: values with the path that leads to them, records as rows."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from services.ingest.adapters.parsing.text_decoding import decode
@@ -10,6 +11,8 @@ from services.ingest.errors import FileBroken
 from services.ingest.models import BlockKind, ParsedDocument, TablePlace
 
 MAX_DEPTH = 100
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
 _MAX_COLUMNS = 200  # named beside a record; its own text names all
 
 
@@ -18,9 +21,7 @@ def parse_json(data: bytes) -> ParsedDocument:
 
     Raises: FileBroken: no JSON, or nested deeper than MAX_DEPTH. FileWithoutText.
     """
-    text = decode(data)
-    del data  # what the JSON becomes takes ten times as much
-    return compose(_Reader().pieces(_loaded(text), "", 0))
+    return compose(_Reader().document(decode(data)))
 
 
 def parse_json_lines(data: bytes) -> ParsedDocument:
@@ -67,6 +68,53 @@ class _Reader:
     def __init__(self) -> None:
         self._tables = 0
 
+    def document(self, text: str) -> Iterator[Piece]:
+        """The whole file. Records of a list at its top, or under a name there, are read one at a time: all at once they
+        would take ten times the memory that the file does."""
+        start = _after_space(text, 0)
+        if text[start : start + 1] == "[":
+            yield from self._list(text, start, "")
+        elif text[start : start + 1] == "{":
+            yield from self._object(text, start)
+        else:
+            yield from self.pieces(_loaded(text), "", 0)
+
+    def _object(self, text: str, place: int) -> Iterator[Piece]:
+        """The object that begins at the place, and is all there is."""
+        place = _after_space(text, place + 1)
+        while text[place : place + 1] != "}":
+            key, place = _value_at(text, place, expected=str)
+            place = _after_space(text, _past(text, _after_space(text, place), ":"))
+            if text[place : place + 1] == "[":
+                place = yield from self._elements(text, place, str(key))
+            else:
+                value, place = _value_at(text, place)
+                yield from self.pieces(value, str(key), 1)
+            place = _next_or_end(text, place, "}")
+        _check_end(text, place + 1)
+
+    def _list(self, text: str, place: int, path: str) -> Iterator[Piece]:
+        _check_end(text, (yield from self._elements(text, place, path)))
+
+    def _elements(self, text: str, place: int, path: str) -> Generator[Piece, None, int]:
+        """The list that begins at the place; returns the place after it."""
+        table = _Table(self._tables)
+        plain: list[str] = []
+        at = 0
+        place = _after_space(text, place + 1)
+        while text[place : place + 1] != "]":
+            value, place = _value_at(text, place)
+            if isinstance(value, dict | list):
+                yield from table.row(list(_fields(value, "", 2)), f"{path}[{at}]" if path else "")
+            elif shown := _shown(value):
+                plain.append(shown)
+            at += 1
+            place = _next_or_end(text, place, "]")
+        self._tables += table.count > 0
+        if plain:
+            yield Piece(BlockKind.ROW, f"{path}: {', '.join(plain)}" if path else ", ".join(plain))
+        return place + 1
+
     def pieces(self, value: Any, path: str, depth: int) -> Iterator[Piece]:
         _check(depth)
         if isinstance(value, dict):
@@ -80,6 +128,53 @@ class _Reader:
         else:
             for _, shown in _fields(value, path, depth):
                 yield Piece(BlockKind.ROW, f"{path}: {shown}" if path else shown)
+
+
+def _after_space(text: str, place: int) -> int:
+    found = _SPACE.match(text, place)
+    return found.end() if found else place
+
+
+def _past(text: str, place: int, sign: str) -> int:
+    if text[place : place + 1] != sign:
+        raise _no_json(text, place, f"expecting {sign!r}")
+    return place + 1
+
+
+def _next_or_end(text: str, place: int, end: str) -> int:
+    """The place of what follows a comma, or of the sign that ends an object or list."""
+    place = _after_space(text, place)
+    if text[place : place + 1] == end:
+        return place
+    place = _after_space(text, _past(text, place, ","))
+    if text[place : place + 1] == end:
+        raise _no_json(text, place, "a comma and nothing after it")
+    return place
+
+
+def _check_end(text: str, place: int) -> None:
+    if _after_space(text, place) != len(text):
+        raise _no_json(text, place, "more than one value")
+
+
+def _value_at(text: str, place: int, *, expected: type = object) -> tuple[Any, int]:
+    """The value that begins at the place, and the place after it."""
+    try:
+        value, end = _DECODER.raw_decode(text, place)
+    except json.JSONDecodeError as error:
+        raise _no_json(text, error.pos, error.msg) from error
+    except RecursionError as error:
+        raise FileBroken(f"the JSON is nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise FileBroken("a number in the JSON is too long") from error
+    if not isinstance(value, expected):
+        raise _no_json(text, place, "expecting a name in quotes")
+    return value, end
+
+
+def _no_json(text: str, place: int, why: str) -> FileBroken:
+    line = text.count("\n", 0, place) + 1
+    return FileBroken(f"this is no JSON: {why} in line {line}")
 
 
 def _loaded(text: str, where: str = "") -> Any:
