@@ -7,8 +7,8 @@ would have done, because nothing is lost by it.
 
 from __future__ import annotations
 
+import asyncio
 import collections
-from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,8 @@ from typing import Any
 import pytest
 
 from deploy.local.embedded_postgres import EmbeddedPostgres
-from services.ingest.adapters.parsing.formats import parse_bytes
-from services.ingest.adapters.wordpiece_tokens import WordPieceTokens
-from services.ingest.chunking import Chunker
-from services.rag.models import Chunk
 from services.router.asking import Asking
-from tests.quality.document_library import TENANT, Library, open_library
+from tests.quality.document_library import Library, open_library
 from tests.quality.evaluation_data import (
     DEVELOPMENT,
     EVALUATION,
@@ -36,25 +32,11 @@ from tests.quality.sql_databases import load_database, read_schema
 
 pytestmark = [pytest.mark.quality, pytest.mark.timeout(3_600)]
 
-CHUNKER = Chunker(WordPieceTokens())
-CHUNKS_A_CALL = 256
 SAMPLE_DOCUMENTS = Path(__file__).parents[2] / "deploy" / "sample" / "documents"
 
 
-def chunks_of(path: Path) -> list[Chunk]:
-    """A file parsed and cut by the parts that do it for an upload."""
-    document = parse_bytes(path.read_bytes(), path.suffix.removeprefix("."))
-    return [
-        Chunk(chunk.index, chunk.text, chunk.start, chunk.end, chunk.page, chunk.headings)
-        for chunk in CHUNKER.chunk(document)
-    ]
-
-
 async def add_file(library: Library, path: Path) -> None:
-    name = f"documents/{sha256(path.name.encode()).hexdigest()}"
-    chunks = chunks_of(path)
-    for first in range(0, len(chunks), CHUNKS_A_CALL):
-        await library.indexing.index(TENANT, name, path.name, chunks[first : first + CHUNKS_A_CALL], len(chunks))
+    await library.add_file(path.name, await asyncio.to_thread(path.read_bytes), filename=path.name)
 
 
 async def route_of(router: Asking, question: str) -> str:
