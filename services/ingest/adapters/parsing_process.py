@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -145,10 +146,10 @@ class ParsingProcess:
                 yield process, progress
             finally:
                 transport.close()
-                if process.returncode is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        process.kill()
-                    await process.wait()
+                # The whole group: the process may have made copies of itself, which outlive it where it died.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
 
     def _bounds_of(self, extension: str) -> Bounds:
         return self._help_bounds if self._help.may_read(extension) else self._bounds
