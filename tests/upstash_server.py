@@ -60,7 +60,7 @@ class UpstashServer:
             case "SET", [key, value, "EX", seconds] if int(seconds) > 0:
                 self.entries[key] = (self._clock() + int(seconds), value)
                 return "OK"
-            case "DEL", keys:
+            case "DEL" | "UNLINK", [_, *_] as keys:
                 return sum(self.entries.pop(key, None) is not None for key in keys)
             case "TTL", [key]:
                 return -2 if self._get(key) is None else round(self.entries[key][0] - self._clock())

@@ -43,6 +43,10 @@ class CachedEmbedder:
     async def check(self) -> bool:
         return await self._embedder.check()
 
+    async def forget_passages(self, fingerprints: Sequence[str]) -> int:
+        """Forget the embeddings of passages that are removed; how many there were. Others that have them embed anew."""
+        return await self._cache.forget_many(self.model, _PASSAGE, fingerprints)
+
     async def _embed(
         self, side: str, texts: Sequence[str], embed: Callable[[Sequence[str]], Awaitable[list[Embedding]]]
     ) -> list[Embedding]:

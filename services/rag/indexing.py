@@ -3,8 +3,17 @@
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
+from services.rag.embedding_cache import CachedEmbedder
 from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable
-from services.rag.models import Chunk, DocumentFacts, DocumentWrite, IndexedChunk, IndexOutcome, IndexStatistics
+from services.rag.models import (
+    Chunk,
+    DeleteOutcome,
+    DocumentFacts,
+    DocumentWrite,
+    IndexedChunk,
+    IndexOutcome,
+    IndexStatistics,
+)
 from services.rag.ports import ChunkIndex, Embedder
 from services.rag.requests import read_chunks, read_document, read_facts, read_filename
 from services.rag.words import terms_of
@@ -22,9 +31,11 @@ _LINE_BREAK_TOKENS = 1
 class Indexing:
     """Embeds what is new, keeps what is not, drops what is stale."""
 
-    def __init__(self, index: ChunkIndex, embedder: Embedder) -> None:
+    def __init__(self, index: ChunkIndex, embedder: Embedder, cache: CachedEmbedder | None = None) -> None:
+        """`cache` is what remembers embeddings, if anything does."""
         self._index = index
         self._embedder = embedder
+        self._cache = cache
 
     async def index(
         self,
@@ -34,10 +45,13 @@ class Indexing:
         chunks: Sequence[Chunk],
         chunk_count: int,
         facts: DocumentFacts | None = None,
+        *,
+        held_back: bool = False,
     ) -> IndexOutcome:
         """Store chunks of a document; those at or past `chunk_count` are removed. Repeating a call changes nothing.
 
-        Embeddings are made before the index is written to, so that no transaction waits for the model.
+        With `held_back` those of a document that has none yet are found once it is shown. Embeddings are made before
+        the index is written to, so that no transaction waits for the model.
 
         Raises: NameInvalid, FactsInvalid, ChunkInvalid, EmbeddingModelMismatch, Unavailable.
         """
@@ -58,18 +72,33 @@ class Indexing:
                 IndexedChunk(chunk, fingerprints[place], terms_of(_searched_words(chunk)), new.get(place))
                 for place, chunk in enumerate(given)
             )
-            outcome = await self._index.write(DocumentWrite(tenant, name, shown_name, chunk_count, indexed, known))
+            outcome = await self._index.write(
+                DocumentWrite(tenant, name, shown_name, chunk_count, indexed, known, held_back)
+            )
             if not outcome.missing:
                 return IndexOutcome(len(new), len(given) - len(new), outcome.removed_count)
             kept = {place for place in kept if given[place].index not in outcome.missing}
         raise ChunkStoreUnavailable("Other calls keep changing this document; try again.")
 
-    async def delete(self, tenant: str, document: str) -> int:
-        """Remove every chunk of a document; return how many there were.
+    async def delete(self, tenant: str, document: str, successor: str = "") -> DeleteOutcome:
+        """Remove every chunk of a document and what is cached of it, and show those of its successor in the same step.
+
+        A cache that cannot be reached holds up no removal: its entries end by themselves.
 
         Raises: NameInvalid, ChunkStoreUnavailable.
         """
-        return await self._index.delete(tenant, read_document(document))
+        name = read_document(document)
+        shown = read_document(successor) if successor else ""
+        fingerprints = await self._index.fingerprints(tenant, name)
+        removed_count = await self._index.delete(tenant, name, successor=shown)
+        forgotten_count = 0
+        if self._cache is not None:
+            forgotten_count = await self._cache.forget_passages(list(fingerprints.values()))
+        return DeleteOutcome(removed_count, forgotten_count, await self._index.count(tenant, name))
+
+    async def show(self, tenant: str, document: str) -> None:
+        """Have searches find a document's chunks that were held back. Raises: NameInvalid, ChunkStoreUnavailable."""
+        await self._index.show(tenant, read_document(document))
 
     async def statistics(self, tenant: str) -> IndexStatistics:
         """What a tenant has indexed. Raises ChunkStoreUnavailable."""

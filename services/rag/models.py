@@ -117,6 +117,17 @@ class DocumentWrite:
     chunks: tuple[IndexedChunk, ...] = ()
     facts: DocumentFacts | None = None
     """None leaves what is stored of them."""
+    held_back: bool = False
+    """Whether the chunks of a document that has none yet are kept from searches until they are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOutcome:
+    """What a removal removed of chunks and of cached embeddings, and how many chunks are there when looked at again."""
+
+    removed_count: int
+    forgotten_count: int
+    remaining_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,20 @@ class ChunkIndex(Protocol):
         """
         ...
 
-    async def delete(self, tenant: str, document: str) -> int:
-        """Remove a document's chunks and its file name; return how many chunks there were, 0 for an unknown one."""
+    async def delete(self, tenant: str, document: str, *, successor: str = "") -> int:
+        """Remove a document's chunks and its file name; return how many chunks there were, 0 for an unknown one.
+
+        In the same step the chunks of `successor` are shown, if they were held back: a search finds those of either the
+        one or the other. An index without transactions holds none back, and shows both for a moment.
+        """
+        ...
+
+    async def show(self, tenant: str, document: str) -> None:
+        """Have searches find the chunks of a document that were held back."""
+        ...
+
+    async def count(self, tenant: str, document: str) -> int:
+        """How many chunks of a document the index says it holds now."""
         ...
 
     async def search(self, query: IndexQuery) -> Retrieved:
@@ -106,6 +118,22 @@ class Embedder(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """Reads passages with the question beside them, which tells more than embeddings made apart, and takes longer."""
+
+    @property
+    def name(self) -> str:
+        """Its model's name, for statistics."""
+        ...
+
+    async def score(self, question: str, texts: Sequence[str]) -> list[float]:
+        """How well each text answers the question, in the same order; higher is better, the range its own.
+
+        Raises RerankerUnavailable when it has no score for every one of them, for whatever reason.
+        """
+        ...
+
+
 class EmbeddingCache(Protocol):
     """Remembers embeddings for a while. It raises nothing: what it does not have is not known, for whatever reason."""
 
@@ -115,6 +143,10 @@ class EmbeddingCache(Protocol):
 
     async def set_many(self, model: EmbeddingModel, side: str, embeddings: Mapping[str, Embedding]) -> None:
         """Remember the embedding of each text."""
+        ...
+
+    async def forget_many(self, model: EmbeddingModel, side: str, fingerprints: Sequence[str]) -> int:
+        """Forget the embeddings of texts, each told by its SHA-256 in hexadecimal digits; how many were there."""
         ...
 
 

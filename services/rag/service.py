@@ -19,6 +19,7 @@ from services.rag.errors import (
     EmbedderUnavailable,
     EmbeddingModelMismatch,
     FactsInvalid,
+    FiltersInvalid,
     ModelRefused,
     NameInvalid,
     QuestionInvalid,
@@ -26,7 +27,16 @@ from services.rag.errors import (
     TopKInvalid,
 )
 from services.rag.indexing import Indexing
-from services.rag.models import Assessment, Chunk, Citation, DocumentFacts, ScoredChunk, TableRange, WriterUsage
+from services.rag.models import (
+    Assessment,
+    Chunk,
+    Citation,
+    DocumentFacts,
+    ScoredChunk,
+    SearchFilters,
+    TableRange,
+    WriterUsage,
+)
 from services.rag.searching import Searching
 from services.rag.statistics import Counting
 from services.transport.errors import Failure
@@ -38,6 +48,7 @@ FAILURES: Mapping[type[Exception], Failure] = {
     NameInvalid: Failure(StatusCode.INVALID_ARGUMENT, "NAME_INVALID"),
     ChunkInvalid: Failure(StatusCode.INVALID_ARGUMENT, "CHUNK_INVALID"),
     FactsInvalid: Failure(StatusCode.INVALID_ARGUMENT, "FACTS_INVALID"),
+    FiltersInvalid: Failure(StatusCode.INVALID_ARGUMENT, "FILTERS_INVALID"),
     TextsInvalid: Failure(StatusCode.INVALID_ARGUMENT, "TEXTS_INVALID"),
     EmbeddingModelMismatch: Failure(StatusCode.FAILED_PRECONDITION, "EMBEDDING_MODEL_MISMATCH"),
     ChunkStoreUnavailable: Failure(StatusCode.UNAVAILABLE, "CHUNK_STORE_UNAVAILABLE", retry_after_seconds=2),
@@ -78,6 +89,7 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
             [_chunk(chunk) for chunk in request.chunks],
             request.chunk_count,
             _facts(request.facts) if request.HasField("facts") else None,
+            held_back=request.held_back,
         )
         return rag_service_pb2.IndexChunksResponse(
             indexed_count=outcome.indexed_count,
@@ -88,14 +100,28 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
     async def DeleteDocumentChunks(
         self, request: rag_service_pb2.DeleteDocumentChunksRequest, context: object
     ) -> rag_service_pb2.DeleteDocumentChunksResponse:
-        removed_count = await self._indexing.delete(current_caller().tenant, request.document)
-        return rag_service_pb2.DeleteDocumentChunksResponse(removed_count=removed_count)
+        outcome = await self._indexing.delete(current_caller().tenant, request.document, request.successor)
+        return rag_service_pb2.DeleteDocumentChunksResponse(
+            removed_count=outcome.removed_count,
+            cache_entry_count=outcome.forgotten_count,
+            remaining_count=outcome.remaining_count,
+        )
+
+    async def ShowDocumentChunks(
+        self, request: rag_service_pb2.ShowDocumentChunksRequest, context: object
+    ) -> rag_service_pb2.ShowDocumentChunksResponse:
+        await self._indexing.show(current_caller().tenant, request.document)
+        return rag_service_pb2.ShowDocumentChunksResponse()
 
     async def SearchChunks(
         self, request: rag_service_pb2.SearchChunksRequest, context: object
     ) -> rag_service_pb2.SearchChunksResponse:
         chunks = await self._searching.search(
-            current_caller().tenant, request.question, top_k=request.top_k, documents=request.documents
+            current_caller().tenant,
+            request.question,
+            top_k=request.top_k,
+            documents=request.documents,
+            filters=_filters(request.filters),
         )
         return rag_service_pb2.SearchChunksResponse(chunks=map(_to_proto_scored, chunks))
 
@@ -103,7 +129,11 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
         self, request: rag_service_pb2.AnswerQuestionRequest, context: object
     ) -> rag_service_pb2.AnswerQuestionResponse:
         answer = await self._answering.answer(
-            current_caller().tenant, request.question, top_k=request.top_k, documents=request.documents
+            current_caller().tenant,
+            request.question,
+            top_k=request.top_k,
+            documents=request.documents,
+            filters=_filters(request.filters),
         )
         return rag_service_pb2.AnswerQuestionResponse(
             answer=answer.text,
@@ -117,7 +147,13 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
     async def AssessQuestion(
         self, request: rag_service_pb2.AssessQuestionRequest, context: object
     ) -> rag_service_pb2.AssessQuestionResponse:
-        question, parts = await self._assessing.assess(current_caller().tenant, request.question, request.parts)
+        question, parts = await self._assessing.assess(
+            current_caller().tenant,
+            request.question,
+            request.parts,
+            documents=request.documents,
+            filters=_filters(request.filters),
+        )
         return rag_service_pb2.AssessQuestionResponse(
             question=_to_proto_assessment(question), parts=map(_to_proto_assessment, parts)
         )
@@ -171,6 +207,18 @@ def _facts(facts: chunk_pb2.DocumentFacts) -> DocumentFacts:
         extension=facts.extension,
         tags=tuple(facts.tags),
         create_time=facts.create_time.ToDatetime(UTC) if facts.HasField("create_time") else None,
+    )
+
+
+def _filters(filters: rag_service_pb2.SearchFilters) -> SearchFilters:
+    return SearchFilters(
+        filenames=tuple(filters.filenames),
+        extensions=tuple(filters.extensions),
+        tags=tuple(filters.tags),
+        create_time_from=filters.create_time_from.ToDatetime(UTC) if filters.HasField("create_time_from") else None,
+        create_time_before=filters.create_time_before.ToDatetime(UTC)
+        if filters.HasField("create_time_before")
+        else None,
     )
 
 

@@ -14,6 +14,7 @@ from services.rag.embedding_cache import CachedEmbedder
 from services.rag.indexing import Indexing
 from services.rag.models import EmbeddingModel
 from services.rag.ports import AnswerWriter, ChunkIndex, Embedder
+from services.rag.reranking import Reranking
 from services.rag.searching import Searching
 from services.rag.service import FAILURES, RagServicer
 from services.rag.settings import RagSettings
@@ -35,15 +36,17 @@ async def open_rag(settings: RagSettings) -> AsyncIterator[ServiceDefinition]:
         metered = MeteredEmbedder(await stack.enter_async_context(_open_embedder(settings, openai)))
         embedder = await stack.enter_async_context(_open_embedding_cache(settings, metered))
         index = await stack.enter_async_context(_open_index(settings, embedder.model))
-        searching = Searching(index, embedder)
+        searching = Searching(index, embedder, await stack.enter_async_context(_open_reranking(settings)))
         answering = Answering(searching, _writer(settings, embedder, openai))
         servicer = RagServicer(
-            indexing=Indexing(index, embedder),
+            indexing=Indexing(index, embedder, embedder if isinstance(embedder, CachedEmbedder) else None),
             searching=searching,
             answering=answering,
             assessing=Assessing(searching, embedder),
             text_embedding=TextEmbedding(embedder),
-            counting=Counting(index, metered, answering, parts={"embedding_cache": _cache_kind(settings)}),
+            counting=Counting(
+                index, metered, answering, searching=searching, parts={"embedding_cache": _cache_kind(settings)}
+            ),
         )
 
         async def is_serving() -> bool:
@@ -146,6 +149,23 @@ async def _open_index(settings: RagSettings, model: EmbeddingModel) -> AsyncIter
                 wait_seconds=settings.pinecone_wait_seconds,
             ) as index:
                 yield index
+
+
+@asynccontextmanager
+async def _open_reranking(settings: RagSettings) -> AsyncIterator[Reranking | None]:
+    if settings.rerank_url is None:
+        yield None
+        return
+    from services.rag.adapters.http_reranker import open_http_reranker
+
+    key = settings.rerank_api_key
+    async with open_http_reranker(
+        url=str(settings.rerank_url),
+        api_key=key.get_secret_value() if key else "",
+        model=settings.rerank_model,
+        wait_seconds=settings.rerank_wait_seconds,
+    ) as reranker:
+        yield Reranking(reranker, candidates=settings.rerank_candidates, wait_seconds=settings.rerank_wait_seconds)
 
 
 def _writer(settings: RagSettings, embedder: Embedder, openai: OpenAiClient | None) -> AnswerWriter:

@@ -30,7 +30,7 @@ class CacheUnavailable(Exception):
 
 
 class CacheStore(Protocol):
-    """Keeps bytes under short ASCII keys. Both methods raise CacheUnavailable."""
+    """Keeps bytes under short ASCII keys. Every method raises CacheUnavailable."""
 
     @property
     def kind(self) -> str:
@@ -43,6 +43,10 @@ class CacheStore(Protocol):
 
     async def set_many(self, entries: Mapping[str, bytes], *, ttl_seconds: int) -> None:
         """Keep entries for a while, in the place of what was there."""
+        ...
+
+    async def remove_many(self, keys: Sequence[str]) -> int:
+        """Forget what is kept under each key; how many there were."""
         ...
 
 
@@ -88,6 +92,10 @@ class Cache:
         if entries and ttl_seconds > 0:
             wrapped = {key: _wrap(value) for key, value in entries.items()}
             await self._attempt(lambda: self._store.set_many(wrapped, ttl_seconds=ttl_seconds))
+
+    async def remove_many(self, keys: Sequence[str]) -> int:
+        """Forget entries, where that is possible; how many there were. Those that are not reached end by themselves."""
+        return (await self._attempt(lambda: self._store.remove_many(keys)) if keys else None) or 0
 
     async def _attempt(self, call: Callable[[], Awaitable[Result]]) -> Result | None:
         if self._clock() < self._paused_until:

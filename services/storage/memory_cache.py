@@ -36,6 +36,12 @@ class MemoryCacheStore:
             self._entries[key] = (expires_at, value)
             self.size_bytes += size
 
+    async def remove_many(self, keys: Sequence[str]) -> int:
+        known = [key for key in dict.fromkeys(keys) if self._get(key) is not None]
+        for key in known:
+            self._drop(key)
+        return len(known)
+
     def _get(self, key: str) -> bytes | None:
         expires_at, value = self._entries.get(key, (0.0, b""))
         if key not in self._entries:

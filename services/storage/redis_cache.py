@@ -40,6 +40,12 @@ class RedisCacheStore:
         except (RedisError, OSError) as error:
             raise CacheUnavailable("Redis cannot be reached, or refuses the call.") from error
 
+    async def remove_many(self, keys: Sequence[str]) -> int:
+        try:
+            return int(await self._client.unlink(*keys))
+        except (RedisError, OSError) as error:
+            raise CacheUnavailable("Redis cannot be reached, or refuses the call.") from error
+
 
 @asynccontextmanager
 async def open_redis_cache(url: str) -> AsyncIterator[RedisCacheStore]:

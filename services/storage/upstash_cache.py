@@ -43,6 +43,12 @@ class UpstashCacheStore:
         except Exception as error:
             raise CacheUnavailable("Upstash cannot be reached, or refuses the call.") from error
 
+    async def remove_many(self, keys: Sequence[str]) -> int:
+        try:
+            return int(await self._client.unlink(*keys))
+        except Exception as error:
+            raise CacheUnavailable("Upstash cannot be reached, or refuses the call.") from error
+
 
 def _decoded(value: str | None) -> bytes | None:
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 from services.rag.models import Embedding, EmbeddingModel
 from services.storage.cache import CacheUnavailable
@@ -28,6 +29,10 @@ class FakeCacheStore:
         self.entries |= entries
         self.ttl_seconds = ttl_seconds
 
+    async def remove_many(self, keys: Sequence[str]) -> int:
+        self._call()
+        return sum(self.entries.pop(key, None) is not None for key in keys)
+
     def _call(self) -> None:
         self.calls += 1
         if self.away:
@@ -45,3 +50,13 @@ class FakeEmbeddingCache:
 
     async def set_many(self, model: EmbeddingModel, side: str, embeddings: Mapping[str, Embedding]) -> None:
         self.embeddings |= {(model, side, text): embedding for text, embedding in embeddings.items()}
+
+    async def forget_many(self, model: EmbeddingModel, side: str, fingerprints: Sequence[str]) -> int:
+        known = [
+            key
+            for key in self.embeddings
+            if key[:2] == (model, side) and sha256(key[2].encode()).hexdigest() in fingerprints
+        ]
+        for key in known:
+            del self.embeddings[key]
+        return len(known)

@@ -43,6 +43,7 @@ class ChunkShelf:
     def __init__(self) -> None:
         self.model: EmbeddingModel | None = None
         self.documents: dict[tuple[str, str], _Stored] = {}
+        self.held_back: set[tuple[str, str]] = set()
 
     def of_tenant(self, tenant: str) -> list[tuple[str, _Stored]]:
         return [(document, stored) for (owner, document), stored in self.documents.items() if owner == tenant]
@@ -78,6 +79,8 @@ class FakeChunkIndex:
         )
         if missing:
             return WriteOutcome(missing=missing)
+        if write.held_back and not before:
+            self.shelf.held_back.add(key)
         after = {index: chunk for index, chunk in before.items() if index < write.chunk_count}
         removed_count = len(before) - len(after)
         for given in write.chunks:
@@ -88,8 +91,17 @@ class FakeChunkIndex:
         self.writes.append(write)
         return WriteOutcome(removed_count)
 
-    async def delete(self, tenant: str, document: str) -> int:
+    async def show(self, tenant: str, document: str) -> None:
         self._fail()
+        self.shelf.held_back.discard((tenant, document))
+
+    async def count(self, tenant: str, document: str) -> int:
+        self._fail()
+        return len(self.shelf.documents.get((tenant, document), _Stored()).chunks)
+
+    async def delete(self, tenant: str, document: str, *, successor: str = "") -> int:
+        self._fail()
+        self.shelf.held_back -= {(tenant, document), (tenant, successor)}
         removed = self.shelf.documents.pop((tenant, document), _Stored())
         return len(removed.chunks)
 
@@ -99,6 +111,7 @@ class FakeChunkIndex:
         corpus = [
             (ChunkId(document, index), stored, indexed)
             for document, stored in self.shelf.of_tenant(query.tenant)
+            if (query.tenant, document) not in self.shelf.held_back
             for index, indexed in stored.chunks.items()
         ]
         containing = {term: sum(term in indexed.terms for _, _, indexed in corpus) for term in query.terms}
@@ -220,3 +233,17 @@ class FakeAnswerWriter:
                 yield DraftSentence(passage.chunk.text, (Quote(place, 0, len(passage.chunk.text)),))
                 break
         yield WriterUsage()
+
+
+class FakeReranker:
+    """Reranker that counts the question's words in a text. `read` holds what it was given."""
+
+    name = "shared-words"
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    async def score(self, question: str, texts: Sequence[str]) -> list[float]:
+        self.read += texts
+        asked = set(question.lower().split())
+        return [float(len(asked & set(text.lower().split()))) for text in texts]

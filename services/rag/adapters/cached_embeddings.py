@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 from services.rag.models import Embedding, EmbeddingModel
 from services.storage.cache import Cache, cache_key
@@ -24,9 +25,16 @@ class CachedEmbeddings:
         packed = {_key(model, side, text): _pack(embedding) for text, embedding in embeddings.items()}
         await self._cache.set_many(packed, ttl_seconds=self._ttl_seconds)
 
+    async def forget_many(self, model: EmbeddingModel, side: str, fingerprints: Sequence[str]) -> int:
+        return await self._cache.remove_many([_key_of(model, side, fingerprint) for fingerprint in fingerprints])
+
 
 def _key(model: EmbeddingModel, side: str, text: str) -> str:
-    return cache_key("embedding", model.name, model.dimension, side, text)
+    return _key_of(model, side, sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def _key_of(model: EmbeddingModel, side: str, fingerprint: str) -> str:
+    return cache_key("embedding", model.name, model.dimension, side, fingerprint)
 
 
 def _pack(embedding: Embedding) -> bytes:

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from services.rag.adapters.pgvector_holding import searched_as, show
 from services.rag.errors import ChunkStoreUnavailable, EmbeddingModelMismatch
 from services.rag.models import (
     Chunk,
@@ -116,6 +117,8 @@ _CHUNK_COLUMNS = """
 chunks.document, documents.filename, chunks.chunk_index, chunks.text, chunks.start_character, chunks.end_character,
 chunks.page, chunks.headings, chunks.table_number, chunks.first_row, chunks.last_row
 """
+# The legs see the same chunks, also while one document takes the place of another.
+_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _CORPUS = """
 SELECT coalesce(sum(chunk_count), 0), (SELECT name FROM index_model), (SELECT dimension FROM index_model)
 FROM documents WHERE tenant = %(tenant)s
@@ -204,16 +207,26 @@ class PgvectorIndex:
             removed_count = cursor.rowcount
             changed = [given for given in write.chunks if _differs(given, stored.get(given.chunk.index))]
             if changed:
-                await self._put(cursor, write, changed)
+                tenant = await searched_as(cursor, key, held_back=write.held_back, is_new=not stored)
+                await self._put(cursor, write, changed, tenant)
             if changed or removed_count:
                 await cursor.execute(_COUNT_DOCUMENT, key)
         return WriteOutcome(removed_count)
 
-    async def delete(self, tenant: str, document: str) -> int:
+    async def delete(self, tenant: str, document: str, *, successor: str = "") -> int:
         async with self._cursor() as cursor:
             await cursor.execute(_DELETE_DOCUMENT, (tenant, document))
             row = await cursor.fetchone()
+            if successor:
+                await show(cursor, tenant, successor)
             return row[0] if row else 0
+
+    async def show(self, tenant: str, document: str) -> None:
+        async with self._cursor() as cursor:
+            await show(cursor, tenant, document)
+
+    async def count(self, tenant: str, document: str) -> int:
+        return len(await self.fingerprints(tenant, document))
 
     async def search(self, query: IndexQuery) -> Retrieved:
         parameters = {
@@ -231,6 +244,7 @@ class PgvectorIndex:
         only_within, parameters = _only_within(narrowed), parameters | narrowed
         async with self._cursor() as cursor, cursor.connection.pipeline():
             meaning, words = cursor.connection.cursor(), cursor.connection.cursor()
+            await cursor.execute(_ONE_MOMENT)
             await cursor.execute(_CORPUS, parameters)
             # Not prepared: planned without the terms and the sizes, both take twice as long.
             await meaning.execute(_filled(_BY_MEANING, only_within), parameters, prepare=False)
@@ -292,7 +306,10 @@ class PgvectorIndex:
         if recorded is not None and recorded != self._model:
             raise EmbeddingModelMismatch(recorded=str(recorded), current=str(self._model))
 
-    async def _put(self, cursor: AsyncCursor[TupleRow], write: DocumentWrite, changed: Sequence[IndexedChunk]) -> None:
+    async def _put(
+        self, cursor: AsyncCursor[TupleRow], write: DocumentWrite, changed: Sequence[IndexedChunk], tenant: str
+    ) -> None:
+        """Store chunks; searches find them for that tenant."""
         lengths = [sum(given.terms.values()) for given in changed]
         rows = [_chunk_parameters(write, given, length) for given, length in zip(changed, lengths, strict=True)]
         await cursor.executemany(_PUT_CHUNK, rows, returning=True)
@@ -301,16 +318,16 @@ class PgvectorIndex:
             ids.append((await cursor.fetchall())[0][0])
             cursor.nextset()
         embedded = [
-            (chunk_id, write.tenant, _vector(given.embedding))
+            (chunk_id, tenant, _vector(given.embedding))
             for chunk_id, given in zip(ids, changed, strict=True)
             if given.embedding is not None
         ]
         await cursor.executemany(_PUT_EMBEDDING, embedded)
-        await cursor.execute(_REMOVE_POSTINGS, (write.tenant, ids))
+        await cursor.execute(_REMOVE_POSTINGS, (tenant, ids))
         async with cursor.copy(_COPY_POSTINGS) as copy:
             for chunk_id, given, length in zip(ids, changed, lengths, strict=True):
                 for term, occurrences in given.terms.items():
-                    await copy.write_row((chunk_id, write.tenant, term, occurrences, length))
+                    await copy.write_row((chunk_id, tenant, term, occurrences, length))
 
 
 async def _recorded_model(cursor: AsyncCursor[TupleRow], lock: str) -> EmbeddingModel | None:

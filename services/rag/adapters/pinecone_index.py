@@ -122,7 +122,7 @@ class PineconeIndex:
             self._counts.pop(write.tenant, None)
             return WriteOutcome(len({each.index for each in stale}))
 
-    async def delete(self, tenant: str, document: str) -> int:
+    async def delete(self, tenant: str, document: str, *, successor: str = "") -> int:
         async with self._turn(tenant, document):
             namespace = chunks_namespace(tenant)
             # Even what was deleted a moment ago: another process may have stored it again.
@@ -132,6 +132,12 @@ class PineconeIndex:
             await self._remove(register_namespace(tenant), [register_id(document)])
             self._counts.pop(tenant, None)
             return len(known)
+
+    async def show(self, tenant: str, document: str) -> None:
+        """Nothing: no chunk is ever held back, as records cannot be shown and removed in one step."""
+
+    async def count(self, tenant: str, document: str) -> int:
+        return len({each.index for each in await self._stored(tenant, document, with_deleted=True)})
 
     async def search(self, query: IndexQuery) -> Retrieved:
         meaning, words, chunk_count = await together(

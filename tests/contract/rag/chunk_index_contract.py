@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from services.rag.models import (
     DocumentWrite,
     IndexedChunk,
     IndexStatistics,
+    Retrieved,
     TableRange,
 )
 from services.rag.ports import ChunkIndex
@@ -41,6 +43,7 @@ class ChunkIndexContract(ChunkFiltersContract):
     finds_by_words: ClassVar[bool] = True
     counts_words: ClassVar[bool] = True
     takes_any_dimension: ClassVar[bool] = True
+    holds_back: ClassVar[bool] = True
 
     def words(self, *expected: ChunkId) -> tuple[ChunkId, ...]:
         """What the leg of words finds; nothing in an index that has none."""
@@ -324,6 +327,60 @@ class ChunkIndexContract(ChunkFiltersContract):
         assert len(found.by_meaning) in (0, 5)
         assert (await index.statistics("red")).chunk_count == len(found.by_meaning)
         assert set(found.by_words) == set(self.words(*found.by_meaning))
+
+    async def test_held_back_chunks_are_found_when_they_are_shown_and_not_before(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "ferry at nine", EAST), chunk_count=2, held_back=True))
+        await index.write(write(indexed(1, "ferry at ten", NORTH), chunk_count=2, held_back=True))
+        before = await search(index, EAST, ["ferry"])
+
+        await index.show("red", GUIDE)
+        await index.show("red", GUIDE)
+
+        both = (ChunkId(GUIDE, 0), ChunkId(GUIDE, 1))
+        found = await search(index, EAST, ["ferry"])
+        assert before.by_meaning == (() if self.holds_back else both)
+        assert before.by_words == (() if self.holds_back else self.words(*both))
+        assert set(found.by_meaning) == set(both)
+        assert set(found.by_words) == set(self.words(*both))
+        assert await index.count("red", GUIDE) == 2
+
+    async def test_what_is_shown_already_is_not_held_back_again(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "ferry at nine", EAST)))
+        await index.write(write(indexed(0, "ferry at ten", EAST), held_back=True))
+
+        assert (await search(index, EAST)).by_meaning == (ChunkId(GUIDE, 0),)
+
+    async def test_a_successor_is_shown_as_its_predecessor_goes(self, index: ChunkIndex) -> None:
+        await index.write(write(indexed(0, "ferry at nine", EAST)))
+        await index.write(write(indexed(0, "ferry at ten", EAST), document=NOTES, held_back=True))
+
+        assert await index.delete("red", GUIDE, successor=NOTES) == 1
+
+        found = await search(index, EAST, ["ferry"])
+        assert found.by_meaning == (ChunkId(NOTES, 0),)
+        assert found.by_words == self.words(ChunkId(NOTES, 0))
+        assert (await index.count("red", GUIDE), await index.count("red", NOTES)) == (0, 1)
+
+    async def test_a_search_during_the_change_finds_one_of_both_in_all_its_legs(self, index: ChunkIndex) -> None:
+        if not self.holds_back:
+            return
+        documents = [f"documents/{number:064x}" for number in range(12)]
+        await index.write(write(indexed(0, "ferry at nine", EAST), document=documents[0]))
+        for document in documents[1:]:
+            await index.write(write(indexed(0, "ferry at ten", EAST), document=document, held_back=True))
+        found: list[Retrieved] = []
+
+        async def look() -> None:
+            while len(found) < 200 and (not found or found[-1].by_meaning != (ChunkId(documents[-1], 0),)):
+                found.append(await search(index, EAST, ["ferry"]))
+
+        async def change() -> None:
+            for old, new in pairwise(documents):
+                await index.delete("red", old, successor=new)
+
+        await asyncio.gather(look(), look(), change())
+
+        assert all(len(each.by_meaning) == 1 and each.by_words == each.by_meaning for each in found)
 
     async def test_strange_words_are_stored_and_found(self, index: ChunkIndex) -> None:
         words = ["北京", "naïve\\n", "tab\tless", "'; DROP TABLE chunks; --", "%(tenant)s", "{curly}"]

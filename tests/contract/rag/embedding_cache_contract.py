@@ -1,5 +1,7 @@
 """What every cache of embeddings does, wherever it keeps them."""
 
+from hashlib import sha256
+
 import pytest
 
 from services.rag.models import EmbeddingModel
@@ -39,6 +41,18 @@ class EmbeddingCacheContract:
         await cache.set_many(MODEL, "passage", {"ferry": (0.6, -0.8, 0.0)})
 
         assert await cache.get_many(model, side, [text]) == [None]
+
+    async def test_what_is_forgotten_by_its_fingerprint_is_gone_on_its_side_alone(self, cache: EmbeddingCache) -> None:
+        for side in ("passage", "query"):
+            await cache.set_many(MODEL, side, {"Fähre": (0.6, -0.8, 0.0), "moss": (0.0, 0.0, 1.0)})
+        fingerprints = [sha256(text.encode()).hexdigest() for text in ("Fähre", "kettle")]
+
+        assert await cache.forget_many(MODEL, "passage", fingerprints) == 1
+
+        ferry, moss = await cache.get_many(MODEL, "passage", ["Fähre", "moss"])
+        assert ferry is None
+        assert moss is not None
+        assert (await cache.get_many(MODEL, "query", ["Fähre"]))[0] is not None
 
     async def test_nothing_is_known_of_nothing(self, cache: EmbeddingCache) -> None:
         await cache.set_many(MODEL, "passage", {})

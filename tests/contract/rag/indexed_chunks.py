@@ -44,8 +44,9 @@ def write(
     filename: str = "guide.md",
     chunk_count: int | None = None,
     facts: DocumentFacts | None = None,
+    held_back: bool = False,
 ) -> DocumentWrite:
-    return DocumentWrite(tenant, document, filename, chunk_count or max(1, len(chunks)), chunks, facts)
+    return DocumentWrite(tenant, document, filename, chunk_count or max(1, len(chunks)), chunks, facts, held_back)
 
 
 async def search(

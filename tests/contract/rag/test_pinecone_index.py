@@ -20,6 +20,7 @@ from tests.pinecone_server import Fault, PineconeServer
 class PineconeIndexContract(ChunkIndexContract):
     counts_words: ClassVar[bool] = False
     takes_any_dimension: ClassVar[bool] = False
+    holds_back: ClassVar[bool] = False
     metric: ClassVar[str]
 
     @pytest.fixture

@@ -45,6 +45,15 @@ class CacheContract:
 
         assert await cache.get_many(list(entries)) == list(entries.values())
 
+    async def test_what_is_removed_is_gone_and_counted_and_the_rest_stays(self, cache: Cache) -> None:
+        await cache.set_many({"a": b"one", "b": b"two", "c": b"three"}, ttl_seconds=60)
+
+        assert await cache.remove_many(["a", "c", "absent"]) == 2
+
+        assert await cache.get_many(["a", "b", "c"]) == [None, b"two", None]
+        assert await cache.remove_many(["a", "c"]) == 0
+        assert await cache.remove_many([]) == 0
+
     async def test_nothing_is_asked_for_nothing(self, cache: Cache) -> None:
         await cache.set_many({}, ttl_seconds=60)
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable, EmbedderUnavailable, FactsInvalid
+from services.rag.embedding_cache import CachedEmbedder
+from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable, EmbedderUnavailable, FactsInvalid, NameInvalid
 from services.rag.indexing import Indexing
-from services.rag.models import Chunk, DocumentFacts, DocumentWrite, IndexOutcome, WriteOutcome
+from services.rag.models import Chunk, DeleteOutcome, DocumentFacts, DocumentWrite, IndexOutcome, WriteOutcome
+from tests.fakes.cache import FakeEmbeddingCache
 from tests.fakes.rag import FakeChunkIndex, FakeEmbedder
 
 GUIDE = "documents/" + "a" * 64
@@ -172,3 +174,23 @@ async def test_a_store_that_is_away_is_told() -> None:
 
     with pytest.raises(ChunkStoreUnavailable):
         await Indexing(index, FakeEmbedder()).index("red", GUIDE, "a.md", [chunk(0, "one")], 1)
+
+
+async def test_a_removal_forgets_cached_embeddings_of_the_passages_and_tells_what_was_there() -> None:
+    index, embedder, cache = FakeChunkIndex(), FakeEmbedder(), FakeEmbeddingCache()
+    cached = CachedEmbedder(embedder, cache)
+    indexing = Indexing(index, cached, cached)
+    headed = chunk(0, "26 days a year.", headings=("Guide", "Time off"))
+    await indexing.index("red", GUIDE, "a.md", [headed, chunk(1, "two")], 2)
+    await cached.embed_queries(["two"])
+
+    outcome = await indexing.delete("red", GUIDE)
+
+    assert outcome == DeleteOutcome(removed_count=2, forgotten_count=2, remaining_count=0)
+    assert [(side, text) for _, side, text in cache.embeddings] == [("query", "two")]
+    assert await indexing.delete("red", GUIDE) == DeleteOutcome(0, 0, 0)
+
+
+async def test_a_successor_is_named_like_a_document() -> None:
+    with pytest.raises(NameInvalid):
+        await Indexing(FakeChunkIndex(), FakeEmbedder()).delete("red", GUIDE, "notes.txt")
