@@ -11,6 +11,7 @@ from tests.openai_server import openai_server
 from tests.pinecone_server import pinecone_server
 from tests.postgres import make_folder, postgres_server, shop_owner_url, shop_url, store_url
 from tests.redis_server import _running_redis, redis_server
+from tests.rerank_server import rerank_server
 from tests.upstash_server import upstash_server
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "pinecone_server",
     "postgres_server",
     "redis_server",
+    "rerank_server",
     "shop_owner_url",
     "shop_url",
     "store_url",

@@ -12,6 +12,7 @@ RagError
 ├── IndexRefused                the index that the settings name cannot be used; ends the start
 ├── EmbeddingModelMismatch      the index was built with another model or dimension
 ├── TextTooLong                 a text holds more tokens than the model reads
+├── RerankerUnavailable         what reorders passages is away; they stay as they are, no caller hears of it
 ├── ModelRefused                a provider of models turns this service down; its operator has to act
 └── Unavailable                 a part that rag needs cannot be reached; trying again may help
     ├── ChunkStoreUnavailable
@@ -92,6 +93,10 @@ class ModelRefused(RagError):
 
     Trying again does not help. The text is for whoever runs the service; it holds nothing secret.
     """
+
+
+class RerankerUnavailable(RagError):
+    """No scores for these passages, for whatever reason, which the text says to operators. Never reaches a caller."""
 
 
 class Unavailable(RagError):

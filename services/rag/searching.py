@@ -16,6 +16,7 @@ from services.rag.models import (
 )
 from services.rag.ports import ChunkIndex, Embedder
 from services.rag.requests import read_documents, read_filters, read_question, read_top_k
+from services.rag.reranking import Reranking
 
 DEFAULT_TOP_K = 8
 # Ranks past this hardly move the fused score; fetching them would only cost time.
@@ -33,11 +34,17 @@ class Findings:
 
 
 class Searching:
-    """Searches by meaning and by words, and fuses both."""
+    """Searches by meaning and by words, fuses both, and has the best reranked where something does that."""
 
-    def __init__(self, index: ChunkIndex, embedder: Embedder) -> None:
+    def __init__(self, index: ChunkIndex, embedder: Embedder, reranking: Reranking | None = None) -> None:
         self._index = index
         self._embedder = embedder
+        self._reranking = reranking
+
+    @property
+    def reranker(self) -> str:
+        """What reranks, and how it is with it; "off" where nothing does."""
+        return self._reranking.state if self._reranking else "off"
 
     async def search(
         self,
@@ -71,7 +78,10 @@ class Searching:
         embedding, retrieved = await self.both_legs(
             tenant, question, depth=max(limit, _FUSION_DEPTH), documents=documents, filters=filters
         )
-        return Findings(fuse(retrieved)[:limit], embedding, retrieved.counts)
+        chunks = fuse(retrieved)
+        if self._reranking:
+            chunks = await self._reranking.order(question, chunks)
+        return Findings(chunks[:limit], embedding, retrieved.counts)
 
     async def both_legs(
         self,

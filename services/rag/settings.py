@@ -110,6 +110,24 @@ class RagSettings(CacheSettings):
         ge=1_000,
         description="Most tokens of passages that the model reads, counted as bytes: about four times what they are.",
     )
+    rerank_url: BareUrl | None = Field(
+        default=None,
+        description="Address of a reranker that speaks as Cohere's does; unset: passages keep the order of the search.",
+        examples=["https://api.cohere.com/v2/rerank"],
+    )
+    rerank_api_key: ApiKey | None = Field(default=None, description="Key of the reranker.", examples=["co-..."])
+    rerank_model: str = Field(
+        default="", description="Model of the reranker; unset: its own choice.", examples=["rerank-v3.5"]
+    )
+    rerank_candidates: int = Field(
+        default=25, ge=2, le=200, description="How many passages of a search the reranker reads."
+    )
+    rerank_wait_seconds: float = Field(
+        default=1.5,
+        gt=0,
+        le=20,
+        description="Longest that a question waits for it; then the order of the search stands.",
+    )
     min_certainty: float = Field(
         default=0.5,
         ge=0,
@@ -124,6 +142,8 @@ class RagSettings(CacheSettings):
         "answer_writer",
         "chunk_index",
         "pinecone_api_key",
+        "rerank_url",
+        "rerank_api_key",
         "store_url",
         mode="before",
     )(none_when_blank)

@@ -8,6 +8,7 @@ from services.rag.answering import Answering
 from services.rag.embedding import MeteredEmbedder
 from services.rag.models import EmbeddingModel, IndexStatistics
 from services.rag.ports import ChunkIndex
+from services.rag.searching import Searching
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,18 @@ class Counting:
     """Collects the statistics."""
 
     def __init__(
-        self, index: ChunkIndex, embedder: MeteredEmbedder, answering: Answering, *, parts: Mapping[str, str]
+        self,
+        index: ChunkIndex,
+        embedder: MeteredEmbedder,
+        answering: Answering,
+        *,
+        searching: Searching,
+        parts: Mapping[str, str],
     ) -> None:
         self._index = index
         self._embedder = embedder
         self._answering = answering
+        self._searching = searching
         self._parts = parts
         self._started = time.monotonic()
 
@@ -47,5 +55,5 @@ class Counting:
             embedded_text_count=self._embedder.embedded_text_count,
             max_text_tokens=self._embedder.max_tokens,
             uptime_seconds=time.monotonic() - self._started,
-            parts=self._parts,
+            parts={**self._parts, "reranker": self._searching.reranker},
         )

@@ -28,6 +28,7 @@ OUTER_PACKAGES = (
     "gateway",
     "google",
     "grpc",
+    "httpx",
     "openai",
     "pinecone",
     "protos",
