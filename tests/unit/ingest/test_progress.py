@@ -80,8 +80,8 @@ async def test_counts_that_come_fast_are_told_by_their_last_and_never_over_a_lat
     await teller.enter(JobState.CHUNKING, parsed_page_count=500)
     await settled()
 
-    told = [(state, progress.parsed_page_count) for state, progress in world.jobs.advances]
-    assert told == [(JobState.PARSING, 0), (JobState.PARSING, 250), (JobState.CHUNKING, 500)]
+    advances = [(state, progress.parsed_page_count) for state, progress in world.jobs.advances]
+    assert advances == [(JobState.PARSING, 0), (JobState.PARSING, 250), (JobState.CHUNKING, 500)]
     telling.cancel()
 
 
@@ -125,7 +125,8 @@ async def test_a_lease_that_is_lost_is_over_at_once() -> None:
 
 
 async def test_who_works_alone_waits_for_all_others_and_they_for_it() -> None:
-    turns, told, gates = Turns(), list[str](), [asyncio.Event() for _ in range(3)]
+    turns, gates = Turns(), [asyncio.Event() for _ in range(3)]
+    told: list[str] = []
 
     async def work(name: str, gate: asyncio.Event, *, alone: bool) -> None:
         async with turns.taken(alone=alone):
