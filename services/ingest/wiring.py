@@ -238,7 +238,9 @@ def _open_files(settings: IngestSettings) -> Iterator[tuple[FileStore, UploadSto
             from services.ingest.adapters.s3_files import S3Files
             from services.ingest.adapters.s3_presigning import S3Presigner
             from services.ingest.adapters.s3_uploads import S3Uploads
+            from services.ingest.adapters.temporary_folders import sweep_left_behind
 
+            sweep_left_behind()
             client = make_aws_client("s3", read_timeout_seconds=_S3_READ_TIMEOUT_SECONDS, addressing_style="virtual")
             objects, presigner = S3Bucket(client, bucket), S3Presigner(client, bucket)
             try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from services.ingest.adapters.s3_bucket import S3Bucket
 from services.ingest.adapters.s3_presigning import S3Presigner
+from services.ingest.adapters.temporary_folders import make_folder
 from services.ingest.adapters.tenant_folders import tenant_folder
 from services.ingest.adapters.writes_under_way import WritesUnderWay
 from services.ingest.erasures import ErasedFiles
@@ -91,7 +91,7 @@ class S3Files:
 async def fetched_objects(bucket: S3Bucket, keys: list[str], filename: str) -> AsyncIterator[Path | None]:
     """A local file with the bytes of some objects in turn, valid inside the block; None: one of them is not there."""
     with bucket.told():
-        folder = Path(tempfile.mkdtemp(prefix="diglot-"))  # here, as a thread's would stay if this is cancelled
+        folder = make_folder()  # here, as a thread's would stay if this is cancelled
     path, left = folder / filename, threading.Event()
     try:
         yield path if await bucket.download(keys, path, left) else None
