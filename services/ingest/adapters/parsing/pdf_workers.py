@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import gc
 import marshal
 import os
@@ -334,6 +335,7 @@ def _bind(memory_bytes: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    faulthandler.disable()  # that PDFium dies is expected here, and told by its silence
     confine()
     with contextlib.suppress(OSError, ValueError):
         data_pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[5]
