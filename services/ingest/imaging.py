@@ -8,10 +8,17 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass, field
 
-from services.ingest.errors import DocumentNotFound, ImageNotFound, IngestError, NameInvalid
+from services.ingest.errors import (
+    DocumentNotFound,
+    ImageNotFound,
+    IngestError,
+    JobStoreUnavailable,
+    NameInvalid,
+    Unreachable,
+)
 from services.ingest.failing import reason_of
 from services.ingest.models import Document, DocumentImage, DocumentState
 from services.ingest.paging import offset_token, read_offset
@@ -34,7 +41,8 @@ class Imaging:
         fingerprint: differs whenever the reader finds other images in the same bytes.
         elsewhere: does the extracting that follows on ingesting, when there is such a function.
         outlive_calls: whether that goes on after the call that ingested the document. Otherwise the call waits for it,
-            for `wait_seconds` at most; what is not done then is done when somebody asks for it.
+            for `wait_seconds` at most; what is not done then is done by `resume`, or when somebody asks for it.
+        resume_after_seconds: after how long it is taken for broken off; longer than it takes.
     """
 
     jobs: JobStore
@@ -46,6 +54,7 @@ class Imaging:
     elsewhere: ImageFunction | None = None
     outlive_calls: bool = True
     wait_seconds: float = 20.0
+    resume_after_seconds: float = 300.0
     _going_on: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def extract(self, tenant: str, name: str) -> Sequence[DocumentImage]:
@@ -85,11 +94,15 @@ class Imaging:
             raise ImageNotFound
         return image, content
 
+    def has_images(self, document: Document) -> bool:
+        """Whether images are to be looked for in it."""
+        return document.extension == _WITH_IMAGES
+
     async def after_ready(self, document: Document) -> None:
         """Extract the images of a document that has just become READY. Raises nothing."""
-        if document.extension != _WITH_IMAGES:
+        if not self.has_images(document):
             return
-        work = asyncio.create_task(self._extract_or_note(document))
+        work = asyncio.create_task(self._extract_and_settle(document, document.job_id))
         self._going_on.add(work)
         work.add_done_callback(self._going_on.discard)
         if self.outlive_calls:
@@ -99,11 +112,26 @@ class Imaging:
         finally:
             await stopped(work)
 
+    async def resume(self) -> None:
+        """Extract images that whoever began to did not come to the end of. Raises JobStoreUnavailable."""
+        while (job := await self.jobs.take_images_due(after_seconds=self.resume_after_seconds)) is not None:
+            document = await self.registry.get(job.tenant, job.document_id)
+            if document is None or document.state is not DocumentState.READY:
+                await self.jobs.settle_images(job.job_id)
+            else:
+                await self._extract_and_settle(document, job.job_id)
+
+    async def _extract_and_settle(self, document: Document, job_id: str) -> None:
+        if await self._extract_or_note(document):
+            with suppress(JobStoreUnavailable):  # unsettled, they are found to be there the next time
+                await self.jobs.settle_images(job_id)
+
     async def close(self) -> None:
-        """Stop what is going on; what is not done then is done when somebody asks for it."""
+        """Stop what is going on; what is not done then is done by `resume`, here or elsewhere."""
         await stopped(*self._going_on)
 
-    async def _extract_or_note(self, document: Document) -> None:
+    async def _extract_or_note(self, document: Document) -> bool:
+        """Whether it is settled: they are there, or trying again does not help."""
         try:
             with self.act_for(document.tenant):
                 if self.elsewhere is not None:
@@ -112,7 +140,7 @@ class Imaging:
                     count = len(await self._extract(document))
             logger.info("images.extracted", extra={"document_id": document.document_id, "image_count": count})
         except DocumentNotFound:  # deleted meanwhile
-            return
+            return True
         except Exception as error:
             expected = isinstance(error, IngestError)
             logger.log(
@@ -122,6 +150,8 @@ class Imaging:
                 exc_info=None if expected else error,
             )
             await self._note(document, {"failure_reason": reason_of(error)})
+            return not isinstance(error, Unreachable)
+        return True
 
     async def _note(self, document: Document, facts: object) -> None:
         """Tell in the metadata beside the file how it went."""

@@ -128,8 +128,20 @@ class JobStore(Protocol):
         progress: Progress = NO_PROGRESS,
         page_notes: Sequence[PageNote] = (),
         joined: Sequence[str] = (),
+        images_due: bool = False,
     ) -> bool:
-        """Record READY. False, and nothing is recorded, when other names have joined the job than `joined`."""
+        """Record READY, and whether images are still to be taken out of the document.
+
+        False, and nothing is recorded, when other names have joined the job than `joined`.
+        """
+        ...
+
+    async def take_images_due(self, *, after_seconds: float) -> Job | None:
+        """A READY job of any tenant whose images are due for longer than that; others pass it over for as long."""
+        ...
+
+    async def settle_images(self, job_id: str) -> None:
+        """Record that the images of a document are taken out, or that there is nothing to be taken out of it."""
         ...
 
     async def fail(self, leased: LeasedJob, *, reason: str, detail: str, keep_file_seconds: float = 0) -> None:

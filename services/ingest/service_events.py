@@ -66,6 +66,7 @@ class IngestEvents:
                 await self._deleting.settle_all()
                 await self._deleting.forget_outdated()
                 await self._workers.take_up_due(may_begin=working_time.may_begin)
+                await self._workers.imaging.resume()
         except TimeoutError:
             logger.info("sweep.cut_off")
             return {"swept": False}

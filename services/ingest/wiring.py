@@ -93,6 +93,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             fingerprint=f"images-{IMAGES_VERSION}",
             elsewhere=await stack.enter_async_context(_open_image_function(settings)),
             outlive_calls=settings.background_work,
+            resume_after_seconds=settings.parsing_timeout_seconds + _STORING_IMAGES_SECONDS,
         )
         stack.push_async_callback(imaging.close)
         runner = JobRunner(
@@ -119,6 +120,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             act_for=act_for,
             parsing_fingerprint=f"parsing-{PARSING_VERSION}{helpers.fingerprint}",
             lease_seconds=settings.lease_seconds,
+            has_images=imaging.has_images,
             after_ready=imaging.after_ready,
             first_pause_seconds=settings.retry_pause_seconds,
             max_lost_leases=settings.max_lost_workers,
@@ -154,6 +156,7 @@ async def open_ingest(settings: IngestSettings) -> AsyncIterator[ServiceDefiniti
             jobs=jobs,
             runner=runner,
             deleting=deleting,
+            imaging=imaging,
             count=1 if queue else settings.worker_count,
             poll_seconds=settings.sweep_seconds if queue else settings.worker_poll_seconds,
         )

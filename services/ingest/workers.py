@@ -1,4 +1,4 @@
-"""Background work: taking up jobs that nobody works on, and finishing deletions that were cut short."""
+"""Background work: taking up jobs that nobody works on, and finishing what was cut short."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from services.ingest.deleting import Deleting
 from services.ingest.errors import IngestError
+from services.ingest.imaging import Imaging
 from services.ingest.ports import JobStore
 from services.ingest.stopping import stopped
 from services.ingest.working import JobRunner
@@ -21,12 +22,17 @@ class Workers:
     jobs: JobStore
     runner: JobRunner
     deleting: Deleting
+    imaging: Imaging
     count: int = 2
     poll_seconds: float = 2.0
 
     async def run(self) -> None:
         """Work until cancelled; what is being done then is given back."""
-        chores = [self.take_up_due] * self.count + [self.deleting.settle_all, self.deleting.forget_outdated]
+        chores = [self.take_up_due] * self.count + [
+            self.deleting.settle_all,
+            self.deleting.forget_outdated,
+            self.imaging.resume,
+        ]
         tasks = [asyncio.create_task(self._repeat(chore)) for chore in chores]
         try:
             await asyncio.wait(tasks)

@@ -54,6 +54,7 @@ class JobRunner:
     Attributes:
         parsing_fingerprint: differs whenever the parsers read the same bytes differently.
         lease_seconds: how long a job stays ours without a sign of life.
+        has_images: whether images are to be taken out of a document once it is READY.
         after_ready: is told of a document that has become READY; raises nothing.
         first_pause_seconds: how long a job rests after a part it needs was away; twice as long after each further time.
         max_lost_leases: workers that may vanish over a job before it is given up. Before the last one it is done alone,
@@ -74,6 +75,7 @@ class JobRunner:
     act_for: ActFor
     parsing_fingerprint: str
     lease_seconds: float
+    has_images: Callable[[Document], bool]
     after_ready: Callable[[Document], Awaitable[None]]
     first_pause_seconds: float = 1.0
     max_lost_leases: int = 3
@@ -179,7 +181,8 @@ class JobRunner:
                 times = job.attempt_count - 1
                 raise JobFailed(ATTEMPTS_EXHAUSTED, f"the file could not be ingested in {times} attempts")
             known = await self._make(leased, teller)
-        known = await self.close(leased, known)
+        images_due = known.job_id == job.job_id and self.has_images(known)
+        known = await self.close(leased, known, images_due=images_due)
         logger.info("job.finished", extra={"job_id": job.job_id, "chunk_count": known.chunk_count})
         return known
 
@@ -194,13 +197,17 @@ class JobRunner:
         await self.deleting.finish(doomed)
         return await self.registry.get(job.tenant, job.document_id)
 
-    async def close(self, leased: LeasedJob, document: Document) -> Document:
+    async def close(self, leased: LeasedJob, document: Document, *, images_due: bool = False) -> Document:
         """Give the document the names that joined the job, and record the end, of which no name may come too late."""
         job = leased.job
         pages, chunks = document.page_count or 0, document.chunk_count
         joined: tuple[str, ...] = ()
         while not await self.jobs.finish(
-            leased, progress=Progress(pages, pages, chunks, chunks), page_notes=document.page_notes, joined=joined
+            leased,
+            progress=Progress(pages, pages, chunks, chunks),
+            page_notes=document.page_notes,
+            joined=joined,
+            images_due=images_due,
         ):
             now = await self.jobs.get(job.tenant, job.job_id)
             waiting = now.joined_filenames if now is not None else ()

@@ -59,6 +59,7 @@ class _JobRow:
     token: str | None
     lease_until: datetime | None
     due: datetime
+    images_due: datetime | None = None
 
 
 class FakeJobStore:
@@ -125,6 +126,7 @@ class FakeJobStore:
         progress: Progress = NO_PROGRESS,
         page_notes: Sequence[PageNote] = (),
         joined: Sequence[str] = (),
+        images_due: bool = False,
     ) -> bool:
         self.trouble.strike("finish")
         row = self._held(leased)
@@ -132,7 +134,21 @@ class FakeJobStore:
             return False
         row.job = replace(row.job, **vars(progress), page_notes=tuple(page_notes))
         self._close(row, JobState.READY)
+        row.images_due = self.clock.now() if images_due else None
         return True
+
+    async def take_images_due(self, *, after_seconds: float) -> Job | None:
+        now = self.clock.now()
+        for row in self._rows.values():
+            if row.images_due is not None and row.images_due < now - timedelta(seconds=after_seconds):
+                row.images_due = now
+                return row.job
+        return None
+
+    async def settle_images(self, job_id: str) -> None:
+        self.trouble.strike("settle_images")
+        if job_id in self._rows:
+            self._rows[job_id].images_due = None
 
     async def fail(self, leased: LeasedJob, *, reason: str, detail: str, keep_file_seconds: float = 0) -> None:
         self.trouble.strike("fail")

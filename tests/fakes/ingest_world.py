@@ -72,6 +72,7 @@ class World:
             deleting=self.deleting,
             act_for=act_for,
             parsing_fingerprint="parsing-1",
+            has_images=self.imaging.has_images,
             after_ready=self.imaging.after_ready,
             lease_seconds=LEASE_SECONDS,
         )
@@ -90,7 +91,9 @@ class World:
             max_file_bytes=10_000,
             remaining_seconds=lambda: self.remaining_seconds,
         )
-        self.workers = Workers(jobs=self.jobs, runner=self.runner, deleting=self.deleting, count=1, poll_seconds=0)
+        self.workers = Workers(
+            jobs=self.jobs, runner=self.runner, deleting=self.deleting, imaging=self.imaging, count=1, poll_seconds=0
+        )
         self.consuming = Consuming(jobs=self.jobs, runner=self.runner, messages=self.queue, retry_seconds=0)
 
     def restarted(self) -> World:

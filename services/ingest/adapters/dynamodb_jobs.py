@@ -18,7 +18,8 @@ Costs in write units and write units of indexes, for items below 1 KB: create 4 
 claim, heartbeat 1 and 2; release 1 and 3; advance 1, and 1 where the state changes; join, let_go, forget_file 1; an end
 6 and 2, and 2 more with a request id; requeue 6 and 3, and 2 more with a request id. In read units: claim_due half a
 one, and a claim where a job is due; cancel 1 and an end; get, is_held 1; find_by_request, find_active 2; requeue 4; a
-page half a one and one for each job, of one state also for each job that is in another; list_outdated half a one; the
+page half a one and one for each job, of one state also for each job that is in another; list_outdated and
+take_images_due half a one; the
 counts one for each 4 KB of counters and half a one for each 4 KB of jobs that are not final, at about 100 bytes each.
 """
 
@@ -31,6 +32,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from services.ingest.adapters.dynamodb_ended_jobs import IMAGES, KEPT, EndedJobs
 from services.ingest.adapters.dynamodb_job_items import active_key, job_key, job_of, new_item, request_key
 from services.ingest.errors import LeaseLost
 from services.ingest.models import (
@@ -59,7 +61,6 @@ from services.storage.dynamodb_items import (
 
 _DUE = "due"  # One partition: an order over all tenants. It takes some 300 jobs a second before AWS slows it down.
 _DUE_READ_AT_A_TIME = 10
-_KEPT = "kept"  # Failed jobs in the same index, by when their files need not be kept any longer.
 _COUNT_SHARDS = 4  # so that jobs that end at the same time seldom wait for each other
 _FREED: Mapping[str, Value] = {"held": 0, "risked": 0, "lease_token": None}
 _NO_LONGER_ACTIVE: Mapping[str, Value] = {"active_tenant": None, "due_queue": None, "due_at": None}
@@ -89,6 +90,7 @@ class DynamoJobs:
         self._keeps_for = keeps_for
         self._clock_skew_seconds = clock_skew_seconds
         self._now = now
+        self._ended = EndedJobs(table, now)
 
     async def create(self, new: NewJob, *, lease_seconds: float) -> LeasedJob | None:
         now, token = self._now(), uuid4().hex
@@ -167,8 +169,11 @@ class DynamoJobs:
         progress: Progress = NO_PROGRESS,
         page_notes: Sequence[PageNote] = (),
         joined: Sequence[str] = (),
+        images_due: bool = False,
     ) -> bool:
         facts: dict[str, Value] = {**vars(progress), "page_notes": [asdict(note) for note in page_notes]}
+        if images_due:
+            facts |= {"due_queue": IMAGES, "due_at": time_text(self._now())}
         held = {"held_token": leased.lease_token, "joined": list(joined)}
         condition = f"{_IS_HELD} AND (#joined_filenames = :joined OR attribute_not_exists(#joined_filenames))"
         try:
@@ -180,11 +185,23 @@ class DynamoJobs:
             return False
         return True
 
+    async def take_images_due(self, *, after_seconds: float) -> Job | None:
+        return await self._ended.take_images_due(after_seconds=after_seconds)
+
+    async def settle_images(self, job_id: str) -> None:
+        await self._ended.settle_images(job_id)
+
+    async def list_outdated(self, *, limit: int) -> list[Job]:
+        return await self._ended.list_outdated(limit=limit)
+
+    async def forget_file(self, job_id: str) -> None:
+        await self._ended.forget_file(job_id)
+
     async def fail(self, leased: LeasedJob, *, reason: str, detail: str, keep_file_seconds: float = 0) -> None:
         facts: dict[str, Value] = {"failure_reason": reason, "failure_detail": detail}
         if keep_file_seconds > 0:
             kept_until = time_text(self._now() + timedelta(seconds=keep_file_seconds))
-            facts |= {"file_kept_until": kept_until, "due_queue": _KEPT, "due_at": kept_until}
+            facts |= {"file_kept_until": kept_until, "due_queue": KEPT, "due_at": kept_until}
         held = {"held_token": leased.lease_token}
         try:
             await self._end(leased.job, JobState.FAILED, condition=_IS_HELD, values=held, changes=facts)
@@ -284,22 +301,6 @@ class DynamoJobs:
             return await self.get(tenant, job_id)
 
         return await self._table.until_it_holds(attempt)
-
-    async def list_outdated(self, *, limit: int) -> list[Job]:
-        entries = self._table.query(
-            "#due_queue = :queue AND #due_at <= :now",
-            {"queue": _KEPT, "now": time_text(self._now())},
-            index="due",
-            page_size=limit,
-        )
-        items = self._table.read_again(entries, batch=limit)
-        return [job_of(item) for item in await first(items, limit, keep=lambda item: item.get("due_queue") == _KEPT)]
-
-    async def forget_file(self, job_id: str) -> None:
-        update, _ = assignments({"file_kept_until": None, "due_queue": None, "due_at": None})
-        condition = "attribute_exists(#pk) AND attribute_not_exists(#active_tenant)"
-        with suppress(ConditionFailed):
-            await self._table.write(Write(job_key(job_id), update=update, condition=condition))
 
     async def _change(self, leased: LeasedJob, changes: Mapping[str, Value]) -> None:
         update, values = assignments(changes)

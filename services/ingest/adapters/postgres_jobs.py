@@ -66,7 +66,8 @@ _PROGRESS = (
     " indexed_chunk_count = %(indexed_chunk_count)s, total_chunk_count = %(total_chunk_count)s"
 )
 _FINISH = f"""
-UPDATE jobs SET state = 'READY', {_PROGRESS}, page_notes = %(page_notes)s, {_NO_LEASE}, {_TOUCH}
+UPDATE jobs SET state = 'READY', {_PROGRESS}, page_notes = %(page_notes)s, {_NO_LEASE}, {_TOUCH},
+       images_due_time = CASE WHEN %(images_due)s THEN clock_timestamp() END
 {_HELD} AND joined_filenames = %(joined)s"""
 _JOIN = f"""
 UPDATE jobs SET joined_filenames = CASE WHEN %(filename)s = ANY(filename || joined_filenames)
@@ -78,10 +79,15 @@ UPDATE jobs SET state = 'QUEUED', failure_reason = '', failure_detail = '', atte
        parsed_page_count = 0, total_page_count = 0, file_kept_until = NULL, due_time = clock_timestamp(), {_TOUCH}
 WHERE tenant = %(tenant)s AND job_id = %(job_id)s AND state = 'FAILED' AND file_kept_until > clock_timestamp()
 RETURNING {_COLUMNS}"""
+_TAKE_IMAGES = f"""
+UPDATE jobs SET images_due_time = clock_timestamp() WHERE job_id = (
+    SELECT job_id FROM jobs WHERE images_due_time < clock_timestamp() - make_interval(secs => %(after_seconds)s)
+    ORDER BY images_due_time LIMIT 1 FOR UPDATE SKIP LOCKED
+) RETURNING {_COLUMNS}"""
 
 
 class PostgresJobs:
-    """JobStore in the tables of migrations 0001 and 0002."""
+    """JobStore in the tables of migrations 0001, 0002 and 0004."""
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]]) -> None:
         self._pool = pool
@@ -121,17 +127,28 @@ class PostgresJobs:
         progress: Progress = NO_PROGRESS,
         page_notes: Sequence[PageNote] = (),
         joined: Sequence[str] = (),
+        images_due: bool = False,
     ) -> bool:
         held = {"job_id": leased.job.job_id, "token": leased.lease_token}
         notes = Jsonb([asdict(note) for note in page_notes])
         async with opened(self._pool) as cursor:
-            await cursor.execute(_FINISH, {**held, **vars(progress), "page_notes": notes, "joined": list(joined)})
+            ended = {"page_notes": notes, "joined": list(joined), "images_due": images_due}
+            await cursor.execute(_FINISH, {**held, **vars(progress), **ended})
             if cursor.rowcount == 1:
                 return True
             await cursor.execute(f"SELECT 1 FROM jobs {_HELD}", held)
             if await cursor.fetchone() is None:
                 raise LeaseLost("the job belongs to another worker or is final")
             return False
+
+    async def take_images_due(self, *, after_seconds: float) -> Job | None:
+        async with opened(self._pool) as cursor:
+            await cursor.execute(_TAKE_IMAGES, {"after_seconds": after_seconds})
+            row = await cursor.fetchone()
+            return _job(row) if row is not None else None
+
+    async def settle_images(self, job_id: str) -> None:
+        await self._changes_one("UPDATE jobs SET images_due_time = NULL WHERE job_id = %(job_id)s", job_id=job_id)
 
     async def fail(self, leased: LeasedJob, *, reason: str, detail: str, keep_file_seconds: float = 0) -> None:
         await self._change(

@@ -314,6 +314,24 @@ class JobStoreContract:
         assert job is not None
         assert (job.state, job.file_kept_until) == (JobState.FAILED, None)
 
+    async def test_images_that_are_due_are_taken_by_one_until_they_are_there(self, store: Store) -> None:
+        with_images, without = await created(store, new_job("a")), await created(store, new_job("b"))
+        await store.jobs.finish(with_images, images_due=True)
+        await store.jobs.finish(without)
+        assert await store.jobs.take_images_due(after_seconds=LONG) is None
+        await store.pass_seconds(0.01)
+
+        taken = await asyncio.gather(*(store.jobs.take_images_due(after_seconds=0.005) for _ in range(3)))
+
+        assert with_images.job.job_id in [job.job_id for job in taken if job is not None]
+        assert await store.jobs.take_images_due(after_seconds=LONG) is None
+        await store.jobs.settle_images(with_images.job.job_id)
+        await store.pass_seconds(0.01)
+        assert await store.jobs.take_images_due(after_seconds=0) is None
+        job = await store.jobs.get("red", with_images.job.job_id)
+        assert job is not None
+        assert job.state is JobState.READY
+
     async def test_jobs_of_one_state_are_listed_page_by_page(self, store: Store) -> None:
         for document in "abcdef":
             leased = await created(store, new_job(document))

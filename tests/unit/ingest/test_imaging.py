@@ -266,3 +266,51 @@ async def test_what_goes_on_at_the_end_is_stopped_and_done_when_somebody_asks() 
     world.image_reader.before_each = None
 
     assert len(await world.restarted().imaging.extract("red", NAME)) == 2
+
+
+async def test_images_that_a_killed_process_did_not_come_to_are_taken_out_by_another() -> None:
+    world = new_world()
+    world.image_reader.before_each = asyncio.Event().wait
+    await ingest_pdf(world)
+    await until(lambda: world.image_reader.read_count == 1)
+    successor = world.restarted()
+
+    await successor.imaging.resume()
+    assert successor.image_reader.read_count == 0  # the other may be at it
+    world.clock.pass_seconds(successor.imaging.resume_after_seconds + 1)
+    await successor.imaging.resume()
+    world.clock.pass_seconds(successor.imaging.resume_after_seconds + 1)
+    await successor.imaging.resume()
+
+    assert successor.image_reader.read_count == 1
+    assert await listed(successor) == [(ONE, 4), (TWO, 5)]
+    await world.imaging.close()
+
+
+async def test_images_of_a_document_that_is_gone_are_due_no_more() -> None:
+    world = new_world()
+    world.image_reader.before_each = asyncio.Event().wait
+    await ingest_pdf(world)
+    await world.imaging.close()
+    await world.ingesting.delete("red", id_of(PDF))
+    world.clock.pass_seconds(world.imaging.resume_after_seconds + 1)
+
+    await world.restarted().imaging.resume()
+
+    world.clock.pass_seconds(world.imaging.resume_after_seconds + 1)
+    assert await world.jobs.take_images_due(after_seconds=0) is None
+    assert await world.nothing_left_of(PDF, "pdf")
+
+
+@pytest.mark.parametrize(("error", "comes_again"), [(FileBroken("odd"), False), (FileStoreUnavailable("away"), True)])
+async def test_images_that_could_not_be_taken_out_are_due_while_another_time_may_do(
+    error: IngestError, comes_again: bool
+) -> None:
+    world = new_world(outlive_calls=False)
+    world.image_reader.error = error
+    await ingest_pdf(world)
+    world.clock.pass_seconds(world.imaging.resume_after_seconds + 1)
+
+    due = await world.jobs.take_images_due(after_seconds=world.imaging.resume_after_seconds)
+
+    assert (due is not None) is comes_again
