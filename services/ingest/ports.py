@@ -243,11 +243,16 @@ class DocumentRegistry(Protocol):
         """The document in whatever state, or None."""
         ...
 
+    async def named(self, tenant: str, filename: str) -> Document | None:
+        """The document that the name points to."""
+        ...
+
     async def publish(self, document: Document, filename: str) -> Pointed | None:
         """Record the document as READY and point the name to it, in one step; over an earlier record of it.
 
-        A document that so loses its last name becomes DELETING. `indexed_filename` is taken from `document`.
-        None when the document is DELETING.
+        A document that so loses its last name becomes DELETING, with this one as its `successor`. A document that takes
+        a name from another has a higher `version` than that; `version` of `document` is not looked at.
+        `indexed_filename` is taken from `document`. None when the document is DELETING.
         """
         ...
 

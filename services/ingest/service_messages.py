@@ -23,6 +23,7 @@ def to_document(document: Document) -> document_pb2.Document:
         update_time=to_timestamp(document.update_time),
         title=document.title,
         page_notes=map(_note, document.page_notes),
+        version=document.version,
     )
 
 

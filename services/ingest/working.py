@@ -42,6 +42,7 @@ from services.ingest.turns import Turns
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS = 60.0
+_LOOKED_THROUGH = 1_000
 
 ActFor = Callable[[str], AbstractContextManager[object]]
 """Makes the calls inside the block calls of that tenant."""
@@ -181,6 +182,8 @@ class JobRunner:
                 times = job.attempt_count - 1
                 raise JobFailed(ATTEMPTS_EXHAUSTED, f"the file could not be ingested in {times} attempts")
             known = await self._make(leased, teller)
+        else:
+            await self._take_place_late(known)
         images_due = known.job_id == job.job_id and self.has_images(known)
         known = await self.close(leased, known, images_due=images_due)
         logger.info("job.finished", extra={"job_id": job.job_id, "chunk_count": known.chunk_count})
@@ -244,13 +247,40 @@ class JobRunner:
             indexed_filename=job.filename,
         )
         await self.files.save_record(job.file_key, METADATA, metadata_to_bytes(document, job.filename))
-        await self._index(leased, chunked, teller)
+        takes_place = await self._takes_place(job)
+        await self._index(leased, chunked, teller, held_back=takes_place)
         while (pointed := await self.registry.publish(document, job.filename)) is None:
             doomed = await self.registry.get(job.tenant, job.document_id)
             if doomed is not None:
                 await self._cleared(job, doomed)
+        if takes_place:
+            await self._take_place(pointed.document, pointed.orphan)
         await self.deleting.settle(pointed)
         return pointed.document
+
+    async def _takes_place(self, job: Job) -> bool:
+        """Whether a name of the document is another's until it is READY: then one of both is found, never both."""
+        for filename in (job.filename, *job.joined_filenames):
+            former = await self.registry.named(job.tenant, filename)
+            if former is not None and former.document_id != job.document_id:
+                return True
+        return False
+
+    async def _take_place(self, document: Document, orphan: Document | None) -> None:
+        """Have the document found that was held back, in the same step in which the one that it replaces is no more.
+
+        Raises Unreachable: the former is still found, and not this one.
+        """
+        if orphan is not None:
+            await self.deleting.finish(orphan)
+        await self.indexer.show(document.document_id)
+
+    async def _take_place_late(self, document: Document) -> None:
+        """The same for one that became READY in an earlier attempt, which may have ended before it was done."""
+        for orphan in await self.registry.list_unsettled(limit=_LOOKED_THROUGH):
+            if (orphan.tenant, orphan.successor) == (document.tenant, document.document_id):
+                await self.deleting.finish(orphan)
+        await self.indexer.show(document.document_id)
 
     def _fingerprint(self, chunker: Chunker) -> str:
         return f"{self.parsing_fingerprint}/{chunker.fingerprint}"
@@ -278,7 +308,7 @@ class JobRunner:
         await self.files.save_record(leased.job.file_key, CHUNKS, data)
         return chunked
 
-    async def _index(self, leased: LeasedJob, chunked: ChunkedFile, teller: ProgressTeller) -> None:
+    async def _index(self, leased: LeasedJob, chunked: ChunkedFile, teller: ProgressTeller, *, held_back: bool) -> None:
         job, total, pages = leased.job, len(chunked.chunks), chunked.page_count or 0
         await teller.enter(
             JobState.INDEXING,
@@ -293,7 +323,13 @@ class JobRunner:
 
         facts = DocumentFacts(chunked.title, job.extension, job.tags, job.create_time)
         await self.indexer.index(
-            job.document_id, job.filename, chunked.chunks, chunk_count=total, facts=facts, progress=tell
+            job.document_id,
+            job.filename,
+            chunked.chunks,
+            chunk_count=total,
+            facts=facts,
+            held_back=held_back,
+            progress=tell,
         )
 
     async def _keep_lease(self, leased: LeasedJob) -> None:

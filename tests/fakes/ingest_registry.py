@@ -25,6 +25,10 @@ class FakeDocumentRegistry:
     async def get(self, tenant: str, document_id: str) -> Document | None:
         return self._read(tenant, document_id)
 
+    async def named(self, tenant: str, filename: str) -> Document | None:
+        document_id, _ = self._names.get((tenant, filename), ("", None))
+        return self._read(tenant, document_id)
+
     async def publish(self, document: Document, filename: str) -> Pointed | None:
         self.trouble.strike("publish")
         before = self._read(document.tenant, document.document_id)
@@ -33,7 +37,11 @@ class FakeDocumentRegistry:
         now = self.clock.now()
         created = before.create_time if before is not None else now
         self._documents[document.tenant, document.document_id] = replace(
-            document, create_time=created, update_time=now, state=DocumentState.READY
+            document,
+            create_time=created,
+            update_time=now,
+            state=DocumentState.READY,
+            version=before.version if before is not None else 1,
         )
         return self._point(document.tenant, filename, document.document_id)
 
@@ -50,11 +58,14 @@ class FakeDocumentRegistry:
             return Pointed(document)
         self._names[tenant, filename] = (document_id, self.clock.now())
         self._touch(tenant, document_id)
-        document = self._read(tenant, document_id) or document
         former = self._read(tenant, former_id) if former_id is not None else None
+        if former is not None:
+            self._change(tenant, document_id, version=max(document.version, former.version + 1))
+        document = self._read(tenant, document_id) or document
         if former is None:
             return Pointed(document)
         if not former.filenames:
+            self._change(tenant, former.document_id, successor=document_id)
             return Pointed(document, orphan=self._mark_deleting(tenant, former.document_id))
         return Pointed(document, renamed=former if former.index_shows_old_name else None)
 

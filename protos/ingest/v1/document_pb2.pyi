@@ -37,6 +37,7 @@ class Document(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     PAGE_NOTES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name, `documents/{document}`; the id is the SHA-256 of the bytes, 64 lower-case hexadecimal digits."""
     content_type: _builtins.str
@@ -51,6 +52,8 @@ class Document(_message.Message):
     """Number of pages; absent where the format has none."""
     title: _builtins.str
     """Title found in the content; empty when there is none."""
+    version: _builtins.int
+    """Which one it is of the documents that had one of its names one after the other, from 1."""
     @_builtins.property
     def filenames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """File names that point to these bytes, oldest first."""
@@ -81,10 +84,11 @@ class Document(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         title: _builtins.str = ...,
         page_notes: _abc.Iterable[Global___PageNote] | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "create_time", b"create_time", "page_count", b"page_count", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "chunk_count", b"chunk_count", "content_type", b"content_type", "create_time", b"create_time", "filenames", b"filenames", "name", b"name", "page_count", b"page_count", "page_notes", b"page_notes", "size_bytes", b"size_bytes", "title", b"title", "token_count", b"token_count", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "chunk_count", b"chunk_count", "content_type", b"content_type", "create_time", b"create_time", "filenames", b"filenames", "name", b"name", "page_count", b"page_count", "page_notes", b"page_notes", "size_bytes", b"size_bytes", "title", b"title", "token_count", b"token_count", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page_count: _TypeAlias = _typing.Literal["page_count"]  # noqa: Y015
     _WhichOneofArgType__page_count: _TypeAlias = _typing.Literal["_page_count", b"_page_count"]  # noqa: Y015

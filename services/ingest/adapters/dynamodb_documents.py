@@ -70,17 +70,25 @@ class DynamoDocuments:
         record = await self._read(tenant, document_id)
         return record.document if record is not None else None
 
+    async def named(self, tenant: str, filename: str) -> Document | None:
+        name = await self._table.get(_name_key(tenant, filename))
+        record = await self._read(tenant, name["points_to"]) if name else None
+        if name is None or record is None or record.links.get(filename) != name["link"]:
+            return None
+        return record.document
+
     async def publish(self, document: Document, filename: str) -> Pointed | None:
         facts = replace(document, state=DocumentState.READY, title=document.title[:_MAX_TITLE_CHARACTERS])
 
         async def attempt() -> Pointed | None:
             known = await self._read(document.tenant, document.document_id)
             if known is None:
-                made = _Record(replace(facts, filenames=(), create_time=self._now()))
+                made = _Record(replace(facts, filenames=(), create_time=self._now(), version=1))
                 return await self._point(None, made, filename)
             if known.document.state is not DocumentState.READY:
                 return None
-            kept = replace(facts, filenames=known.document.filenames, create_time=known.document.create_time)
+            before = known.document
+            kept = replace(facts, filenames=before.filenames, create_time=before.create_time, version=before.version)
             return await self._point(known, replace(known, document=kept), filename)
 
         return await self._table.until_it_holds(attempt)
@@ -116,10 +124,13 @@ class DynamoDocuments:
         if name is None or former is None or former.links.get(filename) != name["link"]:
             await self._write([(known, wanted)], [points])
             return Pointed(wanted.document)
+        version = max(wanted.document.version, former.document.version + 1)
+        wanted = replace(wanted, document=replace(wanted.document, version=version))
         bereft = _with_names(former, {other: its for other, its in former.links.items() if other != filename})
         bereft = replace(bereft, document=replace(bereft.document, update_time=self._now()))
         if not bereft.links:
-            bereft = replace(bereft, document=replace(bereft.document, state=DocumentState.DELETING))
+            lost = replace(bereft.document, state=DocumentState.DELETING, successor=wanted.document.document_id)
+            bereft = replace(bereft, document=lost)
         await self._write([(known, wanted), (former, bereft)], [points])
         if not bereft.links:
             return Pointed(wanted.document, orphan=bereft.document)
@@ -335,7 +346,7 @@ _FIELDS = [
 
 
 def _record(item: Item) -> _Record:
-    facts: dict[str, Any] = {name: item.get(name) for name in _FIELDS}
+    facts: dict[str, Any] = {name: item[name] for name in _FIELDS if name in item}
     links = {name["filename"]: name["link"] for name in item["names"]}
     document = Document(
         **facts,

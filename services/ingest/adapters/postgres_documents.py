@@ -17,7 +17,7 @@ from services.ingest.models import Document, DocumentState, DocumentTotals, Job,
 
 _COLUMNS = (
     "tenant, document_id, extension, content_type, size_bytes, chunk_count, token_count, job_id, title, page_count,"
-    " indexed_filename, state, create_time, update_time, tags, page_notes,"
+    " indexed_filename, state, create_time, update_time, tags, page_notes, version, successor,"
     " ARRAY(SELECT filename FROM filenames WHERE filenames.tenant = documents.tenant"
     " AND filenames.document_id = documents.document_id ORDER BY create_time, filename) AS filenames"
 )
@@ -46,9 +46,16 @@ INSERT INTO documents (tenant, document_id, extension, content_type, size_bytes,
 VALUES (%(tenant)s, %(document_id)s, %(extension)s, %(content_type)s, 0, 0, 0, %(job_id)s, '', NULL, '', 'DELETING')
 ON CONFLICT (tenant, document_id) DO UPDATE SET job_id = EXCLUDED.job_id, extension = EXCLUDED.extension
 WHERE documents.job_id = ''"""
+_NAMED = "SELECT document_id FROM filenames WHERE tenant = %(tenant)s AND filename = %(filename)s"
+_RECEIVE_NAME = f"""
+UPDATE documents SET update_time = clock_timestamp(), version = greatest(version, 1 + coalesce((
+    SELECT former.version FROM documents AS former
+    WHERE former.tenant = %(tenant)s AND former.document_id = %(before)s
+), 0)) WHERE {_THIS}"""
 _MARK_RENAMED = f"UPDATE documents SET renamed = true, update_time = clock_timestamp() WHERE {_THIS}"
 _MARK_DELETING = (
-    f"UPDATE documents SET state = 'DELETING', renamed = false, update_time = clock_timestamp() WHERE {_THIS}"
+    "UPDATE documents SET state = 'DELETING', renamed = false, update_time = clock_timestamp(),"
+    f" successor = CASE %(successor)s WHEN '' THEN successor ELSE %(successor)s END WHERE {_THIS}"
 )
 _HELD = "state = 'DELETING' AND deletion_token = %(token)s"
 _HOLD_ENDS = "clock_timestamp() + make_interval(secs => %(lease_seconds)s)"
@@ -58,7 +65,7 @@ WHERE {_THIS} AND state = 'DELETING' AND (deletion_token IS NULL OR deletion_unt
 
 
 class PostgresDocuments:
-    """DocumentRegistry in the tables of migrations 0001 and 0002."""
+    """DocumentRegistry in the tables of migrations 0001 to 0003."""
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]]) -> None:
         self._pool = pool
@@ -66,6 +73,12 @@ class PostgresDocuments:
     async def get(self, tenant: str, document_id: str) -> Document | None:
         async with opened(self._pool) as cursor:
             return await _read(cursor, tenant, document_id)
+
+    async def named(self, tenant: str, filename: str) -> Document | None:
+        async with opened(self._pool) as cursor:
+            await cursor.execute(_NAMED, {"tenant": tenant, "filename": filename})
+            row = await cursor.fetchone()
+            return await _read(cursor, tenant, row["document_id"]) if row is not None else None
 
     async def publish(self, document: Document, filename: str) -> Pointed | None:
         async with opened(self._pool) as cursor:
@@ -192,9 +205,7 @@ async def _point(cursor: AsyncCursor[DictRow], tenant: str, filename: str, docum
     document = await _read(cursor, tenant, document_id)
     if document is None or document.state is not DocumentState.READY:
         return None
-    await cursor.execute(
-        "SELECT document_id FROM filenames WHERE tenant = %(tenant)s AND filename = %(filename)s", this
-    )
+    await cursor.execute(_NAMED, this)
     row = await cursor.fetchone()
     before = row["document_id"] if row is not None else None
     if before == document_id:
@@ -203,7 +214,7 @@ async def _point(cursor: AsyncCursor[DictRow], tenant: str, filename: str, docum
     await cursor.execute(
         "INSERT INTO filenames (tenant, filename, document_id) VALUES (%(tenant)s, %(filename)s, %(document_id)s)", this
     )
-    await cursor.execute(f"UPDATE documents SET update_time = clock_timestamp() WHERE {_THIS}", this)
+    await cursor.execute(_RECEIVE_NAME, {**this, "before": before})
     document = await _read(cursor, tenant, document_id)
     if document is None:
         raise RuntimeError("a document vanished inside the transaction that read it")
@@ -211,15 +222,17 @@ async def _point(cursor: AsyncCursor[DictRow], tenant: str, filename: str, docum
         return Pointed(document)
     former = await _read(cursor, tenant, before)
     if former is not None and not former.filenames:
-        return Pointed(document, orphan=await _mark_deleting(cursor, tenant, before))
+        return Pointed(document, orphan=await _mark_deleting(cursor, tenant, before, successor=document_id))
     if former is None or not former.index_shows_old_name:
         return Pointed(document)
     await cursor.execute(_MARK_RENAMED, {"tenant": tenant, "document_id": before})
     return Pointed(document, renamed=former)
 
 
-async def _mark_deleting(cursor: AsyncCursor[DictRow], tenant: str, document_id: str) -> Document | None:
-    this = {"tenant": tenant, "document_id": document_id}
+async def _mark_deleting(
+    cursor: AsyncCursor[DictRow], tenant: str, document_id: str, *, successor: str = ""
+) -> Document | None:
+    this = {"tenant": tenant, "document_id": document_id, "successor": successor}
     await cursor.execute(_MARK_DELETING, this)
     await cursor.execute(f"DELETE FROM filenames WHERE {_THIS}", this)
     return await _read(cursor, tenant, document_id)

@@ -269,6 +269,41 @@ class DocumentRegistryContract:
 
         assert (condemned.state, condemned.size_bytes, condemned.filenames) == (DocumentState.DELETING, 100, ())
 
+    async def test_a_document_that_takes_a_name_counts_one_version_more_and_is_known_to_the_former(
+        self, registry: DocumentRegistry
+    ) -> None:
+        await publish(registry, A, "one.txt")
+        second = await registry.publish(document(B), "one.txt")
+        again = await registry.publish(document(B), "one.txt")
+        third = await registry.publish(document(C), "one.txt")
+
+        assert second is not None
+        assert second.orphan is not None
+        assert (second.document.version, second.orphan.version, second.orphan.successor) == (2, 1, B)
+        assert again is not None
+        assert (again.document.version, again.orphan) == (2, None)
+        assert third is not None
+        assert third.orphan is not None
+        assert (third.document.version, third.orphan.successor) == (3, C)
+        unsettled = {found.document_id: found.successor for found in await registry.list_unsettled(limit=9)}
+        assert {A: B, B: C}.items() <= unsettled.items()
+        still = await registry.mark_deleting("red", A)
+        assert still is not None
+        assert still.successor == B
+
+    async def test_a_name_tells_whose_it_is(self, registry: DocumentRegistry) -> None:
+        await publish(registry, A, "one.txt")
+        await publish(registry, B, "two.txt")
+
+        named = await registry.named("red", "one.txt")
+
+        assert named is not None
+        assert named.document_id == A
+        assert await registry.named("red", "three.txt") is None
+        assert await registry.named("blue", "one.txt") is None
+        await registry.mark_deleting("red", A)
+        assert await registry.named("red", "one.txt") is None
+
     async def test_tenants_have_names_and_documents_of_their_own(self, registry: DocumentRegistry) -> None:
         await publish(registry, A, "one.txt")
 
