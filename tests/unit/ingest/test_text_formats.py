@@ -8,7 +8,7 @@ import pytest
 from services.ingest.adapters.parsing.formats import parse_bytes
 from services.ingest.adapters.parsing.text_decoding import decode
 from services.ingest.errors import FileBroken, FileWithoutText
-from services.ingest.models import BlockKind, ParsedDocument
+from services.ingest.models import BlockKind, ParsedDocument, TablePlace
 
 
 def parsed(text: str | bytes, extension: str) -> ParsedDocument:
@@ -223,3 +223,103 @@ def test_a_file_of_nothing_but_white_space_has_no_text(extension: str) -> None:
 def test_json_without_a_value_has_no_text(value: str) -> None:
     with pytest.raises(FileWithoutText):
         parsed(value, "json")
+
+
+def test_a_title_over_a_csv_and_a_named_delimiter_are_understood() -> None:
+    export = "Staff of 2024\nPrinted today,,\nName,City,Age\nAnn,Oslo,5\nBo,Rome,6\nCy,Bonn,7\n"
+
+    assert texts(export, "csv")[:3] == ["Staff of 2024", "Printed today", "Name: Ann; City: Oslo; Age: 5"]
+    assert texts("sep=;\nName;City\nAnn;Oslo, Norway\n", "csv") == ["Name: Ann; City: Oslo, Norway"]
+
+
+def test_rows_of_text_formats_say_where_they_stand() -> None:
+    columns = ("id", "name")
+    wanted = [TablePlace(0, 0, columns), TablePlace(0, 1, columns)]
+
+    for text, extension in (
+        ("id,name\n1,A\n2,B\n", "csv"),
+        ('{"id": 1, "name": "A"}\n{"id": 2, "name": "B"}\n', "jsonl"),
+        ('[{"id": 1, "name": "A"}, {"id": 2, "name": "B"}]', "json"),
+        ("| id | name |\n|----|------|\n| 1 | A |\n| 2 | B |\n", "md"),
+        ("<table><tr><th>id<th>name<tr><td>1<td>A<tr><td>2<td>B</table>", "html"),
+    ):
+        assert [block.table for block in parsed(text, extension).blocks] == wanted, extension
+
+
+def test_lists_in_json_are_tables_of_their_own() -> None:
+    document = parsed('{"a": [{"x": 1}], "n": 5, "b": [{"y": 2}, {"y": 3}], "tags": ["u", null, "v"]}', "json")
+
+    assert document.text.split("\n") == ["a[0] x: 1", "n: 5", "b[0] y: 2", "b[1] y: 3", "tags: u, v"]
+    assert [block.table and block.table.table for block in document.blocks] == [0, None, 1, 1, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"a": 1,}', "nothing after it"),
+        ("[1 2]", "expecting ','"),
+        ('{"a" 1}', "expecting ':'"),
+        ("{1: 2}", "name in quotes"),
+        ("[1] [2]", "more than one value"),
+        ('{"a": 1} x', "more than one value"),
+        ('[\n{"a": 1},\n{"a": tru}]', "line 3"),
+    ],
+)
+def test_what_is_wrong_with_json_is_named(text: str, why: str) -> None:
+    with pytest.raises(FileBroken, match=why):
+        parsed(text, "json")
+
+
+def test_spans_captions_and_heads_of_html_tables_are_understood() -> None:
+    page = """<table><caption>Sales</caption><thead><tr><th rowspan=2>Region<th colspan=2>2024</tr>
+    <tr><th>Spring<th>Autumn</tr></thead><tr><td rowspan=2>North<td>1<td>2</tr><tr><td>3<td>4</tr></table>"""
+
+    assert texts(page, "html") == [
+        "Sales",
+        "Region: North; 2024 / Spring: 1; 2024 / Autumn: 2",
+        "Region: North; 2024 / Spring: 3; 2024 / Autumn: 4",
+    ]
+
+
+def test_tables_in_html_cells_are_told_after_and_tables_that_lay_out_are_none() -> None:
+    inner = "<table><tr><th>Size<th>Price<tr><td>S<td>5</table>"
+    data = f"<table><tr><th>Name<th>Offer<tr><td>Ann<td>see {inner}<tr><td>Bo<td>none</table>"
+    layout = f"<table><tr><td><h2>Left</h2>words<td>{inner}</table>"
+
+    assert texts(data, "html") == ["Name: Ann; Offer: see", "Name: Bo; Offer: none", "Size: S; Price: 5"]
+    assert texts(layout, "html") == ["Left", "words", "Size: S; Price: 5"]
+
+
+def test_ways_through_a_site_are_dropped_and_what_the_page_says_is_kept() -> None:
+    page = """<body><header><h1>Harbour</h1></header><div role="navigation">Home | About</div>
+    <main><article><p>Open daily.</p><footer>By Ann</footer></article></main>
+    <div hidden>secret</div><footer>All rights reserved</footer></body>"""
+
+    assert texts(page, "html") == ["Harbour", "Open daily.", "By Ann"]
+    assert texts("<p>Open daily.</p><footer>Tel. 555</footer>", "html") == ["Open daily.", "Tel. 555"]
+
+
+@pytest.mark.parametrize("depth", [300, 5_000])
+def test_html_is_read_to_its_end_or_refused_and_never_cut_in_silence(depth: int) -> None:
+    page = "<p>start</p>" + "<div>" * depth + "deep" + "</div>" * depth + "<p>end</p>"
+
+    if depth == 300:
+        assert texts(page, "html") == ["start", "deep", "end"]
+    else:
+        with pytest.raises(FileBroken, match="nested"):
+            parsed(page, "html")
+
+
+def test_markdown_is_read_to_its_end_or_refused_too() -> None:
+    lists = "".join(f"{'  ' * depth}- item {depth}\n" for depth in range(30))
+
+    assert texts(lists, "md")[-1] == "item 29"
+    with pytest.raises(FileBroken, match="nested"):
+        parsed("> " * 5_000 + "deep", "md")
+
+
+def test_front_matter_gives_the_title_and_stays_text() -> None:
+    document = parsed("---\ntitle: 'The harbour'\ntags: [a, b]\n---\n\n# Opening\n\ndaily\n", "md")
+
+    assert document.title == "The harbour"
+    assert document.text.startswith("title: 'The harbour'\ntags: [a, b]\n\nOpening")

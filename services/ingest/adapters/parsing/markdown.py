@@ -1,6 +1,8 @@
 """Markdown, by markdown-it-py. HTML inside it is read as text, never kept as markup."""
 
+import re
 from collections.abc import Iterator
+from itertools import chain
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -8,21 +10,38 @@ from markdown_it.token import Token
 from services.ingest.adapters.parsing.table_rows import Tables
 from services.ingest.adapters.parsing.text_decoding import decode
 from services.ingest.composing import Piece, compose
+from services.ingest.errors import FileBroken
 from services.ingest.models import BlockKind, ParsedDocument
+
+_MAX_NESTING = 100  # a list in a list counts two
+_FENCE = re.compile(r"^(?:---|\.\.\.)[ \t]*$\n?", re.M)
+_TITLE = re.compile(r"^title:[ \t]*(\S.*)$", re.M | re.I)
 
 
 def parse_markdown(data: bytes) -> ParsedDocument:
-    """Raises: FileWithoutText, FileBroken (encoding)."""
-    reader = MarkdownIt("commonmark", {"maxNesting": 50}).enable("table").enable("strikethrough")
-    return compose(_pieces(reader.parse(_without_front_matter(decode(data)))))
+    """Raises: FileWithoutText, FileBroken (encoding, nesting)."""
+    front_matter, text = _parted(decode(data))
+    reader = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable("table").enable("strikethrough")
+    tokens = reader.parse(text)
+    # The library leaves out what is nested deeper, without a word.
+    if any(token.level >= _MAX_NESTING - 2 for token in tokens):
+        raise FileBroken("the Markdown is nested too deeply")
+    facts = [Piece(BlockKind.PARAGRAPH, front_matter)] if front_matter else []
+    return compose(chain(facts, _pieces(tokens)), title=_title(front_matter))
 
 
-def _without_front_matter(text: str) -> str:
-    """Leave out the two fences of a leading YAML block; what it says stays, as text."""
+def _parted(text: str) -> tuple[str, str]:
+    """What stands between the two fences of a leading YAML block, and the text after it."""
     text = text.replace("\r\n", "\n")
-    if text.startswith("---\n") and (end := text.find("\n---\n", 3)) > 0:
-        return text[4:end].replace("\n", "  \n") + "\n\n" + text[end + 5 :]
-    return text
+    if text.startswith("---\n") and (end := _FENCE.search(text, 4)):
+        return text[4 : end.start()], text[end.end() :]
+    return "", text
+
+
+def _title(front_matter: str) -> str:
+    """The title that it gives in one line, as most do."""
+    found = _TITLE.search(front_matter)
+    return found[1].strip().strip("\"'") if found else ""
 
 
 def _pieces(tokens: list[Token]) -> Iterator[Piece]:
