@@ -1,9 +1,9 @@
 """The index of chunks in PostgreSQL: embeddings by pgvector, words by BM25 over a table of postings.
 
-Every statement names the tenant. No approximate index is used (the migration says why).
+Every statement names the tenant. What is stored is searched by `pgvector_search`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,33 +15,22 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from services.rag.adapters.pgvector_holding import searched_as, show
+from services.rag.adapters.pgvector_search import find, vector_text
 from services.rag.errors import ChunkStoreUnavailable, EmbeddingModelMismatch
 from services.rag.models import (
     Chunk,
     DocumentWrite,
-    Embedding,
     EmbeddingModel,
-    FoundChunk,
     IndexedChunk,
     IndexQuery,
     IndexStatistics,
     Retrieved,
-    TableRange,
-    TermCounts,
     WriteOutcome,
 )
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 SCHEMA: Final = "rag"
 
-# The usual constants of BM25: how soon a repeated word stops counting, and how much a long chunk is held back.
-# Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009, doi:10.1561/1500000019.
-_SATURATION = 1.2
-_LENGTH_WEIGHT = 0.75
-# A term that more chunks hold than this tells them apart so little that it is left out where rarer ones are asked for.
-_COMMON_TERM_CHUNKS = 5_000
-# How many chunks are compared by their whole embeddings, for each that is asked for and at least.
-_LIKELY_PER_RESULT, _LEAST_LIKELY = 10, 1_000
 _CHECK_WAIT_SECONDS = 1.0
 
 _READ_MODEL = "SELECT name, dimension FROM index_model"
@@ -99,82 +88,21 @@ _STATISTICS = """
 SELECT count(*) FILTER (WHERE chunk_count > 0), coalesce(sum(chunk_count), 0) FROM documents WHERE tenant = %s
 """
 
-_ONLY_WITHIN = """
-AND chunk_id IN (
-    SELECT chunks.id FROM chunks JOIN documents USING (tenant, document) WHERE tenant = %(tenant)s AND {conditions}
-)
-"""
-# By the parameter that a query may leave empty.
-_CONDITIONS = {
-    "documents": "document = ANY(%(documents)s)",
-    "filenames": "filename = ANY(%(filenames)s)",
-    "extensions": "extension = ANY(%(extensions)s)",
-    "tags": "tags @> %(tags)s::text[]",
-    "create_time_from": "create_time >= %(create_time_from)s",
-    "create_time_before": "create_time < %(create_time_before)s",
-}
-_CHUNK_COLUMNS = """
-chunks.document, documents.filename, chunks.chunk_index, chunks.text, chunks.start_character, chunks.end_character,
-chunks.page, chunks.headings, chunks.table_number, chunks.first_row, chunks.last_row
-"""
-# The legs see the same chunks, also while one document takes the place of another.
-_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_CORPUS = """
-SELECT coalesce(sum(chunk_count), 0), (SELECT name FROM index_model), (SELECT dimension FROM index_model)
-FROM documents WHERE tenant = %(tenant)s
-"""
-# Embeddings have length 1, so the inner product is the cosine. The sub-select is read once, before any embedding: those
-# of another dimension cannot be compared.
-_BY_MEANING = """
-WITH likely AS MATERIALIZED (
-    SELECT chunk_id FROM sketches
-    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_within}
-    ORDER BY sketch <~> binary_quantize(%(embedding)s::vector) LIMIT %(likely)s
-), nearest AS (
-    SELECT chunk_id, embedding <#> %(embedding)s::vector AS distance FROM likely JOIN embeddings USING (chunk_id)
-    WHERE tenant = %(tenant)s ORDER BY distance LIMIT %(limit)s
-)
-SELECT -nearest.distance, {chunk_columns}
-FROM nearest JOIN chunks ON chunks.id = nearest.chunk_id
-JOIN documents ON documents.tenant = chunks.tenant AND documents.document = chunks.document
-WHERE chunks.tenant = %(tenant)s
-ORDER BY nearest.distance, chunks.document, chunks.chunk_index
-"""
-_BY_WORDS = """
-WITH corpus AS (
-    SELECT sum(chunk_count)::float8 AS chunk_count, greatest(sum(term_count), 1)::float8 / sum(chunk_count) AS length
-    FROM documents WHERE tenant = %(tenant)s HAVING sum(chunk_count) > 0
-), counts AS MATERIALIZED (
-    SELECT term, count(*) AS containing FROM postings WHERE tenant = %(tenant)s AND term = ANY(%(terms)s) GROUP BY term
-), weights AS MATERIALIZED (
-    SELECT term, ln(1 + (greatest(chunk_count - containing, 0) + 0.5) / (containing + 0.5)) AS weight
-    FROM counts, corpus
-    WHERE containing <= greatest(%(common)s, (SELECT min(containing) FROM counts))
-), best AS (
-    SELECT chunk_id, sum(weight * occurrences * (%(saturation)s + 1) / (
-        occurrences + %(saturation)s * (1 - %(length_weight)s + %(length_weight)s * chunk_length / corpus.length)
-    )) AS score
-    FROM postings JOIN weights USING (term), corpus
-    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_within}
-    GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %(limit)s
-)
-SELECT counted.containing, -(embeddings.embedding <#> %(embedding)s::vector), {chunk_columns}
-FROM (SELECT jsonb_object_agg(term, containing) AS containing FROM counts) AS counted
-LEFT JOIN (
-    best JOIN chunks ON chunks.id = best.chunk_id AND chunks.tenant = %(tenant)s
-    JOIN documents ON documents.tenant = chunks.tenant AND documents.document = chunks.document
-    JOIN embeddings ON embeddings.chunk_id = best.chunk_id AND embeddings.tenant = %(tenant)s
-) ON true
-ORDER BY best.score DESC, chunks.document, chunks.chunk_index
-"""
-
 
 class PgvectorIndex:
     """ChunkIndex over a pool of connections to the schema that the migrations build."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[TupleRow]], model: EmbeddingModel) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[AsyncConnection[TupleRow]],
+        model: EmbeddingModel,
+        *,
+        most_compared: int = 5_000,
+    ) -> None:
+        """`most_compared`: up to so many chunks of a tenant are searched exactly."""
         self._pool = pool
         self._model = model
+        self._most_compared = most_compared
 
     @property
     def kind(self) -> str:
@@ -229,38 +157,11 @@ class PgvectorIndex:
         return len(await self.fingerprints(tenant, document))
 
     async def search(self, query: IndexQuery) -> Retrieved:
-        parameters = {
-            "tenant": query.tenant,
-            "embedding": _vector(query.embedding),
-            "dimension": self._model.dimension,
-            "terms": list(query.terms),
-            "limit": query.limit,
-            "likely": max(_LEAST_LIKELY, _LIKELY_PER_RESULT * query.limit),
-            "common": _COMMON_TERM_CHUNKS,
-            "saturation": _SATURATION,
-            "length_weight": _LENGTH_WEIGHT,
-        }
-        narrowed = _narrowed(query)
-        only_within, parameters = _only_within(narrowed), parameters | narrowed
-        async with self._cursor() as cursor, cursor.connection.pipeline():
-            meaning, words = cursor.connection.cursor(), cursor.connection.cursor()
-            await cursor.execute(_ONE_MOMENT)
-            await cursor.execute(_CORPUS, parameters)
-            # Not prepared: planned without the terms and the sizes, both take twice as long.
-            await meaning.execute(_filled(_BY_MEANING, only_within), parameters, prepare=False)
-            await words.execute(_filled(_BY_WORDS, only_within), parameters, prepare=False)
-            chunk_count, *recorded = (await cursor.fetchall())[0]
-            by_meaning = [_found(row) for row in await meaning.fetchall()]
-            word_rows = await words.fetchall()
-        if chunk_count:
-            self._require(EmbeddingModel(*recorded))
-        by_words = [_found(row[1:]) for row in word_rows if row[2] is not None]
-        return Retrieved(
-            chunks={found.id: found for found in [*by_meaning, *by_words]},
-            by_meaning=tuple(found.id for found in by_meaning),
-            by_words=tuple(found.id for found in by_words),
-            counts=TermCounts(int(chunk_count), (word_rows[0][0] if word_rows else None) or {}),
-        )
+        async with self._cursor() as cursor:
+            recorded, retrieved = await find(cursor.connection, query, self._model, most_compared=self._most_compared)
+        if retrieved.counts.chunk_count:
+            self._require(recorded)
+        return retrieved
 
     async def statistics(self, tenant: str) -> IndexStatistics:
         async with self._cursor() as cursor:
@@ -318,7 +219,7 @@ class PgvectorIndex:
             ids.append((await cursor.fetchall())[0][0])
             cursor.nextset()
         embedded = [
-            (chunk_id, tenant, _vector(given.embedding))
+            (chunk_id, tenant, vector_text(given.embedding))
             for chunk_id, given in zip(ids, changed, strict=True)
             if given.embedding is not None
         ]
@@ -365,33 +266,3 @@ def _chunk_parameters(write: DocumentWrite, given: IndexedChunk, length: int) ->
         "fingerprint": given.fingerprint,
         "term_count": length,
     }
-
-
-def _narrowed(query: IndexQuery) -> dict[str, object]:
-    """What a query narrows the search by, as parameters; nothing that it leaves empty."""
-    values = asdict(query.filters) | {"documents": query.documents}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value}
-
-
-def _only_within(narrowed: Mapping[str, object]) -> str:
-    if not narrowed:
-        return ""
-    return _ONLY_WITHIN.format(conditions=" AND ".join(_CONDITIONS[name] for name in narrowed))
-
-
-def _filled(statement: str, only_within: str) -> bytes:
-    """A statement with its fixed parts filled in; what the caller gave is never among them."""
-    return statement.format(chunk_columns=_CHUNK_COLUMNS, only_within=only_within).encode()
-
-
-def _vector(embedding: Embedding) -> str:
-    """pgvector's text form; seven digits are what its single-precision numbers hold."""
-    return f"[{','.join(f'{value:.7g}' for value in embedding)}]"
-
-
-def _found(row: Sequence[Any]) -> FoundChunk:
-    similarity, document, filename, index, text, start, end, page, headings, table, first_row, last_row = row
-    rows = None if table is None else TableRange(table, first_row, last_row)
-    chunk = Chunk(index, text, start, end, page, tuple(headings), rows)
-    # Rounding can carry the product of two embeddings of length 1 a little past 1.
-    return FoundChunk(document, filename, chunk, max(-1.0, min(1.0, similarity)))
