@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.adapters.parsing.choosing import ReadingHelp
+from services.ingest.adapters.parsing.choosing import ReadingHelp, parse_by_choice
 from services.ingest.adapters.parsing.formats import parse_bytes
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.errors import FileBroken
 from services.ingest.models import BlockKind, ParsedDocument
 from services.ingest.ports import Parser
 from tests.contract.ingest.parser_contract import ParserContract
+from tests.unit.ingest.pdf_files import Sheet, pdf_of_sheets
 
 SITE = os.environ.get("DIGLOT_TEST_DOCLING_SITE", "")
 DOCUMENTS = Path(__file__).parents[3] / "deploy" / "sample" / "documents"
@@ -25,7 +26,9 @@ pytestmark = pytest.mark.skipif(not SITE, reason="docling has an environment of 
 def docling(monkeypatch: pytest.MonkeyPatch) -> Parser:
     # The child gets its modules from where this process says it has its own.
     monkeypatch.setattr(sys, "path", [*sys.path, SITE])
-    return ParsingProcess(timeout_seconds=60, memory_bytes=MEMORY_BYTES, max_parallel=2, reading_help=ReadingHelp("always"))
+    return ParsingProcess(
+        timeout_seconds=60, memory_bytes=MEMORY_BYTES, max_parallel=2, reading_help=ReadingHelp("always")
+    )
 
 
 class TestParsingProcessWithDocling(ParserContract):
@@ -92,3 +95,36 @@ async def test_docling_that_fails_is_told_as_a_broken_file(monkeypatch: pytest.M
 
     with pytest.raises(FileBroken):
         docling_reader.parse_with_docling(b"PK\x03\x04 and nothing else", "docx")
+
+
+def test_pages_keep_their_numbers_when_docling_reads_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from services.ingest.adapters.parsing.docling_reader import DoclingPages
+
+    monkeypatch.syspath_prepend(SITE)
+    pytest.importorskip("docling_parse", reason="docling without its parts for PDFs")
+    from docling.document_converter import NativePdfFormatOption
+
+    class WithoutModels(DoclingPages):
+        def _format_option(self) -> object:
+            return NativePdfFormatOption()  # reads text alone, which takes no weights
+
+    pdf = pdf_of_sheets(Sheet().text("Words of the first page", 60, 100), Sheet().text("And of the second", 60, 100))
+
+    pages = WithoutModels(tmp_path, recognises_text=False).read(pdf)
+
+    assert {page: [piece.text for piece in pieces] for page, pieces in pages.items()} == {
+        0: ["Words of the first page"],
+        1: ["And of the second"],
+    }
+
+
+def test_models_that_are_not_there_leave_pages_to_our_own_parser(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(SITE)
+    (tmp_path / "layout").mkdir()
+    pdf = pdf_of_sheets(Sheet().text("Words of the first page", 60, 100))
+
+    document = parse_by_choice(pdf, "pdf", ReadingHelp("always", tmp_path))
+
+    assert document.text == "Words of the first page"
