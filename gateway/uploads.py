@@ -37,6 +37,9 @@ _MEDIA_TYPES = (
     "application/json",
     "application/pdf",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "message/rfc822",
 )
 _FILE_BODY = {
     "requestBody": {
