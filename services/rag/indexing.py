@@ -1,10 +1,11 @@
 """Storing the chunks of a document so that they can be found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 from services.rag.embedding_cache import CachedEmbedder
 from services.rag.errors import ChunkInvalid, ChunkStoreUnavailable
+from services.rag.headers import headers_of, names_of, searched_words
 from services.rag.models import (
     Chunk,
     DeleteOutcome,
@@ -23,7 +24,6 @@ from services.rag.words import terms_of
 _ATTEMPTS = 4
 # Of what the model reads a header takes one part of so many; chunks are cut so that it fits.
 _HEADER_SHARE = 4
-_HEADER_JOINT = " > "
 # A tokenizer that counts line breaks, or joins words over them, may find one more in the whole than in the parts.
 _LINE_BREAK_TOKENS = 1
 
@@ -59,7 +59,8 @@ class Indexing:
         shown_name = read_filename(filename)
         known = read_facts(facts) if facts else None
         given = read_chunks(chunks, chunk_count=chunk_count)
-        passages = await self._passages(given, known.title if known else "")
+        names = names_of(shown_name, known.title if known else "")
+        passages = await self._passages(given, names)
         fingerprints = [sha256(passage.encode()).hexdigest() for passage in passages]
         stored = await self._index.fingerprints(tenant, name)
         kept = {place for place, mark in enumerate(fingerprints) if stored.get(given[place].index) == mark}
@@ -69,7 +70,7 @@ class Indexing:
             embedded = await self._embedder.embed_passages([passages[place] for place in wanted]) if wanted else []
             new.update(zip(wanted, embedded, strict=True))
             indexed = tuple(
-                IndexedChunk(chunk, fingerprints[place], terms_of(_searched_words(chunk)), new.get(place))
+                IndexedChunk(chunk, fingerprints[place], terms_of(searched_words(names, chunk)), new.get(place))
                 for place, chunk in enumerate(given)
             )
             outcome = await self._index.write(
@@ -104,17 +105,16 @@ class Indexing:
         """What a tenant has indexed. Raises ChunkStoreUnavailable."""
         return await self._index.statistics(tenant)
 
-    async def _passages(self, chunks: Sequence[Chunk], title: str) -> list[str]:
-        """What is embedded for each chunk: its text under a header of the document's title and its headings.
+    async def _passages(self, chunks: Sequence[Chunk], names: Sequence[str]) -> list[str]:
+        """What is embedded for each chunk: its text under a header of the document's names and its headings.
 
         A passage far below its heading often does not repeat what it is about. The header takes a quarter of what the
-        model reads at most, and never room from the text; of one that is too long the innermost heading is left, which
-        says most, or the title, or nothing.
+        model reads at most, and never room from the text; of one that is too long less is taken.
 
         Raises ChunkInvalid for a text that alone is longer than the model reads: nothing is cut unseen.
         """
         limit = self._embedder.max_tokens
-        headers = [list(headers_of(title, chunk)) for chunk in chunks]
+        headers = [list(headers_of(names, chunk.headings, chunk.text)) for chunk in chunks]
         candidates = list(dict.fromkeys(header for each in headers for header in each))
         texts = [chunk.text for chunk in chunks]
         counts = await self._embedder.count_tokens([*texts, *candidates]) if chunks else []
@@ -130,23 +130,3 @@ class Indexing:
             header = next((header for header in headers[place] if header_tokens[header] <= room), "")
             passages.append(f"{header}\n{chunk.text}" if header else chunk.text)
         return passages
-
-
-def headers_of(title: str, chunk: Chunk) -> Iterator[str]:
-    """What may stand over a chunk where it is embedded, on one line, the best first.
-
-    Words that the chunk begins with anyway are not repeated.
-    """
-    path = [line for heading in (title, *chunk.headings) if (line := " ".join(heading.split()))]
-    path = [line for place, line in enumerate(path) if line not in path[:place] and line not in chunk.text]
-    if path:
-        yield _HEADER_JOINT.join(path)
-    if len(path) > 2:
-        yield _HEADER_JOINT.join([path[0], path[-1]])
-    if len(path) > 1:
-        yield path[-1]
-        yield path[0]
-
-
-def _searched_words(chunk: Chunk) -> str:
-    return "\n".join([*(heading for heading in chunk.headings if heading not in chunk.text), chunk.text])
