@@ -156,8 +156,9 @@ class Imaging:
     async def _note(self, document: Document, facts: object) -> None:
         """Tell in the metadata beside the file how it went."""
         try:
-            data = metadata_with(await self.files.load_record(document.file_key, METADATA), images=facts)
-            if data is not None:
+            before = await self.files.load_record(document.file_key, METADATA)
+            data = metadata_with(before, images=facts)
+            if data is not None and data != before:
                 await self.files.save_record(document.file_key, METADATA, data)
         except IngestError as error:
             logger.warning("images.unnoted", extra={"error_kind": type(error).__name__})
@@ -176,14 +177,13 @@ class Imaging:
     async def _extract(self, document: Document) -> Sequence[DocumentImage]:
         if document.extension != _WITH_IMAGES:
             return ()
-        known = await self._known(document)
-        if known is not None:
-            return known
         try:
-            images = await self._store_images(document)
-            # Written last: with it, all images it names are there.
-            record = images_to_bytes(images, fingerprint=self.fingerprint)
-            await self.files.save_record(document.file_key, IMAGES, record)
+            images = await self._known(document)
+            if images is None:
+                images = await self._store_images(document)
+                # Written last: with it, all images it names are there.
+                record = images_to_bytes(images, fingerprint=self.fingerprint)
+                await self.files.save_record(document.file_key, IMAGES, record)
             await self._note(document, {"image_count": len(images)})
         finally:
             await self._erase_if_deleted(document)
