@@ -124,6 +124,24 @@ def test_a_question_can_be_put_to_some_documents_alone(client: httpx.Client, pol
     assert {source["metadata"]["document_id"] for source in answer["sources"]} == {policy["document_id"]}
 
 
+def test_a_question_can_be_put_to_documents_of_a_kind(client: httpx.Client) -> None:
+    tag, text = f"tag-{uuid4().hex[:8]}", POLICY.format(copy=uuid4())
+    form = {"files": {"file": ("tagged_policy.txt", text.encode())}, "data": {"tags": f"{tag}, policies"}}
+    document = client.post("/upload", **form).json()["document_id"]  # type: ignore[arg-type]
+    question = "What are the core working hours?"
+
+    for filters, expected in (
+        ({"tags": [tag, "policies"], "types": ["txt"], "date_from": "2020-01-01"}, {document}),
+        ({"filenames": ["tagged_policy.txt"], "tags": [tag]}, {document}),
+        ({"tags": [tag], "types": ["pdf"]}, set()),
+        ({"tags": [tag], "date_to": "2020-01-01"}, set()),
+    ):
+        answer = ask(client, "/query/documents", query=question, filters=filters)
+        assert {source["metadata"]["document_id"] for source in answer["sources"]} == expected
+    routed = ask(client, "/query", query=question, filters={"tags": [tag]})
+    assert {source["metadata"]["document_id"] for source in routed["sources"]} == {document}
+
+
 def test_what_no_document_says_is_not_invented(client: httpx.Client) -> None:
     answer = ask(client, "/query/documents", query="What is the boiling point of tungsten on Mars?")
 

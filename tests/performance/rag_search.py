@@ -52,7 +52,7 @@ EARLY_DOCUMENT = 50
 
 
 class DrawnEmbeddings:
-    """An Embedder whose texts begin with the number of their embedding."""
+    """An Embedder whose texts begin, below their header, with the number of their embedding."""
 
     model = EmbeddingModel("bench", DIMENSION)
     max_tokens = 512
@@ -64,7 +64,8 @@ class DrawnEmbeddings:
         return [len(text) // 4 for text in texts]
 
     async def embed_passages(self, texts: Sequence[str]) -> list[Embedding]:
-        return [self._embeddings[int(text.split(maxsplit=1)[0])].tolist() for text in texts]
+        numbers = [int(text.rpartition("\n")[2].split(maxsplit=1)[0]) for text in texts]
+        return [self._embeddings[number].tolist() for number in numbers]
 
     async def embed_queries(self, texts: Sequence[str]) -> list[Embedding]:
         return await self.embed_passages(texts)

@@ -11,7 +11,7 @@ from services.router.errors import (
     SourceUnavailable,
     TopKInvalid,
 )
-from services.router.models import DocumentAnswer, Route, SqlAnswer, Status
+from services.router.models import DocumentAnswer, DocumentFilters, Route, SqlAnswer, Status
 from services.router.routing import Thresholds
 from tests.fakes.router import FakeDatabaseSource, FakeDocumentSource, document_answer, sql_answer
 
@@ -58,6 +58,15 @@ async def test_a_question_for_the_documents_reads_as_many_chunks_as_asked() -> N
     assert reply.decision.route is Route.DOCUMENTS
     assert documents.top_ks == [50]
     assert documents.asked == [POLICY]
+
+
+async def test_documents_are_assessed_and_read_within_the_filters_of_the_question() -> None:
+    documents = FakeDocumentSource({POLICY: 0.9}, document_answer("15 days."))
+    filters = DocumentFilters(filenames=("handbook.md",), tags=("policies",))
+
+    await asking(documents, FakeDatabaseSource()).ask(POLICY, top_k=3, auto_approve=False, filters=filters)
+
+    assert documents.filters == [filters, filters]
 
 
 async def test_a_hybrid_question_asks_each_source_its_part() -> None:
