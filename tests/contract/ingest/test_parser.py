@@ -14,8 +14,17 @@ from services.ingest.errors import FileBroken, ParsingTimeout
 from services.ingest.ports import Parser
 from tests.contract.ingest.parser_contract import ParserContract
 from tests.fakes.ingest import FakeParser
+from tests.unit.ingest.office_files import pptx_of, shape
 
 MEMORY_BYTES = 1024 * 1024 * 1024
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and not only waiting to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 class TestFakeParser(ParserContract):
@@ -69,6 +78,66 @@ class TestParsingProcess(ParserContract):
 
         with pytest.raises(FileBroken, match="memory"):
             await parsing_process_with(memory_bytes=192 * 1024 * 1024).parse(path, "json")
+
+    async def test_pages_are_told_as_they_are_done(self, tmp_path: Path) -> None:
+        path = tmp_path / "original.pptx"
+        path.write_bytes(pptx_of(shape("one"), shape("two"), shape("three")))
+        told: list[tuple[int, int]] = []
+
+        await parsing_process_with().parse(path, "pptx", on_page=lambda page, of: told.append((page, of)))
+
+        assert told == [(1, 3), (2, 3), (3, 3)]
+
+    async def test_a_process_that_falls_silent_is_given_up_before_its_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # What it says is no page of ours, but for the first line.
+        code = (
+            "import os, sys, time\n"
+            'os.write(int(sys.argv[4]), b\'{"page": 1, "of": 2}\\n\')\n'
+            "while True: time.sleep(0.05); os.write(int(sys.argv[4]), b'{\"page\": 9, \"of\": 2}\\n' + b'x' * 3000)"
+        )
+        self._replace_child(tmp_path, monkeypatch, code)
+        path = tmp_path / "original.txt"
+        path.write_text("text")
+        told: list[tuple[int, int]] = []
+        parser = ParsingProcess(timeout_seconds=60, memory_bytes=MEMORY_BYTES, max_parallel=1, quiet_seconds=2)
+
+        with pytest.raises(ParsingTimeout, match="within 2 seconds"):
+            await parser.parse(path, "txt", on_page=lambda page, of: told.append((page, of)))
+
+        assert (9, 2) not in told  # a page past the last is none, and buys no time
+
+    async def test_more_text_than_is_taken_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "original.txt"
+        path.write_text("word " * 10_000)
+        parser = ParsingProcess(timeout_seconds=30, memory_bytes=MEMORY_BYTES, max_parallel=1, max_output_bytes=20_000)
+
+        with pytest.raises(FileBroken, match="more text than is taken"):
+            await parser.parse(path, "txt")
+
+    async def test_copies_that_a_process_made_of_itself_end_with_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        code = (
+            "import os, time\n"
+            "folder = os.environ['PYTHONPATH'].split(':')[0]\n"
+            "if os.fork() == 0:\n"
+            "    open(folder + '/pid', 'w').write(str(os.getpid()))\n"
+            "    time.sleep(60)\n"
+            "while not os.path.exists(folder + '/pid') or not open(folder + '/pid').read(): time.sleep(0.01)\n"
+            "os._exit(3)"
+        )
+        self._replace_child(tmp_path, monkeypatch, code)
+        path = tmp_path / "original.txt"
+        path.write_text("text")
+
+        with pytest.raises((FileBroken, ParsingTimeout)):
+            await parsing_process_with(timeout_seconds=3).parse(path, "txt")
+
+        copy = int((tmp_path / "pid").read_text())
+        while _runs(copy):  # noqa: ASYNC110 -- another process, which nobody tells of
+            await asyncio.sleep(0.02)
 
     async def test_the_child_knows_no_secret_of_its_parent(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
