@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from gateway import (
     docs,
+    document_content,
     documents,
     health,
     jobs,
@@ -20,6 +21,7 @@ from gateway import (
     sql_schema,
     sql_training,
     system_info,
+    upload_sessions,
     uploads,
 )
 from gateway.callees import Callees
@@ -31,6 +33,7 @@ from gateway.problems import add_problem_handlers
 from gateway.query_parameters import refuse_unknown_parameters
 from gateway.request_scope import REQUEST_ID_HEADER, RequestScopeMiddleware
 from gateway.settings import GatewaySettings
+from gateway.upload_budget import UploadBudget
 from gateway.version import VERSION
 
 RESOURCES = (
@@ -38,7 +41,9 @@ RESOURCES = (
     health,
     system_info,
     uploads,
+    upload_sessions,
     documents,
+    document_content,
     jobs,
     queries,
     sql_queries,
@@ -64,10 +69,12 @@ def create_app(callees: Callees, settings: GatewaySettings, *, own_machine_alone
     )
     app.state.callees = callees
     app.state.settings = settings
+    app.state.upload_budget = UploadBudget(settings.max_uploading_bytes)
     for resource in RESOURCES:
         # Whoever watches how it is, or opens the manual, may add what keeps caches away.
         strict = [] if resource in (docs, health, system_info) else [Depends(refuse_unknown_parameters)]
         app.include_router(resource.router, dependencies=strict)
+    app.include_router(upload_sessions.content_router, dependencies=[Depends(refuse_unknown_parameters)])
     add_problem_handlers(app)
     app.openapi = lambda: openapi_of(app, settings)  # type: ignore[method-assign]  # FastAPI's documented way
     app.state.methods_at = _methods_at(app)
@@ -86,7 +93,7 @@ def _middleware(settings: GatewaySettings, own_machine_alone: bool) -> list[Midd
         cors = Middleware(
             CORSMiddleware,
             allow_origins=list(settings.allowed_origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER, "traceparent"],
             expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
         )

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from gateway.callees import Callees
 from gateway.settings import GatewaySettings
+from gateway.upload_budget import UploadBudget
 
 
 async def _callees(request: Request) -> Callees:
@@ -21,6 +22,12 @@ async def _settings(request: Request) -> GatewaySettings:
     return settings
 
 
+async def _budget(request: Request) -> UploadBudget:
+    budget: UploadBudget = request.app.state.upload_budget
+    return budget
+
+
+Budget = Annotated[UploadBudget, Depends(_budget)]
 Asked = Annotated[Callees, Depends(_callees)]
 Settings = Annotated[GatewaySettings, Depends(_settings)]
 

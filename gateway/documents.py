@@ -1,4 +1,4 @@
-"""GET /documents, GET and DELETE /documents/{id}, and the images of a document."""
+"""GET /documents, GET and DELETE /documents/{id}, and the images of a document. Its bytes: document_content.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gateway.answer_building import bare_id
 from gateway.answers import Answer
@@ -21,7 +21,7 @@ from protos.ingest.v1 import document_pb2, ingest_service_pb2
 router = APIRouter(prefix="/documents", tags=["documents"])
 
 _DOCUMENT_ID = re.compile(r"[0-9a-f]{64}")
-_FIELDS = {"name": "document_id", "": "document_id"}
+DOCUMENT_FIELDS = {"name": "document_id", "": "document_id"}
 _IMAGE_KINDS = ("image/png", "image/jpeg")
 _BINARY = {"type": "string", "format": "binary"}
 # The bytes come from whoever made the file: a browser takes them for an image and for nothing else, and runs nothing.
@@ -64,6 +64,7 @@ class Document(Answer):
         default_factory=list,
         description="Pages that could not be read; left out where there are none. 200 at most.",
     )
+    version: int = Field(description="Which of the documents it is that had one of its names one after the other.")
     created_at: str
     updated_at: str
 
@@ -73,6 +74,39 @@ class DocumentList(Answer):
 
     documents: list[Document]
     next_page_token: str | None = Field(description="Token of the next page; null on the last.")
+
+
+class Erased(Answer):
+    """What was removed of a document, and whether all of it is gone."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "document_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                    "filenames": ["handbook.pdf"],
+                    "chunk_count": 42,
+                    "image_count": 3,
+                    "file_count": 4,
+                    "cache_entry_count": 42,
+                    "erased_at": "2026-05-04T10:00:00Z",
+                    "verified": True,
+                }
+            ]
+        }
+    )
+
+    document_id: str
+    filenames: list[str] = Field(description="The names that pointed to it, oldest first.")
+    chunk_count: int = Field(description="Passages removed from the index, with their embeddings.")
+    image_count: int
+    file_count: int = Field(description="Other files removed: the original, and the records beside it.")
+    cache_entry_count: int = Field(description="Cached embeddings of its passages removed.")
+    erased_at: str
+    verified: bool = Field(
+        description="True when a second look found nothing of it in the index, among the files and in the registry. "
+        "False: something was left, which nobody is shown any more and which goes on being removed."
+    )
 
 
 class Image(Answer):
@@ -119,22 +153,30 @@ async def list_documents(callees: Asked, page_size: PageSize = 50, page_token: P
 )
 async def get_document(document_id: DocumentId, callees: Asked) -> Document:
     """A document by its id."""
-    request = ingest_service_pb2.GetDocumentRequest(name=_document_name(document_id))
-    return _document(await reply_of(Service.INGEST, callees.ingest.GetDocument(request), _FIELDS))
+    request = ingest_service_pb2.GetDocumentRequest(name=document_name(document_id))
+    return _document(await reply_of(Service.INGEST, callees.ingest.GetDocument(request), DOCUMENT_FIELDS))
 
 
 @router.delete(
     "/{document_id}",
-    status_code=204,
     summary="Delete a document",
-    response_class=Response,
+    response_model=Erased,
     responses=problem_docs(404, 422, 503, 504),
 )
-async def delete_document(document_id: DocumentId, callees: Asked) -> Response:
-    """Remove a document with all its names, passages and files."""
-    request = ingest_service_pb2.DeleteDocumentRequest(name=_document_name(document_id))
-    await reply_of(Service.INGEST, callees.ingest.DeleteDocument(request), _FIELDS)
-    return Response(status_code=204)
+async def delete_document(document_id: DocumentId, callees: Asked) -> Erased:
+    """Remove a document with all its names, passages, cached embeddings and files, and look whether it is gone."""
+    request = ingest_service_pb2.DeleteDocumentRequest(name=document_name(document_id))
+    receipt = await reply_of(Service.INGEST, callees.ingest.DeleteDocument(request), DOCUMENT_FIELDS)
+    return Erased(
+        document_id=bare_id(receipt.document),
+        filenames=list(receipt.filenames),
+        chunk_count=receipt.chunk_count,
+        image_count=receipt.image_count,
+        file_count=receipt.file_count,
+        cache_entry_count=receipt.cache_entry_count,
+        erased_at=iso_time(receipt.erase_time),
+        verified=receipt.verified,
+    )
 
 
 @router.get(
@@ -148,9 +190,11 @@ async def list_images(
 ) -> ImageList:
     """The images found in a PDF, in the order of its pages. There are none until they have been taken out of it."""
     request = ingest_service_pb2.ListImagesRequest(
-        document=_document_name(document_id), page_size=page_size, page_token=page_token
+        document=document_name(document_id), page_size=page_size, page_token=page_token
     )
-    reply = await reply_of(Service.INGEST, callees.ingest.ListImages(request), {**_FIELDS, "page_token": "page_token"})
+    reply = await reply_of(
+        Service.INGEST, callees.ingest.ListImages(request), {**DOCUMENT_FIELDS, "page_token": "page_token"}
+    )
     return ImageList(
         images=[_image(document_id, image) for image in reply.images], next_page_token=reply.next_page_token or None
     )
@@ -167,7 +211,7 @@ async def list_images(
 )
 async def get_image(document_id: DocumentId, image_id: ImageId, callees: Asked) -> Response:
     """The bytes of an image."""
-    document = _document_name(document_id)
+    document = document_name(document_id)
     if not _DOCUMENT_ID.fullmatch(image_id):
         raise ProblemRaised(404, "IMAGE_NOT_FOUND", "There is no such image.", field="image_id")
     request = ingest_service_pb2.ReadImageRequest(name=f"{document}/images/{image_id}")
@@ -193,7 +237,7 @@ def _image(document_id: str, image: document_pb2.Image) -> Image:
     )
 
 
-def _document_name(document_id: str) -> str:
+def document_name(document_id: str) -> str:
     """An id that cannot be one of ours is as unknown as any other."""
     if not _DOCUMENT_ID.fullmatch(document_id):
         raise ProblemRaised(404, "DOCUMENT_NOT_FOUND", "There is no such document.", field="document_id")
@@ -210,6 +254,7 @@ def _document(document: document_pb2.Document) -> Document:
         "file_size_bytes": document.size_bytes,
         "chunk_count": document.chunk_count,
         "total_tokens": document.token_count,
+        "version": max(1, document.version),
         "created_at": iso_time(document.create_time),
         "updated_at": iso_time(document.update_time),
     }

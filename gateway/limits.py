@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +12,7 @@ from gateway.problems import ProblemRaised, problem_response
 from gateway.settings import GatewaySettings
 
 UPLOAD_PATH = "/upload"
+_SENT_CONTENT = re.compile(r"/uploads/[^/]*/content")
 MULTIPART_OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers around the file
 DRAIN_BYTES = 128 * 1024 * 1024
 DRAIN_SECONDS = 10.0
@@ -34,7 +36,7 @@ class BodyLimitMiddleware:
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > limit:
             if "expect" not in headers:
-                await _drain(receive)
+                await drain(receive)
             response = problem_response(
                 scope["path"], refusal.status, refusal.reason, str(refusal), fields=refusal.fields
             )
@@ -62,15 +64,18 @@ class BodyLimitMiddleware:
         await self._app(scope, counted, send)
 
     def _limit(self, path: str) -> int:
+        if _SENT_CONTENT.fullmatch(path):
+            return self._settings.max_file_bytes
         if path == UPLOAD_PATH:
             return self._settings.max_file_bytes + MULTIPART_OVERHEAD_BYTES
         return self._settings.max_body_bytes
 
     def _seconds(self, path: str) -> float:
-        return self._settings.file_timeout_seconds if path == UPLOAD_PATH else self._settings.body_timeout_seconds
+        is_file = path == UPLOAD_PATH or _SENT_CONTENT.fullmatch(path)
+        return self._settings.file_timeout_seconds if is_file else self._settings.body_timeout_seconds
 
     def _refusal(self, path: str) -> ProblemRaised:
-        if path == UPLOAD_PATH:
+        if path == UPLOAD_PATH or _SENT_CONTENT.fullmatch(path):
             return file_too_large(self._settings.max_file_bytes)
         detail = f"The body is larger than {self._settings.max_body_bytes} bytes."
         return ProblemRaised(413, "BODY_TOO_LARGE", detail, field="body")
@@ -86,7 +91,7 @@ def _too_slow() -> ProblemRaised:
     return ProblemRaised(408, "BODY_TIMEOUT", detail, field="body", headers={"Connection": "close"})
 
 
-async def _drain(receive: Receive) -> None:
+async def drain(receive: Receive) -> None:
     """Read and drop what a client is sending already: many clients read the answer only after their last byte."""
     dropped = 0
     try:

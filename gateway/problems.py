@@ -42,6 +42,8 @@ _STATUS_BY_REASON: Mapping[str, int] = {
     "FILE_TOO_LARGE": 413,
     "PAYLOAD_TOO_LARGE": 413,
     "JOB_FILE_GONE": 410,
+    "RANGE_INVALID": 416,
+    "UPLOAD_EXPIRED": 410,
 }
 _REASONS_BY_STATUS: Mapping[int, str] = {400: "BODY_INVALID", 404: "PATH_UNKNOWN", 405: "METHOD_NOT_ALLOWED"}
 _HASH_PATTERN = "^[0-9a-f]{64}$"
@@ -141,9 +143,10 @@ def problem_docs(*statuses: int) -> dict[int | str, dict[str, Any]]:
         403: "The caller lacks a role that this takes.",
         404: "There is no such thing, or it belongs to another.",
         409: "It is not in a state that allows this.",
-        410: "What it needs is not kept any more.",
+        410: "Its time is over, or what it needs is not kept any more.",
         413: "The body is too large.",
         415: "The media type is not served here.",
+        416: "There is no such part of the file.",
         422: "A field is missing or not as described.",
         429: "Too much at once; come back after `Retry-After` seconds.",
         500: "Unexpected failure.",

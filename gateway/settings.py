@@ -27,6 +27,7 @@ _API_KEYS_EXAMPLE = (
 )
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_WHOLE_FILE_BYTES = 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -100,10 +101,17 @@ class GatewaySettings(BaseSettings):
     health_timeout_seconds: float = Field(3, gt=0, le=10)
     stats_timeout_seconds: float = Field(3, gt=0, le=30)
     upload_timeout_seconds: float = Field(120, gt=0, le=890)
+    max_uploading_bytes: int = Field(
+        1024**3, gt=0, description="Of all files on their way at a time, on the disk; more are refused with 429."
+    )
     async_file_bytes: int = Field(
         20 * 1024 * 1024, ge=0, description="A larger file is not waited for, unless the client asks for it."
     )
     transport: TransportSettings = Field(default_factory=TransportSettings)
+
+    def goes_in_pieces(self, size_bytes: int) -> bool:
+        """Whether a file is handed on piece by piece: not where each call is a function's, and a file fits into one."""
+        return size_bytes > _WHOLE_FILE_BYTES and not self.ingest_target.startswith("lambda:")
 
     _blank_is_unset = field_validator("jwt_secret_key", mode="before")(none_when_blank)
 

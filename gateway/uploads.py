@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from grpc import StatusCode
 from pydantic import Field
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
 from gateway.answer_building import bare_id
 from gateway.answers import Answer
 from gateway.callees import CalleeFailed, Callees, Service, reply_of
-from gateway.context import Asked, Settings, Stopwatch
+from gateway.context import Asked, Budget, Settings, Stopwatch
 from gateway.jobs import LOCATION, Job, job_answer
-from gateway.limits import UPLOAD_PATH, file_too_large
-from gateway.problems import ProblemRaised, problem_docs
+from gateway.limits import UPLOAD_PATH
+from gateway.problems import problem_docs
+from gateway.sent_files import SentFile, sent_file, write_pieces
+from gateway.settings import GatewaySettings
 from protos.ingest.v1 import document_pb2, ingest_service_pb2
 from services.transport.errors import TRANSPORT_DOMAIN
 
 router = APIRouter(tags=["documents"])
 
-_MAX_PARTS = 60  # the file, and tags one by one
 _JOBS_SEARCHED = 200
 _GIVEN_UP = (document_pb2.IngestJob.FAILED, document_pb2.IngestJob.CANCELLED)
 _MEDIA_TYPES = (
@@ -106,6 +105,7 @@ async def upload(
     request: Request,
     callees: Asked,
     settings: Settings,
+    budget: Budget,
     mode: Annotated[
         Literal["wait", "async"] | None,
         Query(description="`async`: answer 202 with the job at once. `wait`: wait also for a large file."),
@@ -117,24 +117,67 @@ async def upload(
     with the job as soon as the file is stored. A file that takes longer than the wait is answered so, too.
     """
     stopwatch = Stopwatch()
-    filename, content, tags = await _read_form(request, settings.max_file_bytes)
-    if mode == "async" or (mode is None and len(content) > settings.async_file_bytes):
-        start = ingest_service_pb2.StartIngestRequest(filename=filename, content=content, tags=tags)
-        call = callees.ingest.StartIngest(start, timeout=settings.upload_timeout_seconds)
-        started = await reply_of(Service.INGEST, call, _PARTS)
+    announced = request.headers.get("content-length", "")
+    with budget.taken(int(announced) if announced.isdigit() else settings.max_file_bytes):
+        async with sent_file(request, settings.max_file_bytes) as file:
+            handed = await _handed_on(callees, file, in_pieces=settings.goes_in_pieces(file.size_bytes))
+            is_large = file.size_bytes > settings.async_file_bytes
+    if mode == "async" or (mode is None and is_large):
+        started = await _started(callees, handed, settings)
         if mode is None and started.HasField("document"):  # large, and known already
-            return _uploaded(started, filename, stopwatch, cache_hit=True)
+            return _uploaded(started, handed.filename, stopwatch, cache_hit=True)
         return _accepted(job_answer(started.job))
-    wanted = ingest_service_pb2.IngestDocumentRequest(filename=filename, content=content, tags=tags)
+    wanted = ingest_service_pb2.IngestDocumentRequest(
+        filename=handed.filename, content=handed.content, tags=handed.tags, upload=handed.upload
+    )
     try:
         waiting = callees.ingest.IngestDocument(wanted, timeout=settings.upload_timeout_seconds)
         reply = await reply_of(Service.INGEST, waiting, _PARTS)
     except CalleeFailed as error:
-        job = await _job_after(error, callees, content)
+        job = await _job_after(error, callees, handed.document_id)
         if job is None:
             raise
         return _accepted(job)
-    return _uploaded(reply, filename, stopwatch, cache_hit=reply.cache_hit)
+    return _uploaded(reply, handed.filename, stopwatch, cache_hit=reply.cache_hit)
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """A file that came: either its bytes, where it is small, or the name of the upload that holds them."""
+
+    filename: str
+    tags: Sequence[str]
+    document_id: str
+    content: bytes = b""
+    upload: str = ""
+
+
+async def _handed_on(callees: Callees, file: SentFile, *, in_pieces: bool) -> _Handed:
+    document_id = await file.sha256()
+    handed = _Handed(file.filename, file.tags, document_id)
+    if not in_pieces:
+        return replace(handed, content=await file.content())
+    # On its way it is on the disk only, here and there. Whole in one message, it would be in memory some times over.
+    call = callees.ingest.CreateUpload(
+        ingest_service_pb2.CreateUploadRequest(
+            filename=file.filename, size_bytes=file.size_bytes, sha256=document_id, tags=file.tags, by_write=True
+        )
+    )
+    upload = await reply_of(Service.INGEST, call, _PARTS)
+    await write_pieces(callees, upload.name, file.pieces())
+    return replace(handed, upload=upload.name)
+
+
+async def _started(
+    callees: Callees, handed: _Handed, settings: GatewaySettings
+) -> ingest_service_pb2.StartIngestResponse:
+    if handed.upload:
+        complete = ingest_service_pb2.CompleteUploadRequest(name=handed.upload)
+        completing = callees.ingest.CompleteUpload(complete, timeout=settings.upload_timeout_seconds)
+        return await reply_of(Service.INGEST, completing, _PARTS)
+    start = ingest_service_pb2.StartIngestRequest(filename=handed.filename, content=handed.content, tags=handed.tags)
+    starting = callees.ingest.StartIngest(start, timeout=settings.upload_timeout_seconds)
+    return await reply_of(Service.INGEST, starting, _PARTS)
 
 
 def _accepted(job: Job) -> JSONResponse:
@@ -163,14 +206,14 @@ def _uploaded(
     )
 
 
-async def _job_after(error: CalleeFailed, callees: Callees, content: bytes) -> Job | None:
+async def _job_after(error: CalleeFailed, callees: Callees, document_id: str) -> Job | None:
     """The job that goes on although the call has ended; None when the call failed, or no job can be found."""
     if error.failure.reason == "WORK_GOES_ON":
         request = ingest_service_pb2.GetJobRequest(name=error.failure.metadata.get("job", ""))
         with suppress(CalleeFailed):
             return job_answer(await reply_of(Service.INGEST, callees.ingest.GetJob(request)))
     elif _ran_out_of_time(error):
-        return await _job_under_way(callees, content)
+        return await _job_under_way(callees, document_id)
     return None
 
 
@@ -179,9 +222,9 @@ def _ran_out_of_time(error: CalleeFailed) -> bool:
     return error.failure.domain == TRANSPORT_DOMAIN and error.failure.code is StatusCode.DEADLINE_EXCEEDED
 
 
-async def _job_under_way(callees: Callees, content: bytes) -> Job | None:
+async def _job_under_way(callees: Callees, document_id: str) -> Job | None:
     """The newest job of these bytes that has not failed; None when none is found, or jobs cannot be read."""
-    document = f"documents/{hashlib.sha256(content).hexdigest()}"
+    document = f"documents/{document_id}"
     request = ingest_service_pb2.ListJobsRequest(page_size=_JOBS_SEARCHED)
     try:
         reply = await reply_of(Service.INGEST, callees.ingest.ListJobs(request))
@@ -189,39 +232,3 @@ async def _job_under_way(callees: Callees, content: bytes) -> Job | None:
         return None
     found = (job for job in reply.jobs if job.document == document and job.state not in _GIVEN_UP)
     return next((job_answer(job) for job in found), None)
-
-
-async def _read_form(request: Request, max_file_bytes: int) -> tuple[str, bytes, list[str]]:
-    """Name and bytes of the one part `file`, and the tags. Raises ProblemRaised."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "multipart/form-data":
-        detail = "Send the file as the part `file` of multipart/form-data."
-        raise ProblemRaised(415, "MEDIA_TYPE_UNSUPPORTED", detail, field="Content-Type")
-    try:
-        form = await request.form(max_files=_MAX_PARTS, max_fields=_MAX_PARTS)
-    except (HTTPException, KeyError, ValueError, AttributeError) as error:
-        # The parser's own words say where it stumbled; some malformed bodies trip it in less orderly ways.
-        said = str(error.detail) if isinstance(error, HTTPException) else "its parts cannot be told apart"
-        raise ProblemRaised(400, "MULTIPART_INVALID", f"The body is no multipart form: {said}", field="file") from error
-    try:
-        files = form.getlist("file")
-        if len(files) != 1 or not isinstance(files[0], UploadFile):
-            detail = (
-                "More than one part is called `file`; send one file a request."
-                if len(files) > 1
-                else "The part `file` is missing, or has no file name."
-            )
-            raise ProblemRaised(422, "REQUEST_INVALID", detail, field="file")
-        file = files[0]
-        if file.size is not None and file.size > max_file_bytes:
-            raise file_too_large(max_file_bytes)
-        return file.filename or "", await file.read(), _tags(form.getlist("tags"))
-    finally:
-        await form.close()
-
-
-def _tags(parts: Sequence[UploadFile | str]) -> list[str]:
-    """Tags as they came, several in a part or one. Whether they may be so is for their owner to say."""
-    if not all(isinstance(part, str) for part in parts):
-        raise ProblemRaised(422, "REQUEST_INVALID", "A part `tags` is text, not a file.", field="tags")
-    return [tag.strip() for part in parts if isinstance(part, str) and part.strip() for tag in part.split(",")]

@@ -156,7 +156,7 @@ def test_a_deleted_document_is_gone_everywhere(client: httpx.Client) -> None:
     question = f"What is the secret ingredient of the {word} sauce?"
     assert "paprika" in ask(client, "/query/documents", query=question)["answer"]
 
-    assert client.delete(f"/documents/{document}").status_code == 204
+    assert client.delete(f"/documents/{document}").status_code == 200
 
     assert "paprika" not in ask(client, "/query/documents", query=question)["answer"]
     assert problem(client.get(f"/documents/{document}"), 404)["reason"] == "DOCUMENT_NOT_FOUND"

@@ -7,13 +7,15 @@ import grpc
 from protos.ingest.v1 import document_pb2, ingest_service_pb2, ingest_service_pb2_grpc
 from services.transport.errors import PassedOn
 from services.transport.serving import ServiceDefinition
+from tests.fakes.ingest_upload_calls import FakeUploadCalls
 from tests.fakes.servicers import Faults, check_name, document_name, failure, page_of, unknown_method
 
 
-class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
+class FakeIngest(FakeUploadCalls, ingest_service_pb2_grpc.IngestServiceServicer):
     """Text files by their hash, each READY at once; `max_bytes` is the limit, `under_way` holds jobs not done yet."""
 
     def __init__(self, *, max_bytes: int = 1_000_000) -> None:
+        super().__init__()
         self.max_bytes = max_bytes
         self.documents: dict[str, document_pb2.Document] = {}
         self.under_way: list[document_pb2.IngestJob] = []
@@ -25,6 +27,7 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         self, request: ingest_service_pb2.IngestDocumentRequest, context: object
     ) -> ingest_service_pb2.IngestDocumentResponse:
         await self.faults.strike("IngestDocument")
+        request = self.taken(request)
         filename = request.filename
         if (
             not filename
@@ -48,6 +51,7 @@ class FakeIngest(ingest_service_pb2_grpc.IngestServiceServicer):
         if not filename.endswith((".txt", ".md")):
             raise _refusal("FILE_TYPE_UNSUPPORTED", "filename")
         name = document_name(request.content)
+        self.contents[name] = request.content
         self.tags = list(request.tags)
         cache_hit = name in self.documents
         document = self.documents.setdefault(

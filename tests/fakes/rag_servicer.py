@@ -83,6 +83,11 @@ class FakeRag(rag_service_pb2_grpc.RagServiceServicer):
     ) -> rag_service_pb2.DeleteDocumentChunksResponse:
         raise PassedOn(unknown_method("rag.diglot"))
 
+    async def ShowDocumentChunks(
+        self, request: rag_service_pb2.ShowDocumentChunksRequest, context: object
+    ) -> rag_service_pb2.ShowDocumentChunksResponse:
+        raise PassedOn(unknown_method("rag.diglot"))
+
     async def SearchChunks(
         self, request: rag_service_pb2.SearchChunksRequest, context: object
     ) -> rag_service_pb2.SearchChunksResponse:

@@ -192,7 +192,9 @@ async def test_documents_are_listed_got_and_deleted(house: House) -> None:
     assert [document["document_id"] for document in first["documents"] + second["documents"]] == ids[::-1]
     assert (one["filename"], one["filenames"], one["file_size_bytes"]) == ("0.txt", ["0.txt"], 6)
     assert "page_count" not in one
-    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert (deleted.status_code, deleted.json()["verified"]) == (200, True)
+    assert (deleted.json()["document_id"], deleted.json()["filenames"]) == (ids[0], ["0.txt"])
+    assert one["version"] == 1
     problem(await house.client.get(f"/documents/{ids[0]}"), 404, "DOCUMENT_NOT_FOUND")
     problem(await house.client.delete(f"/documents/{ids[0]}"), 404, "DOCUMENT_NOT_FOUND")
 

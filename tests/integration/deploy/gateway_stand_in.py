@@ -85,7 +85,7 @@ class GatewayStandIn:
                     return 200, {"state": "FAILED", "failure_detail": "The disk is full."}
                 return 200, {"state": "PARSING" if self.jobs_to_wait_for > 0 else "READY"}
         if method == "DELETE" and self.documents.pop(path.removeprefix("/documents/"), None) is not None:
-            return 204, None
+            return 200, {"verified": True}
         return 404, {"reason": "NOT_FOUND"}
 
     def _upload(self, body: bytes) -> tuple[int, Any]:
