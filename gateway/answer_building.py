@@ -205,6 +205,8 @@ def _citation(citation: chunk_pb2.Citation | answer_pb2.Citation) -> Citation:
     }
     if citation.HasField("page"):
         fields["page"] = citation.page
+    if citation.headings:
+        fields["heading"] = " > ".join(citation.headings)
     if citation.HasField("table"):
         fields["table"] = _table_place(citation.table)
     return Citation(**fields)

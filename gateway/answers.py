@@ -85,6 +85,7 @@ class Citation(Answer):
     end: int
     page: int = Field(default=1, ge=1)
     sentence_index: int = Field(ge=0, description="Sentence of the documents' answer, counted from 0.")
+    heading: str = Field(default="", description="Headings above it, outermost first, joined by ` > `.")
     table: TablePlace | None = Field(default=None, description="The rows in the passage it is quoted from.")
 
 

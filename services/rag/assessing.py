@@ -7,6 +7,7 @@ from services.rag.asking import Asked, take_apart
 from services.rag.certainty import QUICK_CERTAINTY, QUICK_RANKING, certainty
 from services.rag.evidence import Candidate, weigh
 from services.rag.models import NO_FILTERS, Assessment, FoundChunk, IndexQuery, SearchFilters
+from services.rag.naming import shown_name
 from services.rag.ports import Embedder
 from services.rag.requests import read_documents, read_filters, read_parts, read_question
 from services.rag.searching import Searching, fuse
@@ -15,7 +16,6 @@ from services.rag.searching import Searching, fuse
 _PASSAGES_READ = 3
 _SEARCH_DEPTH = 10
 _LIKELY, _DOUBTFUL = 0.5, 0.2
-_LONGEST_NAME_SHOWN = 80
 
 
 class Assessing:
@@ -62,7 +62,7 @@ class Assessing:
             return Assessment(0.0, "No documents are indexed.", "")
         candidates = weigh(asked, passages, retrieved.counts)
         if not candidates:
-            return Assessment(0.0, f"{_shown(passages[0])} holds no sentence that could be quoted.", "")
+            return Assessment(0.0, f"{shown_name(passages[0].filename)} holds no sentence that could be quoted.", "")
         best = max(candidates, key=lambda candidate: QUICK_RANKING.sum(candidate.figures))
         score = certainty(QUICK_CERTAINTY, best.figures)
         passage = passages[best.passage]
@@ -70,7 +70,7 @@ class Assessing:
 
 
 def _reason(asked: Asked, score: float, best: Candidate, passage: FoundChunk) -> str:
-    place = _shown(passage)
+    place = shown_name(passage.filename)
     if best.figures.uncounted:
         return f"{place} speaks of what the question counts, but gives no number of it."
     share = f"{best.figures.coverage:.0%} of what is asked"
@@ -79,8 +79,3 @@ def _reason(asked: Asked, score: float, best: Candidate, passage: FoundChunk) ->
     if score >= _DOUBTFUL:
         return f"{place} comes near, but bears on only {share}."
     return f"Nothing found answers it; {place} comes nearest."
-
-
-def _shown(passage: FoundChunk) -> str:
-    name = passage.filename
-    return name if len(name) <= _LONGEST_NAME_SHOWN else f"{name[: _LONGEST_NAME_SHOWN - 1]}…"

@@ -1,7 +1,8 @@
 """How sure the figures of a sentence make us that it answers, and which of several sentences answers best.
 
-The weights come from `python -m tests.quality.fit_weights`, which fits them to the questions in tests/quality/dev: the
-ranking by which sentence of the found passages holds the answer, the certainty by whether any does.
+The weights come from `python -m tests.quality.fit_weights`, which fits them to the project's own questions: the ranking by
+which sentence of the found passages holds the answer, the certainty by whether any does. Those for quoting are fitted to
+all of tests/quality/dev, the quick ones to its questions.jsonl alone, in which questions to a database are asked too.
 """
 
 import math
@@ -20,6 +21,8 @@ class Weights:
     wanted: float
     missing_names: float
     uncounted: float
+    phrases: float = 0.0
+    missing_rarest: float = 0.0
     sentence_similarity: float = 0.0
     constant: float = 0.0
 
@@ -32,6 +35,8 @@ class Weights:
             + self.wanted * figures.wanted
             + self.missing_names * figures.missing_names
             + self.uncounted * figures.uncounted
+            + self.phrases * figures.phrases
+            + self.missing_rarest * figures.missing_rarest
             + self.sentence_similarity * sentence_similarity
             + self.constant
         )
@@ -41,8 +46,8 @@ class Weights:
 QUICK_RANKING = Weights(6.29, 1.16, 1.51, 1.33, -0.23, -0.18)
 QUICK_CERTAINTY = Weights(3.20, 2.03, 2.54, 0.78, -0.87, -2.62, constant=-4.30)
 # With it: for choosing what to quote.
-RANKING = Weights(4.51, 1.11, 1.00, 1.25, -0.24, -0.08, 3.77)
-CERTAINTY = Weights(2.59, 2.14, 1.27, 0.80, -0.72, -2.48, 3.29, -5.20)
+RANKING = Weights(4.60, 1.26, 1.13, 1.14, -0.55, 0.29, 0.77, -0.76, 5.07)
+CERTAINTY = Weights(1.07, 0.54, -0.83, 0.71, -2.14, -0.85, -0.86, -0.97, 4.59, -2.24)
 
 
 def certainty(weights: Weights, figures: Figures, sentence_similarity: float = 0.0) -> float:

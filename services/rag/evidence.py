@@ -6,9 +6,10 @@ The figures of a passage and of its sentences are compared with weights that wer
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import PurePath
 
 from services.rag.answer_kinds import holds_wanted
@@ -16,7 +17,7 @@ from services.rag.asking import Asked
 from services.rag.instructions import instructs_a_model
 from services.rag.models import FoundChunk, TermCounts
 from services.rag.sentences import Sentence, sentences_of
-from services.rag.words import terms_of
+from services.rag.words import terms_of, words_of
 
 # As if these many chunks of other texts had been indexed too, of which a few hold the term: in a corpus of five chunks
 # it would otherwise say nothing that four of them hold a word.
@@ -50,6 +51,10 @@ class Figures:
     """Share of the question's names that the passage does not hold."""
     uncounted: float
     """1 where the question asks how many there are of something and the sentence does not count it, otherwise 0."""
+    phrases: float = 0.0
+    """Share of the question's neighbouring terms that are neighbours in the sentence too."""
+    missing_rarest: float = 0.0
+    """Weight of the heaviest term that the passage does not hold, as a share of the heaviest of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,10 @@ class Rarity:
             return 0.0
         return self._trust * sum(self._weights[term] * credit for term, credit in credit_of.items()) / self._total
 
+    def heaviest(self, terms: Iterable[str]) -> float:
+        """The weight of the heaviest of these terms, as a share of the heaviest of all; 0 for none."""
+        return max((self._weights[term] for term in terms), default=0.0) / max(self._weights.values(), default=1.0)
+
     def _weight(self, term: str, asked: Asked, counts: TermCounts) -> float:
         total = counts.chunk_count + _PRIOR_CHUNKS
         containing = min(counts.containing.get(term, 0) + _PRIOR_CONTAINING, total)
@@ -86,13 +95,24 @@ class Rarity:
 class _TextView:
     sentences: tuple[Sentence, ...]
     terms: tuple[frozenset[str], ...]
+    neighbours: tuple[frozenset[tuple[str, str]], ...]
 
 
 @lru_cache(maxsize=2_048)
 def _view(text: str) -> _TextView:
     """A text cut into sentences, with the terms of each; kept, because the same passages are read again and again."""
     sentences = tuple(sentences_of(text))
-    return _TextView(sentences, tuple(frozenset(terms_of(text[start:end])) for start, end, _ in sentences))
+    ordered = [_ordered_terms(text[start:end]) for start, end, _ in sentences]
+    return _TextView(sentences, tuple(map(frozenset, ordered)), tuple(map(_neighbours, ordered)))
+
+
+def _ordered_terms(text: str) -> list[str]:
+    return [word.term for word in words_of(text) if word.term]
+
+
+def _neighbours(terms: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Terms that follow one another, words of grammar between them aside."""
+    return frozenset(pairwise(terms))
 
 
 class PassageView:
@@ -104,6 +124,7 @@ class PassageView:
         view = _view(self.text)
         self.sentences = view.sentences
         self.sentence_terms = view.terms
+        self.sentence_neighbours = view.neighbours
 
     @cached_property
     def heading_terms(self) -> list[frozenset[str]]:
@@ -137,12 +158,14 @@ def weigh(asked: Asked, passages: Sequence[FoundChunk], counts: TermCounts) -> l
     Headings and questions are no answers, and neither are sentences that tell a model what to do.
     """
     rarity = Rarity(asked, counts)
+    neighbours = _neighbours(asked.terms)
     candidates = []
     for place, found in enumerate(passages):
         view = PassageView(found)
         names = asked.names
         missing_names = sum(term not in view.all_terms for term in names) / len(names) if names else 0.0
         passage_coverage = rarity.share({term: _passage_credit(term, view) for term in asked.terms})
+        missing_rarest = rarity.heaviest(term for term in asked.terms if not held_by(term, view.all_terms))
         for number, sentence in enumerate(view.sentences):
             text = view.text[sentence.start : sentence.end]
             if sentence.is_heading or view.asks(number) or instructs_a_model(text):
@@ -155,6 +178,8 @@ def weigh(asked: Asked, passages: Sequence[FoundChunk], counts: TermCounts) -> l
                 wanted=0.0 if holds is None else 1.0 if holds else -1.0,
                 missing_names=missing_names,
                 uncounted=1.0 if asked.counted and not holds else 0.0,
+                phrases=len(neighbours & view.sentence_neighbours[number]) / len(neighbours) if neighbours else 0.0,
+                missing_rarest=missing_rarest,
             )
             candidates.append(Candidate(place, sentence, figures))
     return candidates

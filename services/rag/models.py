@@ -268,6 +268,17 @@ class Citation:
     page: int | None
     sentence_index: int
     table: TableRange | None = None
+    headings: tuple[str, ...] = ()
+    """Over the chunk of the quote, outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSentence:
+    """A sentence of an answer that is backed: what of it can be told before the whole answer is there."""
+
+    text: str
+    """With what parts it from the sentence before; all of them joined are the answer's text."""
+    citations: tuple[Citation, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
@@ -28,6 +29,7 @@ from services.rag.errors import (
 )
 from services.rag.indexing import Indexing
 from services.rag.models import (
+    Answer,
     Assessment,
     Chunk,
     Citation,
@@ -135,6 +137,28 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
             documents=request.documents,
             filters=_filters(request.filters),
         )
+        return self._to_proto_answer(answer)
+
+    async def StreamAnswer(
+        self, request: rag_service_pb2.AnswerQuestionRequest, context: object
+    ) -> AsyncIterator[rag_service_pb2.StreamAnswerResponse]:
+        parts = self._answering.stream(
+            current_caller().tenant,
+            request.question,
+            top_k=request.top_k,
+            documents=request.documents,
+            filters=_filters(request.filters),
+        )
+        async with aclosing(parts):
+            async for part in parts:
+                if isinstance(part, Answer):
+                    yield rag_service_pb2.StreamAnswerResponse(answer=self._to_proto_answer(part))
+                else:
+                    citations = map(_to_proto_citation, part.citations)
+                    sentence = rag_service_pb2.AnswerSentence(text=part.text, citations=citations)
+                    yield rag_service_pb2.StreamAnswerResponse(sentence=sentence)
+
+    def _to_proto_answer(self, answer: Answer) -> rag_service_pb2.AnswerQuestionResponse:
         return rag_service_pb2.AnswerQuestionResponse(
             answer=answer.text,
             answered=answer.answered,
@@ -251,6 +275,7 @@ def _to_proto_citation(citation: Citation) -> chunk_pb2.Citation:
         page=citation.page,
         sentence_index=citation.sentence_index,
         table=_to_proto_table(citation.table),
+        headings=citation.headings,
     )
 
 

@@ -161,6 +161,7 @@ class Citation:
     page: int | None
     sentence_index: int
     table: TableRange | None = None
+    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ def _citation(citation: Citation) -> answer_pb2.Citation:
         page=citation.page,
         sentence_index=citation.sentence_index,
         table=_table(citation.table),
+        headings=citation.headings,
     )
 
 

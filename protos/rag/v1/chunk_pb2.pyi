@@ -193,6 +193,7 @@ class Citation(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     SENTENCE_INDEX_FIELD_NUMBER: _builtins.int
     TABLE_FIELD_NUMBER: _builtins.int
+    HEADINGS_FIELD_NUMBER: _builtins.int
     chunk: _builtins.str
     """Resource name of the chunk, `documents/{document}/chunks/{chunk_index}`."""
     filename: _builtins.str
@@ -211,6 +212,10 @@ class Citation(_message.Message):
     def table(self) -> Global___TableRange:
         """The rows in the chunk of the quote; absent where it holds none, or rows of more than one table."""
 
+    @_builtins.property
+    def headings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Headings over the chunk of the quote, outermost first."""
+
     def __init__(
         self,
         *,
@@ -222,10 +227,11 @@ class Citation(_message.Message):
         page: _builtins.int | None = ...,
         sentence_index: _builtins.int = ...,
         table: Global___TableRange | None = ...,
+        headings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk", b"chunk", "end", b"end", "filename", b"filename", "page", b"page", "quote", b"quote", "sentence_index", b"sentence_index", "start", b"start", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk", b"chunk", "end", b"end", "filename", b"filename", "headings", b"headings", "page", b"page", "quote", b"quote", "sentence_index", b"sentence_index", "start", b"start", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015

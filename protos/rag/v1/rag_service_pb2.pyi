@@ -43,7 +43,9 @@ class IndexChunksRequest(_message.Message):
     document: _builtins.str
     """Resource name of the document, `documents/{document}`; the id is 64 lower-case hexadecimal digits."""
     filename: _builtins.str
-    """File name shown with citations, 1 to 255 characters. The last call for a document wins, for all of its chunks."""
+    """File name shown with citations, 1 to 255 characters. The last call for a document wins, for all of its chunks;
+    chunks stay embedded under the name they came with.
+    """
     chunk_count: _builtins.int
     """Number of chunks the whole document has, ≥ 1. Stored chunks with `chunk_index` ≥ this are removed."""
     held_back: _builtins.bool
@@ -326,7 +328,9 @@ class AnswerQuestionRequest(_message.Message):
     question: _builtins.str
     """The question in plain words, 1 to 4,000 characters after trimming."""
     top_k: _builtins.int
-    """Number of chunks to read for the answer and to list as sources at most; 0 means 3. Values above 50 are lowered to 50."""
+    """Number of chunks to list as sources; 0 means 3. Values above 50 are lowered to 50. The answer is written from these and,
+    where they are fewer than 8, from the next best ones up to 8.
+    """
     @_builtins.property
     def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Resource names of the documents to read; none means all of the tenant's. At most 100."""
@@ -368,14 +372,18 @@ class AnswerQuestionResponse(_message.Message):
     answered: _builtins.bool
     """False where the documents do not hold an answer; then `citations` is empty."""
     writer: _builtins.str
-    """Name of the writer: "extractive" quotes sentences and adds no word of its own; otherwise a model's name."""
+    """Name of the writer: "extractive" quotes sentences and adds no word of its own, but that it names the files where
+    sources disagree; otherwise a model's name.
+    """
     @_builtins.property
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[_chunk_pb2.Citation]:
         """What backs the answer, in the order of its sentences; every sentence has at least one."""
 
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[_chunk_pb2.ScoredChunk]:
-        """The chunks read for the answer, best first, at most `top_k`. Present also where `answered` is false."""
+        """The chunks that were read and are cited, and the best of the others up to `top_k`; best first. More than `top_k` only
+        where more are cited. Present also where `answered` is false.
+        """
 
     @_builtins.property
     def usage(self) -> _chunk_pb2.Usage:
@@ -398,6 +406,66 @@ class AnswerQuestionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnswerQuestionResponse: _TypeAlias = AnswerQuestionResponse  # noqa: Y015
+
+@_typing.final
+class StreamAnswerResponse(_message.Message):
+    """One message of StreamAnswer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sentence(self) -> Global___AnswerSentence:
+        """A sentence that is backed by its citations."""
+
+    @_builtins.property
+    def answer(self) -> Global___AnswerQuestionResponse:
+        """The whole answer, once and last, as AnswerQuestion gives it."""
+
+    def __init__(
+        self,
+        *,
+        sentence: Global___AnswerSentence | None = ...,
+        answer: Global___AnswerQuestionResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "part", b"part", "sentence", b"sentence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "part", b"part", "sentence", b"sentence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["sentence", "answer"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___StreamAnswerResponse: _TypeAlias = StreamAnswerResponse  # noqa: Y015
+
+@_typing.final
+class AnswerSentence(_message.Message):
+    """A sentence of an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    CITATIONS_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The sentence, with what parts it from the one before: all of them joined are the answer's text."""
+    @_builtins.property
+    def citations(self) -> _containers.RepeatedCompositeFieldContainer[_chunk_pb2.Citation]:
+        """What backs it; at least one."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        citations: _abc.Iterable[_chunk_pb2.Citation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citations", b"citations", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerSentence: _TypeAlias = AnswerSentence  # noqa: Y015
 
 @_typing.final
 class AssessQuestionRequest(_message.Message):

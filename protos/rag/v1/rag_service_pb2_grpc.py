@@ -60,6 +60,11 @@ class RagServiceStub:
                 request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.SerializeToString,
                 response_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionResponse.FromString,
                 _registered_method=True)
+        self.StreamAnswer = channel.unary_stream(
+                '/diglot.rag.v1.RagService/StreamAnswer',
+                request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.SerializeToString,
+                response_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerResponse.FromString,
+                _registered_method=True)
         self.AssessQuestion = channel.unary_unary(
                 '/diglot.rag.v1.RagService/AssessQuestion',
                 request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AssessQuestionRequest.SerializeToString,
@@ -83,8 +88,9 @@ class RagServiceServicer:
 
     def IndexChunks(self, request, context):
         """Stores chunks of one document and makes them searchable.
-        Idempotent by document and chunk text: an unchanged chunk is not embedded again, a changed one replaces its
-        predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none behind.
+        A chunk is embedded under one line of what it seldom says itself: file name and title of the document, and its
+        headings. Idempotent by document, chunk text and that line: an unchanged chunk is not embedded again, a changed one
+        replaces its predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none.
         A failed call may have stored some of its chunks; repeating it completes them.
         INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
         numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
@@ -140,6 +146,15 @@ class RagServiceServicer:
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
         be reached, or breaks off; no other writer steps in for a model that is away.
         INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamAnswer(self, request, context):
+        """Answers as AnswerQuestion does and sends each sentence as soon as it is written and its quotes are found, then the
+        whole answer. Ends with the errors of AnswerQuestion, also after sentences: those are true, the answer is not whole.
+        Where the transport has no streams (Lambda), all messages arrive together. Cancelling stops the model too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,6 +219,11 @@ def add_RagServiceServicer_to_server(servicer, server):
                     servicer.AnswerQuestion,
                     request_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.FromString,
                     response_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionResponse.SerializeToString,
+            ),
+            'StreamAnswer': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamAnswer,
+                    request_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.FromString,
+                    response_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerResponse.SerializeToString,
             ),
             'AssessQuestion': grpc.unary_unary_rpc_method_handler(
                     servicer.AssessQuestion,
@@ -357,6 +377,33 @@ class RagService:
             '/diglot.rag.v1.RagService/AnswerQuestion',
             protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.SerializeToString,
             protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamAnswer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/diglot.rag.v1.RagService/StreamAnswer',
+            protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.SerializeToString,
+            protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,8 +42,9 @@ class RagServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RagServiceAsyncStub: ...
     IndexChunks: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.IndexChunksRequest, _rag_service_pb2.IndexChunksResponse]
     """Stores chunks of one document and makes them searchable.
-    Idempotent by document and chunk text: an unchanged chunk is not embedded again, a changed one replaces its
-    predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none behind.
+    A chunk is embedded under one line of what it seldom says itself: file name and title of the document, and its
+    headings. Idempotent by document, chunk text and that line: an unchanged chunk is not embedded again, a changed one
+    replaces its predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none.
     A failed call may have stored some of its chunks; repeating it completes them.
     INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
     numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
@@ -84,6 +85,11 @@ class RagServiceStub:
     be reached, or breaks off; no other writer steps in for a model that is away.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
+    StreamAnswer: _grpc.UnaryStreamMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.StreamAnswerResponse]
+    """Answers as AnswerQuestion does and sends each sentence as soon as it is written and its quotes are found, then the
+    whole answer. Ends with the errors of AnswerQuestion, also after sentences: those are true, the answer is not whole.
+    Where the transport has no streams (Lambda), all messages arrive together. Cancelling stops the model too.
+    """
     AssessQuestion: _grpc.UnaryUnaryMultiCallable[_rag_service_pb2.AssessQuestionRequest, _rag_service_pb2.AssessQuestionResponse]
     """Says how well the documents can answer a question and each of its parts. It answers nothing: it is the evidence
     by which a router chooses.
@@ -112,8 +118,9 @@ class RagServiceAsyncStub(RagServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     IndexChunks: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.IndexChunksRequest, _rag_service_pb2.IndexChunksResponse]  # type: ignore[assignment]
     """Stores chunks of one document and makes them searchable.
-    Idempotent by document and chunk text: an unchanged chunk is not embedded again, a changed one replaces its
-    predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none behind.
+    A chunk is embedded under one line of what it seldom says itself: file name and title of the document, and its
+    headings. Idempotent by document, chunk text and that line: an unchanged chunk is not embedded again, a changed one
+    replaces its predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none.
     A failed call may have stored some of its chunks; repeating it completes them.
     INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
     numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
@@ -154,6 +161,11 @@ class RagServiceAsyncStub(RagServiceStub):
     be reached, or breaks off; no other writer steps in for a model that is away.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
+    StreamAnswer: _aio.UnaryStreamMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.StreamAnswerResponse]  # type: ignore[assignment]
+    """Answers as AnswerQuestion does and sends each sentence as soon as it is written and its quotes are found, then the
+    whole answer. Ends with the errors of AnswerQuestion, also after sentences: those are true, the answer is not whole.
+    Where the transport has no streams (Lambda), all messages arrive together. Cancelling stops the model too.
+    """
     AssessQuestion: _aio.UnaryUnaryMultiCallable[_rag_service_pb2.AssessQuestionRequest, _rag_service_pb2.AssessQuestionResponse]  # type: ignore[assignment]
     """Says how well the documents can answer a question and each of its parts. It answers nothing: it is the evidence
     by which a router chooses.
@@ -185,8 +197,9 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rag_service_pb2.IndexChunksResponse, _abc.Awaitable[_rag_service_pb2.IndexChunksResponse]]:
         """Stores chunks of one document and makes them searchable.
-        Idempotent by document and chunk text: an unchanged chunk is not embedded again, a changed one replaces its
-        predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none behind.
+        A chunk is embedded under one line of what it seldom says itself: file name and title of the document, and its
+        headings. Idempotent by document, chunk text and that line: an unchanged chunk is not embedded again, a changed one
+        replaces its predecessor, and chunks at or past `chunk_count` are removed, so that a replaced document leaves none.
         A failed call may have stored some of its chunks; repeating it completes them.
         INVALID_ARGUMENT / CHUNK_INVALID when a chunk is blank, longer than the model's limit, given twice, misplaced, or
         numbered past `chunk_count`, when there are more than 256, or when `chunk_count` is below 1.
@@ -250,6 +263,17 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
         UNAVAILABLE / CHUNK_STORE_UNAVAILABLE, EMBEDDER_UNAVAILABLE or ANSWER_MODEL_UNAVAILABLE when a part this needs cannot
         be reached, or breaks off; no other writer steps in for a model that is away.
         INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamAnswer(
+        self,
+        request: _rag_service_pb2.AnswerQuestionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_rag_service_pb2.StreamAnswerResponse], _abc.AsyncIterator[_rag_service_pb2.StreamAnswerResponse]]:
+        """Answers as AnswerQuestion does and sends each sentence as soon as it is written and its quotes are found, then the
+        whole answer. Ends with the errors of AnswerQuestion, also after sentences: those are true, the answer is not whole.
+        Where the transport has no streams (Lambda), all messages arrive together. Cancelling stops the model too.
         """
 
     @_abc_1.abstractmethod

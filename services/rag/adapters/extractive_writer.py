@@ -3,15 +3,17 @@
 import re
 from array import array
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import mul
 
 from services.rag.asking import Asked, take_apart
 from services.rag.certainty import CERTAINTY, QUICK_RANKING, RANKING, certainty
+from services.rag.disagreeing import disagree
 from services.rag.evidence import Candidate, weigh
 from services.rag.models import DraftSentence, Embedding, FoundChunk, Quote, Reading, WriterUsage
+from services.rag.naming import shown_name
 from services.rag.ports import Embedder
 from services.rag.words import terms_of
 
@@ -22,6 +24,7 @@ _CLOSE_RANK = 1.0
 _MOST_SENTENCES = 2
 _MOST_SENTENCES_OF_DESCRIPTION = 4
 _MOST_WORDS = 60
+_MOST_RIVALS = 3
 _REMEMBERED_SENTENCES = 8_192
 _REFERS_BACK = re.compile(r"(?:it|they|he|she|this|these|that|those|its|their|his|her)\b", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*\*|__|`")
@@ -47,14 +50,23 @@ class ExtractiveWriter:
         # As single-precision numbers, which is what models give: a list of Python's own takes eight times the room.
         self._remembered: OrderedDict[tuple[str, bytes], array[float]] = OrderedDict()
 
-    async def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
+    async def write(self, reading: Reading) -> AsyncGenerator[DraftSentence | WriterUsage, None]:
         asked = take_apart(reading.question)
         candidates = weigh(asked, reading.passages, reading.counts)
         candidates.sort(key=lambda candidate: -QUICK_RANKING.sum(candidate.figures))
         ranked, embedded_texts = await self._rank(candidates[:_SHORTLIST], reading)
-        for chosen in self._choose(asked, ranked, reading.passages):
-            sentence = chosen.candidate.sentence
-            yield DraftSentence(_plain(chosen.text), (Quote(chosen.candidate.passage, sentence.start, sentence.end),))
+        chosen = self._choose(asked, ranked)
+        rivals = _rivals(asked, chosen[0], ranked, reading.passages) if chosen else []
+        if rivals:
+            for place, each in enumerate(rivals):
+                name = shown_name(reading.passages[each.candidate.passage].filename)
+                opening = "Sources disagree: " if place == 0 else ""
+                yield DraftSentence(f"{opening}{name} says: {_plain(each.text)}", _quotes(each))
+        else:
+            # The passage of the best sentence first; within a passage, as it reads.
+            order = {passage: place for place, passage in enumerate(dict.fromkeys(c.candidate.passage for c in chosen))}
+            for each in sorted(chosen, key=lambda c: (order[c.candidate.passage], c.candidate.sentence.start)):
+                yield DraftSentence(_plain(each.text), _quotes(each))
         yield WriterUsage(embedded_texts=embedded_texts)
 
     async def _rank(self, candidates: Sequence[Candidate], reading: Reading) -> tuple[list[_Ranked], int]:
@@ -66,8 +78,8 @@ class ExtractiveWriter:
             ranked.append(_Ranked(candidate, RANKING.sum(candidate.figures, similarity), similarity, text))
         return sorted(ranked, key=lambda each: -each.rank), embedded_texts
 
-    def _choose(self, asked: Asked, ranked: Sequence[_Ranked], passages: Sequence[FoundChunk]) -> list[_Ranked]:
-        """The sentences to quote, in the order in which they are read; none when the best is not good enough."""
+    def _choose(self, asked: Asked, ranked: Sequence[_Ranked]) -> list[_Ranked]:
+        """The sentences to quote, the best first; none when that is not good enough."""
         if not ranked or certainty(CERTAINTY, ranked[0].candidate.figures, ranked[0].similarity) < self._min_certainty:
             return []
         best = ranked[0]
@@ -79,9 +91,7 @@ class ExtractiveWriter:
             words = sum(len(each.text.split()) for each in [*chosen, other])
             if len(chosen) < most and words <= _MOST_WORDS and not any(_says_the_same(other, each) for each in chosen):
                 chosen.append(other)
-        # The passage of the best sentence first; within a passage, as it reads.
-        order = {passage: place for place, passage in enumerate(dict.fromkeys(c.candidate.passage for c in chosen))}
-        return sorted(chosen, key=lambda each: (order[each.candidate.passage], each.candidate.sentence.start))
+        return chosen
 
     async def _embed(self, tenant: str, texts: Sequence[str]) -> tuple[list[Embedding], int]:
         """The embeddings of sentences, and how many of them had to be made."""
@@ -96,6 +106,23 @@ class ExtractiveWriter:
         while len(self._remembered) > _REMEMBERED_SENTENCES:
             self._remembered.popitem(last=False)
         return [known[key] for key in keys], len(unknown)
+
+
+def _quotes(chosen: _Ranked) -> tuple[Quote, ...]:
+    sentence = chosen.candidate.sentence
+    return (Quote(chosen.candidate.passage, sentence.start, sentence.end),)
+
+
+def _rivals(asked: Asked, best: _Ranked, ranked: Sequence[_Ranked], passages: Sequence[FoundChunk]) -> list[_Ranked]:
+    """The best sentence and those of other documents that say otherwise, each value once; none when all agree."""
+    told = [best]
+    for other in ranked:
+        documents = {passages[each.candidate.passage].document for each in told}
+        if passages[other.candidate.passage].document in documents or len(told) == _MOST_RIVALS:
+            continue
+        if all(disagree(asked, each.text, other.text) for each in told):
+            told.append(other)
+    return told if len(told) > 1 else []
 
 
 def _text(candidate: Candidate, passages: Sequence[FoundChunk]) -> str:

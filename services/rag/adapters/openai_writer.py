@@ -7,7 +7,7 @@ so that a sentence is checked and passed on as soon as it is complete.
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -109,7 +109,7 @@ class OpenAiWriter:
     def name(self) -> str:
         return self._model
 
-    async def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
+    async def write(self, reading: Reading) -> AsyncGenerator[DraftSentence | WriterUsage, None]:
         shown = _Shown(reading.question, self._fitting(reading.passages))
         if not shown.passages:
             yield WriterUsage()

@@ -97,6 +97,7 @@ def _citation(message: chunk_pb2.Citation) -> Citation:
         page=message.page if message.HasField("page") else None,
         sentence_index=message.sentence_index,
         table=_table(message),
+        headings=tuple(message.headings),
     )
 
 

@@ -38,8 +38,8 @@ class Given:
 
 def contains(answer: str, gold: str) -> bool:
     """Whether a gold answer stands in an answer, as whole words; case, articles and punctuation aside."""
-    wanted = _words(gold)
-    return bool(wanted) and f" {' '.join(wanted)} " in f" {' '.join(_words(answer))} "
+    wanted = " ".join(_words(gold))
+    return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ".join(_words(answer))) is not None
 
 
 def holds_golds(answer: str, question: Question) -> bool:
