@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.router.asking import Asking
-from services.router.models import Assessment, DocumentAnswer, Evidence, SqlAnswer
+from services.router.models import NO_FILTERS, Assessment, DocumentAnswer, DocumentFilters, Evidence, SqlAnswer
 from services.router.routing import Thresholds
 from services.sql.grounding.generator import GroundedGenerator
 from services.sql.models import Schema
@@ -18,12 +18,12 @@ class LibraryDocuments:
     def __init__(self, library: Library) -> None:
         self._library = library
 
-    async def assess(self, question: str, parts: Sequence[str]) -> Evidence:
+    async def assess(self, question: str, parts: Sequence[str], filters: DocumentFilters = NO_FILTERS) -> Evidence:
         whole, rest = await self._library.assessing.assess(TENANT, question, parts)
         assessments = [Assessment(each.score, each.reason) for each in (whole, *rest)]
         return Evidence(assessments[0], tuple(assessments[1:]))
 
-    async def answer(self, question: str, *, top_k: int) -> DocumentAnswer:
+    async def answer(self, question: str, *, top_k: int, filters: DocumentFilters = NO_FILTERS) -> DocumentAnswer:
         raise AssertionError("a decision asks for no answer")
 
 

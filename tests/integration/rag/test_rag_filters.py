@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from protos.rag.v1 import chunk_pb2, rag_service_pb2
+from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
 from services.transport.identity import acting_as
 from tests.integration.rag.conftest import BLUE, RED, run_rag
-from tests.integration.rag.test_rag_service import HANDBOOK, REMOTE, RETURNING, RETURNS, Stub, chunks, failure_of
+from tests.integration.rag.test_rag_service import HANDBOOK, REMOTE, RETURNING, RETURNS, chunks, failure_of
 from tests.rerank_server import API_KEY, RerankFault, RerankServer
+
+if TYPE_CHECKING:
+    Stub = rag_service_pb2_grpc.RagServiceAsyncStub
 
 QUESTION = "What are the core working hours?"
 

@@ -11,7 +11,7 @@ from services.router.errors import (
     SourceUnavailable,
     TopKInvalid,
 )
-from services.router.models import DocumentAnswer, DocumentFilters, Route, SqlAnswer, Status
+from services.router.models import NO_FILTERS, DocumentAnswer, DocumentFilters, Route, SqlAnswer, Status
 from services.router.routing import Thresholds
 from tests.fakes.router import FakeDatabaseSource, FakeDocumentSource, document_answer, sql_answer
 
@@ -85,7 +85,7 @@ async def test_both_sources_of_a_hybrid_question_are_asked_side_by_side() -> Non
     meeting = asyncio.Barrier(2)
 
     class MeetingDocuments(FakeDocumentSource):
-        async def answer(self, question: str, *, top_k: int) -> DocumentAnswer:
+        async def answer(self, question: str, *, top_k: int, filters: DocumentFilters = NO_FILTERS) -> DocumentAnswer:
             await meeting.wait()
             return document_answer("15 days.")
 
