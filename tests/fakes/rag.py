@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from services.rag.errors import EmbedderUnavailable, EmbeddingModelMismatch, TextTooLong
@@ -226,7 +226,7 @@ class FakeAnswerWriter:
 
     name = "first-passage"
 
-    async def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
+    async def write(self, reading: Reading) -> AsyncGenerator[DraftSentence | WriterUsage, None]:
         asked = set(terms_of(reading.question))
         for place, passage in enumerate(reading.passages):
             if asked & set(terms_of(passage.chunk.text)):

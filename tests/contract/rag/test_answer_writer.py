@@ -1,11 +1,16 @@
 """The behaviour of a writer of answers, on the fake and on the extractive writer. Others have a file of their own."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.rag.adapters.extractive_writer import ExtractiveWriter
+from services.rag.models import Chunk, FoundChunk
 from services.rag.ports import AnswerWriter
 from tests.contract.rag.answer_writer_contract import AnswerWriterContract, passage, read, write
 from tests.fakes.rag import FakeAnswerWriter, FakeEmbedder
+
+OPENED, OPENED_LATER = "The bridge was opened in 1931.", "The bridge was opened in 1937."
 
 
 class TestFakeAnswerWriter(AnswerWriterContract):
@@ -29,15 +34,24 @@ class TestExtractiveWriter(AnswerWriterContract):
 
         assert [sentence.text for sentence in sentences] == ["The tower is 330 metres tall."]
 
-    async def test_sources_that_disagree_are_both_quoted(self, writer: AnswerWriter) -> None:
-        passages = (
-            passage("The bridge was opened in 1931."),
-            passage("The bridge was opened in 1937.", index=1, filename="other.txt"),
-        )
+    async def test_sources_that_disagree_are_told_with_the_file_that_says_each(self, writer: AnswerWriter) -> None:
+        other = FoundChunk("documents/" + "b" * 64, "other.txt", Chunk(0, OPENED_LATER, 0, len(OPENED_LATER)), 0.6)
+        passages = (passage(OPENED), other, replace(other, document="documents/" + "c" * 64, filename="copy.txt"))
 
         sentences, _ = await write(writer, await read("When was the bridge opened?", *passages))
 
-        assert {sentence.quotes[0].passage for sentence in sentences} == {0, 1}
+        assert [sentence.text for sentence in sentences] == [
+            f"Sources disagree: notes.txt says: {OPENED}",
+            f"other.txt says: {OPENED_LATER}",
+        ]
+        assert [sentence.quotes[0].passage for sentence in sentences] == [0, 1]
+
+    async def test_one_document_that_tells_two_values_is_quoted_with_both(self, writer: AnswerWriter) -> None:
+        passages = (passage(OPENED), passage(OPENED_LATER, index=1))
+
+        sentences, _ = await write(writer, await read("When was the bridge opened?", *passages))
+
+        assert sorted(sentence.text for sentence in sentences) == [OPENED, OPENED_LATER]
 
     async def test_a_copy_of_a_sentence_is_quoted_once(self, writer: AnswerWriter) -> None:
         passages = (passage("The bridge was opened in 1931."), passage("The bridge was opened in 1931!", index=1))

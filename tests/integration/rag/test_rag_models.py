@@ -104,7 +104,7 @@ async def test_what_a_model_makes_up_is_no_answer(
         await index(rag)
         answer = await ask(rag)
 
-    assert (answer.answer, answer.answered) == (NOT_ANSWERED, False)
+    assert (answer.answer.startswith(NOT_ANSWERED), answer.answered) == (True, False)
     assert len(answer.sources) == 3
 
 

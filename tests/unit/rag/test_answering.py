@@ -1,13 +1,14 @@
 """What an answer keeps of what a writer gives."""
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
 from services.rag.answering import NOT_ANSWERED, Answering
 from services.rag.errors import EmbedderUnavailable, QuestionInvalid
 from services.rag.indexing import Indexing
-from services.rag.models import Chunk, DraftSentence, Quote, Reading, WriterUsage
+from services.rag.models import Answer, AnswerSentence, Chunk, DraftSentence, Quote, Reading, WriterUsage
 from services.rag.ports import AnswerWriter
 from services.rag.searching import Searching
 from tests.fakes.rag import FakeAnswerWriter, FakeChunkIndex, FakeEmbedder
@@ -22,11 +23,17 @@ class ScriptedWriter:
     def __init__(self, *parts: DraftSentence | WriterUsage) -> None:
         self.parts = parts
         self.readings: list[Reading] = []
+        self.given = 0
+        self.closed = False
 
-    async def write(self, reading: Reading) -> AsyncIterator[DraftSentence | WriterUsage]:
+    async def write(self, reading: Reading) -> AsyncGenerator[DraftSentence | WriterUsage, None]:
         self.readings.append(reading)
-        for part in self.parts:
-            yield part
+        try:
+            for part in self.parts:
+                self.given += 1
+                yield part
+        finally:
+            self.closed = True
 
 
 async def answering(writer: AnswerWriter, chunks: Sequence[Chunk]) -> Answering:
@@ -83,8 +90,64 @@ async def test_an_answer_of_which_nothing_is_backed_is_none() -> None:
 
     answer = await subject.answer("red", "When does the ferry sail?")
 
-    assert (answer.answered, answer.text, answer.citations) == (False, NOT_ANSWERED, ())
+    assert (answer.answered, answer.citations) == (False, ())
+    assert answer.text == f"{NOT_ANSWERED} What comes nearest was looked at, in guide.md."
     assert len(answer.sources) == 1
+
+
+async def test_in_vain_is_told_with_the_pages_looked_at_and_with_what_was_there_to_look_at() -> None:
+    pages = [chunk(place, f"{FERRY} {place}", start=place * 30, page=place + 1) for place in range(2)]
+    with_pages = await answering(ScriptedWriter(), pages)
+    empty = await answering(ScriptedWriter(), [])
+
+    looked_at = await with_pages.answer("red", "When does the ferry sail?")
+    nothing = await empty.answer("red", "When does the ferry sail?")
+    narrowed = await empty.answer("red", "When does the ferry sail?", documents=[GUIDE])
+
+    assert sorted(re.findall(r"guide.md \(page \d\)", looked_at.text)) == ["guide.md (page 1)", "guide.md (page 2)"]
+    assert nothing.text == f"{NOT_ANSWERED} There are none yet."
+    assert narrowed.text == f"{NOT_ANSWERED} None of those that the question is narrowed to has any text."
+
+
+async def test_a_citation_tells_the_headings_it_stands_under() -> None:
+    writer = ScriptedWriter(DraftSentence("It sails at nine.", (Quote(0, 4, 9),)))
+    under = Chunk(0, FERRY, 0, len(FERRY), None, ("Travel", "Ferries"))
+    subject = await answering(writer, [under])
+
+    answer = await subject.answer("red", "When does the ferry sail?")
+
+    assert [citation.headings for citation in answer.citations] == [("Travel", "Ferries")]
+
+
+async def test_sentences_come_as_they_are_backed_and_make_up_the_whole_answer_that_comes_last() -> None:
+    writer = ScriptedWriter(
+        DraftSentence("Oar | 12", (Quote(0, 0, 3),)),
+        DraftSentence("Invented.", ()),
+        DraftSentence("It sails.", (Quote(0, 4, 9),)),
+        DraftSentence("At nine.", (Quote(0, 16, 20),)),
+        WriterUsage(input_tokens=10),
+    )
+    subject = await answering(writer, [chunk(0, FERRY, start=0)])
+
+    *sentences, whole = [part async for part in subject.stream("red", "When does the ferry sail?")]
+
+    assert isinstance(whole, Answer)
+    told = [sentence for sentence in sentences if isinstance(sentence, AnswerSentence)]
+    assert [sentence.text for sentence in told] == ["Oar | 12", "\nIt sails.", " At nine."]
+    assert "".join(sentence.text for sentence in told) == whole.text
+    assert tuple(citation for sentence in told for citation in sentence.citations) == whole.citations
+    assert whole == await subject.answer("red", "When does the ferry sail?")
+
+
+async def test_whoever_stops_listening_stops_the_writer() -> None:
+    writer = ScriptedWriter(*(DraftSentence(f"Sentence {place}.", (Quote(0, 0, 3),)) for place in range(3)))
+    subject = await answering(writer, [chunk(0, FERRY, start=0)])
+
+    parts = subject.stream("red", "When does the ferry sail?")
+    await anext(parts)
+    await parts.aclose()
+
+    assert (writer.given, writer.closed) == (1, True)
 
 
 async def test_sentences_are_numbered_and_rows_end_their_lines() -> None:
@@ -101,14 +164,27 @@ async def test_sentences_are_numbered_and_rows_end_their_lines() -> None:
     assert [citation.sentence_index for citation in answer.citations] == [0, 1, 1, 2]
 
 
-async def test_the_writer_reads_at_most_top_k_passages() -> None:
+async def test_eight_passages_are_read_or_as_many_as_are_to_be_listed() -> None:
     writer = ScriptedWriter()
-    subject = await answering(writer, [chunk(place, f"{FERRY} {place}", start=place * 30) for place in range(5)])
+    subject = await answering(writer, [chunk(place, f"{FERRY} {place}", start=place * 30) for place in range(12)])
 
-    await subject.answer("red", "When does the ferry sail?")
-    await subject.answer("red", "When does the ferry sail?", top_k=2)
+    few = await subject.answer("red", "When does the ferry sail?")
+    many = await subject.answer("red", "When does the ferry sail?", top_k=10)
 
-    assert [len(reading.passages) for reading in writer.readings] == [3, 2]
+    assert [len(reading.passages) for reading in writer.readings] == [8, 10]
+    assert [len(answer.sources) for answer in (few, many)] == [3, 10]
+
+
+async def test_what_is_cited_is_listed_before_what_is_not() -> None:
+    writer = ScriptedWriter(*(DraftSentence(f"Sentence {place}.", (Quote(place, 0, 3),)) for place in (1, 6)))
+    subject = await answering(writer, [chunk(place, f"{FERRY} {place}", start=place * 30) for place in range(8)])
+
+    three = await subject.answer("red", "When does the ferry sail?", top_k=3)
+    one = await subject.answer("red", "When does the ferry sail?", top_k=1)
+
+    places = [[passage.id for passage in writer.readings[0].passages].index(each.found.id) for each in three.sources]
+    assert places == [0, 1, 6]
+    assert {each.found.id for each in one.sources} == {citation.chunk for citation in one.citations}
 
 
 async def test_a_blank_question_reaches_no_part() -> None:
