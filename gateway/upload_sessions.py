@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -15,7 +17,7 @@ from gateway.callees import CalleeFailed, Service, reply_of
 from gateway.context import Asked, Budget, Settings
 from gateway.jobs import LOCATION, Job, job_answer
 from gateway.json_route import JsonRoute
-from gateway.limits import drain
+from gateway.limits import DRAIN_SECONDS, drain
 from gateway.problems import ProblemRaised, problem_docs
 from gateway.sent_files import whole_pieces, write_pieces
 from gateway.upload_links import LinkRefused, UploadLink, link_in
@@ -178,11 +180,15 @@ async def send_content(
         await drain(request.receive)
         raise _other_size(link.size_bytes, int(announced))
     name = f"uploads/{upload_id}"
+    coming = request.stream()
     with budget.taken(link.size_bytes):
         try:
-            sent_bytes = await write_pieces(callees, name, whole_pieces(request.stream()))
+            sent_bytes = await write_pieces(callees, name, whole_pieces(coming))
         except CalleeFailed:
-            await drain(request.receive)
+            with suppress(TimeoutError):  # many clients read the answer only after their last byte
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    async for _ in coming:
+                        pass
             raise
     if sent_bytes != link.size_bytes:
         raise _other_size(link.size_bytes, sent_bytes)

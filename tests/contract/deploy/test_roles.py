@@ -36,6 +36,7 @@ _S3_ACTIONS = {
     "generate_presigned_post": "PutObject",
     "head_bucket": "ListBucket",
     "list_objects_v2": "ListBucket",
+    "get_paginator": "ListBucket",
     "list_object_versions": "ListBucketVersions",
     "delete_object": "DeleteObject",
     "delete_objects": "DeleteObjectVersion",  # the house names the version of each
@@ -44,8 +45,8 @@ _ON_THE_BUCKET = frozenset({"ListBucket", "ListBucketVersions"})
 # Where in the bucket a module's objects lie.
 _S3_PLACES = {
     "services.transport.s3_claim_checks": "claims/*",
-    "services.ingest.adapters.s3_files": "*",
-    "services.ingest.adapters.s3_presigning": "tmp/*",
+    "services.ingest.adapters.s3_bucket": "*",
+    "services.ingest.adapters.s3_presigning": "*",  # puts under tmp/, gets of files
 }
 # Which table a module's rows are in.
 _TABLE_MODULES = {
