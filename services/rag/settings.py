@@ -181,6 +181,16 @@ class RagSettings(CacheSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _reranker_has_an_address(self) -> RagSettings:
+        given = "RAG_RERANK_API_KEY" if self.rerank_api_key else "RAG_RERANK_MODEL" if self.rerank_model.strip() else ""
+        if given and self.rerank_url is None:
+            raise ValueError(
+                f"RAG_RERANK_URL: is not set, but {given} is, for example "
+                "RAG_RERANK_URL=https://api.cohere.com/v2/rerank"
+            )
+        return self
+
     @property
     def chosen_chunk_index(self) -> Literal["pgvector", "pinecone"]:
         """Where chunks are kept and searched."""

@@ -124,3 +124,31 @@ def test_malformed_settings_of_models_are_refused_by_name(
 ) -> None:
     with pytest.raises(SettingsRefused, match=rf"^{variable}: .*{variable}="):
         read_with(monkeypatch, **{variable: value})
+
+
+def test_nothing_reranks_unless_an_address_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    blank = read_with(monkeypatch, RAG_RERANK_URL="", RAG_RERANK_API_KEY=" ", RAG_RERANK_MODEL="")
+    settings = read_with(monkeypatch, RAG_RERANK_URL="https://api.cohere.com/v2/rerank", RAG_RERANK_API_KEY="co-one")
+
+    assert (blank.rerank_url, blank.rerank_api_key) == (None, None)
+    assert str(settings.rerank_url) == "https://api.cohere.com/v2/rerank"
+    assert "co-one" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("variables", "variable"),
+    [
+        ({"RAG_RERANK_API_KEY": "co-one"}, "RAG_RERANK_URL"),
+        ({"RAG_RERANK_MODEL": "rerank-v3.5"}, "RAG_RERANK_URL"),
+        ({"RAG_RERANK_URL": "api.cohere.com/v2/rerank"}, "RAG_RERANK_URL"),
+        ({"RAG_RERANK_URL": "https://host/rerank?key=co-one"}, "RAG_RERANK_URL"),
+        ({"RAG_RERANK_CANDIDATES": "1"}, "RAG_RERANK_CANDIDATES"),
+        ({"RAG_RERANK_WAIT_SECONDS": "0"}, "RAG_RERANK_WAIT_SECONDS"),
+    ],
+    ids=str,
+)
+def test_malformed_settings_of_a_reranker_are_refused_by_name(
+    variables: dict[str, str], variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsRefused, match=rf"^{variable}: .*{variable}="):
+        read_with(monkeypatch, **variables)
