@@ -13,10 +13,12 @@ from pathlib import Path
 
 from services.ingest.adapters.parsing_process import ParsingProcess
 from services.ingest.errors import IngestError
+from services.ingest.settings import IngestSettings
 
 
 async def parse_all(paths: list[Path]) -> None:
-    parser = ParsingProcess(timeout_seconds=60, memory_bytes=1_610_612_736, max_parallel=1)
+    memory_bytes = IngestSettings.model_fields["parsing_memory_bytes"].default
+    parser = ParsingProcess(timeout_seconds=60, memory_bytes=memory_bytes, max_parallel=1)
     for path in paths:
         with contextlib.suppress(IngestError):
             await parser.parse(path, path.suffix.removeprefix("."))
