@@ -17,7 +17,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 from deploy.local.settings import REPOSITORY
 from tests.e2e.running_system import RunningSystem
-from tests.performance import cold_start, hop, query, sql_generation, upload
+from tests.performance import cold_start, hop, parsing, query, rag_search, sql_generation, upload
 
 RESULTS = REPOSITORY / "build" / "bench.json"
 
@@ -38,6 +38,13 @@ TARGETS: dict[str, tuple[str, float]] = {
     "sql_generate_p50_ms": ("question to checked SQL at 20 tables, ms", 60),
     "reupload_over_upload": ("twenty known pages / twenty new pages", 1 / 50),
     "reupload_parse_and_embed_calls": ("parse and embed calls for known pages", 0),
+    "pdf_over_bare": ("100 pages of PDF: our reading / text extraction by PDFium alone", 1 / 0.6),
+    "rag_search_p50_ms": ("search among 50,000 chunks, ms", 20),
+    "rag_search_missed_at_10": ("share of the ten nearest that it misses", 0.01),
+    "rag_search_small_tenant_missed_at_10": ("the same for a small tenant beside it", 0),
+    "rag_search_one_tag_in_ten_p50_ms": ("search among a tenth of 50,000 chunks by a tag, ms", 20),
+    "rag_search_one_tag_in_ten_missed_at_10": ("share of the ten nearest that it misses", 0.01),
+    "rag_indexing_memory_growth": ("memory after indexing 58,000 chunks / after 5,000", 1.1),
     "second_start_ms": ("second start until /health is healthy, ms", 5000),
 }
 
@@ -62,8 +69,10 @@ def main() -> int:
     measurements: dict[str, Callable[[], dict[str, float]]] = {
         "starts, questions, uploads": _system_figures,
         "hops": hop.measure,
+        "search": rag_search.measure,
         "SQL": sql_generation.measure,
         "cold starts": cold_start.measure,
+        "parsing": parsing.measure,
     }
     for name, measure in measurements.items():
         print(f"measuring {name} …", file=sys.stderr, flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -47,9 +47,11 @@ def _grids(rules: Rules) -> list[tuple[list[float], list[float]]]:
         return at
 
     offset = len(rules.levels)
+    xs = [x for x, _, _ in rules.uprights]  # in order
     for one, (y, left, right) in enumerate(rules.levels):
-        for other, (x, top, bottom) in enumerate(rules.uprights):
-            if left - _TOUCH <= x <= right + _TOUCH and top - _TOUCH <= y <= bottom + _TOUCH:
+        for other in range(bisect_left(xs, left - _TOUCH), bisect_right(xs, right + _TOUCH)):
+            _, top, bottom = rules.uprights[other]
+            if top - _TOUCH <= y <= bottom + _TOUCH:
                 parent[root(one)] = root(offset + other)
     groups: dict[int, tuple[list[float], list[float]]] = {}
     for place, (y, _, _) in enumerate(rules.levels):

@@ -29,6 +29,7 @@ _MAX_STRETCHED_RUNS = 4
 _PARAGRAPH_GAP_EMS = 0.75
 # A bullet or number stands apart from its item without being a cell.
 _LIST_MARKER = re.compile(r"[•◦▪●○■□‣⁃·*–-]|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,4})[.)]")
+_MAX_MARKER_CHARACTERS = 6
 _MARKER_GAP_EMS = 5.0
 _SAME_SIZE = 0.12
 # These belong to the number they stand at, however far from it they are set.
@@ -131,13 +132,13 @@ def _gap_places(runs: Sequence[Run]) -> list[float]:
 
 
 def _is_running_text(runs: Sequence[Run]) -> bool:
-    lines = _lines(runs)
+    lines = _same_heights(runs) if len(runs) >= _MIN_COLUMN_LINES else []
     if len(lines) < _MIN_COLUMN_LINES:
         return False
-    left, right = min(run.left for run in runs), max(run.right for run in runs)
-    filled = [sum(run.right - run.left for run in line.runs) / (right - left) for line in lines]
-    characters = [sum(len(run.text) for run in line.runs) for line in lines]
-    return median(filled) >= _FILLED_SHARE and median(characters) >= _MIN_COLUMN_CHARACTERS
+    if median([sum([len(run.text) for run in line]) for line in lines]) < _MIN_COLUMN_CHARACTERS:
+        return False
+    width = max([run.right for run in runs]) - min([run.left for run in runs])
+    return median([sum([run.right - run.left for run in line]) for line in lines]) >= _FILLED_SHARE * width
 
 
 def _reads_across(left: Sequence[Run], right: Sequence[Run]) -> bool:
@@ -159,7 +160,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
 def _same_heights(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs whose heights overlap by more than half stand on one line; lines from the top down."""
     lines: list[list[Run]] = []
-    for run in sorted(runs, key=lambda run: (run.middle, run.left)):
+    for run in sorted(runs, key=lambda run: (run.top + run.bottom, run.left)):
         if lines and run.table is None and lines[-1][-1].table is None and _same_line(lines[-1], run):
             lines[-1].append(run)
         else:
@@ -169,10 +170,13 @@ def _same_heights(runs: Sequence[Run]) -> list[list[Run]]:
 
 def _same_line(line: Sequence[Run], run: Run) -> bool:
     last = line[-1]
-    overlap = min(last.bottom, run.bottom) - max(last.top, run.top)
-    if overlap <= 0.5 * min(last.size, run.size):
+    top, bottom, last_top, last_bottom = run.top, run.bottom, last.top, last.bottom
+    overlap = (bottom if bottom < last_bottom else last_bottom) - (top if top > last_top else last_top)
+    half = 0.5 * (bottom - top)
+    if overlap <= half and overlap <= 0.5 * (last_bottom - last_top):
         return False
-    return all(run.left >= other.right - 0.5 * run.size or run.right <= other.left + 0.5 * run.size for other in line)
+    left, right = run.left + half, run.right - half
+    return not any([left < other.right and right > other.left for other in line])  # noqa: C419 -- faster
 
 
 def _line(runs: Sequence[Run]) -> Line:
@@ -183,9 +187,10 @@ def _line(runs: Sequence[Run]) -> Line:
     backwards = sum(run.is_right_to_left for run in runs) * 2 > len(runs)
     for run in sorted(runs, key=lambda run: run.left):
         last = joined[-1] if joined else None
-        em = max(run.size, last.size) if last else 0.0
-        if last is not None and run.left - last.right < _reach_ems(last, run) * em:
-            space = "" if run.left - last.right < 0.15 * em else " "
+        em = max(run.bottom - run.top, last.bottom - last.top) if last else 0.0
+        gap = run.left - last.right if last else 0.0
+        if last is not None and gap < _MARK_GAP_EMS * em and gap < _reach_ems(last, run) * em:
+            space = "" if gap < 0.15 * em else " "
             one, other = (run, last) if backwards else (last, run)
             joined[-1] = Run(
                 last.left,
@@ -201,9 +206,9 @@ def _line(runs: Sequence[Run]) -> Line:
 
 
 def _reach_ems(last: Run, run: Run) -> float:
-    if _LIST_MARKER.fullmatch(last.text):
+    if len(last.text) <= _MAX_MARKER_CHARACTERS and _LIST_MARKER.fullmatch(last.text):
         return _MARKER_GAP_EMS
-    if last.text in CURRENCIES or run.text in _CLOSING_MARKS:
+    if last.text in CURRENCIES or (len(run.text) < 3 and run.text in _CLOSING_MARKS):
         return _MARK_GAP_EMS
     return 0.15 if run.text[:1] in CURRENCIES and is_value(last.text) else 1.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 from services.ingest.adapters.parsing.pdf_fields import field_runs
@@ -112,7 +111,11 @@ class PageReader:
 
 
 def _is_placed(run: Run) -> bool:
-    return all(math.isfinite(value) and abs(value) < _MAX_COORDINATE for value in (run.left, run.top, run.right))
+    return (  # which what is no number does not either
+        -_MAX_COORDINATE < run.left < _MAX_COORDINATE
+        and -_MAX_COORDINATE < run.top < _MAX_COORDINATE
+        and -_MAX_COORDINATE < run.right < _MAX_COORDINATE
+    )
 
 
 def _is_picture(drawing: Drawing, by_turn: dict[int, list[Run]], text: PageText) -> bool:

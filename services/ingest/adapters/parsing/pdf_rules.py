@@ -62,7 +62,8 @@ class Drawing:
         levels: set[tuple[float, float, float]] = set()
         uprights: set[tuple[float, float, float]] = set()
         for left, bottom, right, top in self.boxes:
-            x0, y0, x1, y1 = (round(value, 1) for value in place(left, top, right, bottom))
+            x0, y0, x1, y1 = place(left, top, right, bottom)
+            x0, y0, x1, y1 = round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1)
             wide, high = x1 - x0 > _THIN, y1 - y0 > _THIN
             if wide and high:
                 levels |= {(y0, x0, x1), (y1, x0, x1)}

@@ -89,7 +89,8 @@ def read_text(calls: Calls, text_page: Any, rules_by_turn: Callable[[int], Rules
     builder = _RunBuilder(calls, page, text, rules_by_turn)
     builder.read()
     by_turn = dict(sorted(builder.runs.items(), key=lambda turned: -sum(len(run.text) for run in turned[1])))
-    unmapped = len(_UNMAPPED.findall(text)) + text.count("\x00")
+    unmapped = 0 if text.isascii() else len(_UNMAPPED.findall(text))
+    unmapped += text.count("\x00")
     return PageText(by_turn, count > kept, unmapped / max(1, len(text) - text.count(" ")))
 
 
@@ -112,64 +113,99 @@ class _RunBuilder:
 
     def read(self) -> None:
         """Gather the page's text, line by line as PDFium has it."""
-        by_words = self._text.isascii() is False and _RIGHT_TO_LEFT.search(self._text) is not None
+        by_words = not self._text.isascii() and _RIGHT_TO_LEFT.search(self._text) is not None
         for match in _LINES.finditer(self._text):
             start, end = match.span()
-            if by_words or not self._take_line(start, end):
+            if by_words or "\x00" in match.group() or self._calls.angle(self._page, start) > _LEVEL_RADIANS:
+                self._read_words(start, end)
+                continue
+            for gap_start, gap_end in self._cuts(start, end):
+                if not self._take_stretch(start, gap_start):
+                    self._read_words(start, gap_start)
+                start = gap_end
+            if not self._take_stretch(start, end):
                 self._read_words(start, end)
 
-    def _take_line(self, start: int, end: int) -> bool:
-        """Take a line of upright text as one run, when no wide gap and no drawn line parts it; False when one may."""
+    def _cuts(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The spaces of an upright line, as stretches of its text, at which it falls into runs."""
         calls, text, page = self._calls, self._text, self._page
-        if "\x00" in text[start:end] or calls.angle(page, start) > _LEVEL_RADIANS:
-            return False
-        loose_box, generated = calls.loose_box, calls.is_generated
+        loose_box = calls.loose_box
+        first_space = text.find(" ", start, end)
+        if first_space < 0 or not loose_box(page, start, calls.box_at):
+            return []
+        left, high, _, low = calls.floats.tolist()
+        em = high - low
+        many = calls.count_rects(page, start, end - start) > 1
+        breaks = self._breaks_between_parts(start, end, em) if many else 0
+        is_crossed = False
+        if self._rules.uprights and loose_box(page, end - 1, calls.box_at):
+            is_crossed = self._rules.crosses(left, calls.floats[2], -high, -low)
+        if not is_crossed and not _CURRENCY_AFTER_VALUE.search(text, start, end):
+            # Where a line was moved on, PDFium puts a space of its own, unless the file has one there.
+            cuts = self._cuts_at(first_space, end, everywhere=False, is_crossed=False)
+            if len(cuts) >= breaks:
+                return cuts
+        return self._cuts_at(first_space, end, everywhere=True, is_crossed=is_crossed)
+
+    def _cuts_at(self, at: int, end: int, *, everywhere: bool, is_crossed: bool) -> list[tuple[int, int]]:
+        """The wide ones of the spaces from `at` on: of all, or of those that PDFium put there."""
+        calls, text, page = self._calls, self._text, self._page
+        loose_box, generated, box_at, floats = calls.loose_box, calls.is_generated, calls.box_at, calls.floats
+        cuts: list[tuple[int, int]] = []
+        while at >= 0:
+            after = at + 1
+            while text[after] == " ":
+                after += 1
+            if everywhere or after > at + 1 or generated(page, at):
+                loose_box(page, at - 1, box_at)
+                _, before_high, before_right, before_low = floats.tolist()
+                loose_box(page, after, box_at)
+                gap, size = floats[0] - before_right, before_high - before_low
+                if (
+                    not -size < gap < _RUN_GAP_EMS * size
+                    or (is_crossed and self._rules.part(before_right, floats[0], -before_high, -before_low))
+                    or (everywhere and _CURRENCY_AFTER_VALUE.match(text, at - 1) is not None)
+                ):
+                    cuts.append((at, after))
+            at = text.find(" ", after, end)
+        return cuts
+
+    def _take_stretch(self, start: int, end: int) -> bool:
+        """Take text without a wide gap as one run; False when its letters do not stand as those of one line do."""
+        calls, page = self._calls, self._page
+        loose_box, floats = calls.loose_box, calls.floats
         if not loose_box(page, start, calls.box_at):
             return False
-        left, high, right, low = calls.floats.tolist()
-        em = high - low
+        left, high, right, low = floats.tolist()
         if end - start > 1:
             if not loose_box(page, end - 1, calls.box_at):
                 return False
-            _, far_high, right, far_low = calls.floats.tolist()
+            _, far_high, right, far_low = floats.tolist()
+            em = high - low
             if not 0 < right - left < _MAX_MEAN_LETTER_EMS * em * (end - start):
                 return False
-            if min(high, far_high) - max(low, far_low) < 0.4 * min(em, far_high - far_low):
+            if (high if high < far_high else far_high) - (low if low > far_low else far_low) < 0.4 * em:
                 return False
-            if self._rules.uprights and self._rules.crosses(left, right, -high, -low):
-                return False
-            if calls.count_rects(page, start, end - start) > 1 and self._has_parts_apart(start, end, em):
-                return False
-            if _CURRENCY_AFTER_VALUE.search(text, start, end):
-                return False
-            at = text.find(" ", start, end)
-            while at > 0:
-                if generated(page, at):
-                    loose_box(page, at - 1, calls.box_at)
-                    before = calls.floats[2]
-                    loose_box(page, at + 1, calls.box_at)
-                    if not -em < calls.floats[0] - before < _RUN_GAP_EMS * em:
-                        return False
-                at = text.find(" ", at + 1, end)
             high, low = max(high, far_high), min(low, far_low)
-        self._close(0, left, -high, right, -low, [text[start:end]], start, end - 1)
+        self._close(0, left, -high, right, -low, [self._text[start:end]], start, end - 1)
         return True
 
-    def _has_parts_apart(self, start: int, end: int, em: float) -> bool:
-        """Whether the line was drawn in several parts of which two stand apart or not on one level."""
+    def _breaks_between_parts(self, start: int, end: int, em: float) -> int:
+        """In how many places the line was drawn in parts that stand apart or not on one level."""
         calls = self._calls
-        count = calls.count_rects(self._page, start, end - start)
+        breaks = 0
         last_right = last_top = last_bottom = 0.0
-        for place in range(count):
+        for place in range(calls.count_rects(self._page, start, end - start)):
             if not calls.rect(self._page, place, *calls.rect_at):
-                return True
+                continue
             left, top, right, bottom = calls.rect_values
-            if place and not -em < left - last_right < _PART_GAP_EMS * em:
-                return True
-            if place and min(top, last_top) < max(bottom, last_bottom) - 0.2 * em:
-                return True
+            if place and (
+                not -em < left - last_right < _PART_GAP_EMS * em
+                or (top if top < last_top else last_top) < (bottom if bottom > last_bottom else last_bottom) - 0.2 * em
+            ):
+                breaks += 1
             last_right, last_top, last_bottom = right, top, bottom
-        return False
+        return breaks
 
     def _read_words(self, start_of_line: int, end_of_line: int) -> None:
         """Gather words into runs; a wide gap and a drawn line end one."""
