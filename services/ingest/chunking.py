@@ -18,13 +18,14 @@ from services.ingest.models import BlockKind, Chunk, EmbeddingLimits, ParsedDocu
 from services.ingest.ports import TokenCounter
 
 # Raised whenever the same text would be cut differently, so that stored chunks are not taken for current ones.
-CHUNKING_VERSION = 2
+CHUNKING_VERSION = 3
 # The share of the model's length that is left for the title and the headings that are embedded with a chunk.
 HEADER_SHARE = 4
 # Of a chunk's length: a short chunk that repeats more is found more often and answers worse.
 OVERLAP_SHARE = 8
 # Of a chunk's length: less is a scrap, which joins the next section even where that has to be cut.
 _SCRAP_SHARE = 4
+_MAX_LEAD_CHARACTERS = 80
 _PROSE = frozenset({BlockKind.PARAGRAPH, BlockKind.ITEM})
 _COUNT_BATCH = 1024
 
@@ -79,8 +80,8 @@ class Chunker:
         while batch := list(islice(groups, _COUNT_BATCH)):
             for group, start, end, count in _within_limit(cutter, document.text, batch):
                 text = document.text[start:end]
-                page, headings, table = group[0].block.page, _shared_headings(group), _rows(group)
-                yield Chunk(index, text, start, end, count, page, headings, table)
+                headings = _shared_headings(group) + _lead(document.text, group)
+                yield Chunk(index, text, start, end, count, group[0].block.page, headings, _rows(group))
                 index += 1
 
 
@@ -98,7 +99,8 @@ class _Packer:
         total = 0
         while span := ahead.take():
             at_border = _begins_section(group, span)
-            if group and (self._overflows(group, total, span) or (at_border and self._is_full(group, total, ahead))):
+            must_close = self._overflows(group, total, span) or _parts_a_cut_row(group, span)
+            if must_close or (at_border and self._is_full(group, total, ahead)):
                 waiting = _trailing_headings(group)
                 if waiting and len(waiting) < len(group):  # headings belong to what follows
                     yield group[: -len(waiting)]
@@ -196,6 +198,26 @@ def _begins_section(group: Sequence[Span], span: Span) -> bool:
     if span.block.kind is BlockKind.HEADING:
         return last.kind is not BlockKind.HEADING
     return table is not None and last.table is not None and last.table.table != table.table
+
+
+def _parts_a_cut_row(group: Sequence[Span], span: Span) -> bool:
+    """Whether a row that had to be cut begins or ends between the two: its parts share a chunk with no other row."""
+    if not group or group[-1].block is span.block or group[-1].block.kind is BlockKind.HEADING:
+        return False
+    return any(
+        each.block.kind is BlockKind.ROW and (each.start, each.end) != (each.block.start, each.block.end)
+        for each in (group[-1], span)
+    )
+
+
+def _lead(text: str, group: Sequence[Span]) -> tuple[str, ...]:
+    """The first cells of a row in the middle of which the group begins: they say whose the others are."""
+    block = group[0].block
+    if block.kind is not BlockKind.ROW or group[0].start == block.start:
+        return ()
+    beginning = text[block.start : min(block.end, block.start + _MAX_LEAD_CHARACTERS)]
+    lead = beginning.rpartition("; ")[0] or beginning.rpartition(" ")[0] or beginning
+    return (" ".join(lead.split()),)
 
 
 def _continues(span: Span, following: Span) -> bool:
