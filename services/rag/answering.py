@@ -159,7 +159,7 @@ def _holds(quote: Quote, passages: Sequence[FoundChunk]) -> bool:
 
 
 def _gap_after(text: str) -> str:
-    """What parts a sentence from the text before it: what does not end like a sentence, a row for one, ends its line."""
+    """What parts a sentence from the text before it: a row, which has no full stop, ends its line."""
     if not text:
         return ""
     return " " if text.rstrip("\"'”’»)").endswith((".", "!", "?", "。", "！", "？")) else "\n"

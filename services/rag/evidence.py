@@ -96,6 +96,8 @@ class _TextView:
     sentences: tuple[Sentence, ...]
     terms: tuple[frozenset[str], ...]
     neighbours: tuple[frozenset[tuple[str, str]], ...]
+    orders: tuple[bool, ...]
+    """Whether each is an order to a model."""
 
 
 @lru_cache(maxsize=2_048)
@@ -103,7 +105,8 @@ def _view(text: str) -> _TextView:
     """A text cut into sentences, with the terms of each; kept, because the same passages are read again and again."""
     sentences = tuple(sentences_of(text))
     ordered = [_ordered_terms(text[start:end]) for start, end, _ in sentences]
-    return _TextView(sentences, tuple(map(frozenset, ordered)), tuple(map(_neighbours, ordered)))
+    orders = tuple(instructs_a_model(text[start:end]) for start, end, _ in sentences)
+    return _TextView(sentences, tuple(map(frozenset, ordered)), tuple(map(_neighbours, ordered)), orders)
 
 
 def _ordered_terms(text: str) -> list[str]:
@@ -125,6 +128,7 @@ class PassageView:
         self.sentences = view.sentences
         self.sentence_terms = view.terms
         self.sentence_neighbours = view.neighbours
+        self.is_order = view.orders
 
     @cached_property
     def heading_terms(self) -> list[frozenset[str]]:
@@ -168,7 +172,7 @@ def weigh(asked: Asked, passages: Sequence[FoundChunk], counts: TermCounts) -> l
         missing_rarest = rarity.heaviest(term for term in asked.terms if not held_by(term, view.all_terms))
         for number, sentence in enumerate(view.sentences):
             text = view.text[sentence.start : sentence.end]
-            if sentence.is_heading or view.asks(number) or instructs_a_model(text):
+            if sentence.is_heading or view.asks(number) or view.is_order[number]:
                 continue
             holds = holds_wanted(asked, text)
             figures = Figures(

@@ -140,7 +140,7 @@ class RagServicer(rag_service_pb2_grpc.RagServiceServicer):
         return self._to_proto_answer(answer)
 
     async def StreamAnswer(
-        self, request: rag_service_pb2.AnswerQuestionRequest, context: object
+        self, request: rag_service_pb2.StreamAnswerRequest, context: object
     ) -> AsyncIterator[rag_service_pb2.StreamAnswerResponse]:
         parts = self._answering.stream(
             current_caller().tenant,

@@ -408,6 +408,44 @@ class AnswerQuestionResponse(_message.Message):
 Global___AnswerQuestionResponse: _TypeAlias = AnswerQuestionResponse  # noqa: Y015
 
 @_typing.final
+class StreamAnswerRequest(_message.Message):
+    """Request of StreamAnswer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    TOP_K_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """As in AnswerQuestionRequest."""
+    top_k: _builtins.int
+    """As in AnswerQuestionRequest."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in AnswerQuestionRequest."""
+
+    @_builtins.property
+    def filters(self) -> Global___SearchFilters:
+        """As in AnswerQuestionRequest."""
+
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        top_k: _builtins.int = ...,
+        documents: _abc.Iterable[_builtins.str] | None = ...,
+        filters: Global___SearchFilters | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "filters", b"filters", "question", b"question", "top_k", b"top_k"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamAnswerRequest: _TypeAlias = StreamAnswerRequest  # noqa: Y015
+
+@_typing.final
 class StreamAnswerResponse(_message.Message):
     """One message of StreamAnswer."""
 

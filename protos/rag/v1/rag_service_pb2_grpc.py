@@ -62,7 +62,7 @@ class RagServiceStub:
                 _registered_method=True)
         self.StreamAnswer = channel.unary_stream(
                 '/diglot.rag.v1.RagService/StreamAnswer',
-                request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.SerializeToString,
+                request_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerRequest.SerializeToString,
                 response_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerResponse.FromString,
                 _registered_method=True)
         self.AssessQuestion = channel.unary_unary(
@@ -222,7 +222,7 @@ def add_RagServiceServicer_to_server(servicer, server):
             ),
             'StreamAnswer': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamAnswer,
-                    request_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.FromString,
+                    request_deserializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerRequest.FromString,
                     response_serializer=protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerResponse.SerializeToString,
             ),
             'AssessQuestion': grpc.unary_unary_rpc_method_handler(
@@ -402,7 +402,7 @@ class RagService:
             request,
             target,
             '/diglot.rag.v1.RagService/StreamAnswer',
-            protos_dot_rag_dot_v1_dot_rag__service__pb2.AnswerQuestionRequest.SerializeToString,
+            protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerRequest.SerializeToString,
             protos_dot_rag_dot_v1_dot_rag__service__pb2.StreamAnswerResponse.FromString,
             options,
             channel_credentials,

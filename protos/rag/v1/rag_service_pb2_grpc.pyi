@@ -85,7 +85,7 @@ class RagServiceStub:
     be reached, or breaks off; no other writer steps in for a model that is away.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
-    StreamAnswer: _grpc.UnaryStreamMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.StreamAnswerResponse]
+    StreamAnswer: _grpc.UnaryStreamMultiCallable[_rag_service_pb2.StreamAnswerRequest, _rag_service_pb2.StreamAnswerResponse]
     """Answers as AnswerQuestion does and sends each sentence as soon as it is written and its quotes are found, then the
     whole answer. Ends with the errors of AnswerQuestion, also after sentences: those are true, the answer is not whole.
     Where the transport has no streams (Lambda), all messages arrive together. Cancelling stops the model too.
@@ -161,7 +161,7 @@ class RagServiceAsyncStub(RagServiceStub):
     be reached, or breaks off; no other writer steps in for a model that is away.
     INTERNAL / MODEL_REFUSED when the provider of a model turns this service down.
     """
-    StreamAnswer: _aio.UnaryStreamMultiCallable[_rag_service_pb2.AnswerQuestionRequest, _rag_service_pb2.StreamAnswerResponse]  # type: ignore[assignment]
+    StreamAnswer: _aio.UnaryStreamMultiCallable[_rag_service_pb2.StreamAnswerRequest, _rag_service_pb2.StreamAnswerResponse]  # type: ignore[assignment]
     """Answers as AnswerQuestion does and sends each sentence as soon as it is written and its quotes are found, then the
     whole answer. Ends with the errors of AnswerQuestion, also after sentences: those are true, the answer is not whole.
     Where the transport has no streams (Lambda), all messages arrive together. Cancelling stops the model too.
@@ -268,7 +268,7 @@ class RagServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def StreamAnswer(
         self,
-        request: _rag_service_pb2.AnswerQuestionRequest,
+        request: _rag_service_pb2.StreamAnswerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_rag_service_pb2.StreamAnswerResponse], _abc.AsyncIterator[_rag_service_pb2.StreamAnswerResponse]]:
         """Answers as AnswerQuestion does and sends each sentence as soon as it is written and its quotes are found, then the

@@ -19,9 +19,9 @@ from services.rag.words import terms_of
 
 # Embedding a sentence costs milliseconds: only those are compared by meaning that their words make likely.
 _SHORTLIST = 12
-# A second sentence is quoted when it is nearly as good as the first.
-_CLOSE_RANK = 1.0
-_MOST_SENTENCES = 2
+# Further sentences are quoted when they are nearly as good as the first.
+_CLOSE_RANK = 1.5
+_MOST_SENTENCES = 3
 _MOST_SENTENCES_OF_DESCRIPTION = 4
 _MOST_WORDS = 60
 _MOST_RIVALS = 3
