@@ -155,7 +155,9 @@ def _check_text(content: bytes, extension: str) -> None:
     kind = _kind_of(content)
     if kind != "something else":
         raise FileTypeMismatch(f"the file is named .{extension} and is {kind}")
-    if extension == "eml" and not _MAIL_HEADER.search(content[:_MAIL_HEADER_WITHIN_BYTES]):
+    if extension == "eml" and not _MAIL_HEADER.search(
+        content[:_MAIL_HEADER_WITHIN_BYTES].removeprefix(b"\xef\xbb\xbf")
+    ):
         raise FileTypeMismatch("the file is named .eml and does not begin with a message's headers, like Subject: …")
     if content.startswith(_BYTE_ORDER_MARKS) or utf16_without_mark(content):
         return

@@ -71,3 +71,19 @@ def test_other_extensions_are_refused_naming_those_served(name: str) -> None:
     with pytest.raises(FileTypeUnsupported, match=r"\.csv, \.docx") as caught:
         served_extension(name)
     assert caught.value.field == "filename"
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("a.doc", ".docx"),
+        ("a.XLS", ".xlsx"),
+        ("a.ppt", ".pptx"),
+        ("a.odt", ".docx"),
+        ("a.msg", ".eml"),
+        ("a.rtf", ".docx"),
+    ],
+)
+def test_older_kinds_are_refused_with_the_kind_to_save_them_as(name: str, way_out: str) -> None:
+    with pytest.raises(FileTypeUnsupported, match=f"save it as {way_out};"):
+        served_extension(name)

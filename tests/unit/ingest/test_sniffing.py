@@ -71,3 +71,79 @@ def test_a_word_document_that_is_cut_off_is_broken() -> None:
 
     with pytest.raises(FileBroken):
         check_content(whole[: len(whole) // 2], "docx")
+
+
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
+
+
+def compound(stream: str) -> bytes:
+    """An older Office file, or a closed one, as far as its name for a stream tells."""
+    return COMPOUND + stream.encode("utf-16-le") + bytes(512)
+
+
+@pytest.mark.parametrize(
+    ("content", "extension"),
+    [
+        (zipped("[Content_Types].xml", "xl/workbook.xml"), "xlsx"),
+        (zipped("[Content_Types].xml", "ppt/presentation.xml"), "pptx"),
+        (b"Subject: x\n\ntext", "eml"),
+        (b"Received: from a\n by b\nX-Spam: no\n\ntext", "eml"),
+        ("\ufeffFrom: Ann\n\ntext".encode(), "eml"),
+    ],
+)
+def test_office_files_and_messages_pass(content: bytes, extension: str) -> None:
+    check_content(content, extension)
+
+
+@pytest.mark.parametrize(
+    ("content", "extension", "told"),
+    [
+        (compound("WordDocument"), "docx", "a Word 97–2003 document; save it as .docx"),
+        (compound("PowerPoint Document"), "pptx", "a PowerPoint 97–2003 presentation; save it as .pptx"),
+        (compound("Workbook"), "xlsx", "an Excel 97–2003 workbook; save it as .xlsx"),
+        (compound("Workbook"), "csv", "an Excel 97–2003 workbook"),
+        (compound("__properties_version1.0"), "eml", "an Outlook message"),
+        (compound("nothing known"), "xlsx", "older or password-protected"),
+        (zipped("word/document.xml"), "xlsx", "a Word document; name it .docx"),
+        (zipped("ppt/presentation.xml"), "docx", "a PowerPoint presentation; name it .pptx"),
+        (b"no headers here", "eml", "does not begin with a message's headers"),
+        (PNG, "eml", "a PNG image"),
+    ],
+)
+def test_what_a_file_is_instead_is_told_with_the_way_out(content: bytes, extension: str, told: str) -> None:
+    with pytest.raises(FileTypeMismatch, match=told):
+        check_content(content, extension)
+
+
+@pytest.mark.parametrize("extension", ["docx", "pptx", "xlsx"])
+def test_a_password_is_to_be_removed(extension: str) -> None:
+    with pytest.raises(FileBroken, match="protected by a password; remove it"):
+        check_content(compound("EncryptedPackage"), extension)
+
+
+def test_an_archive_of_millions_of_members_is_refused_before_they_are_listed() -> None:
+    whole = zipped("word/document.xml", *(f"x/{number}" for number in range(5_001)))
+
+    with pytest.raises(FileBroken, match="more than 5,000 parts"):
+        check_content(whole, "pptx")
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFE, 0xFFFFFFFF, 0])
+def test_a_directory_that_lies_about_its_size_is_damage(size: int) -> None:
+    whole = bytearray(zipped("xl/workbook.xml"))
+    end = whole.rfind(b"PK\x05\x06")
+    whole[end + 12 : end + 16] = size.to_bytes(4, "little")
+
+    with pytest.raises(FileBroken, match="cut off or damaged"):
+        check_content(bytes(whole), "xlsx")
+
+
+def test_an_archive_with_large_numbers_is_read_too() -> None:
+    whole = bytearray(zipped("xl/workbook.xml"))
+    end = whole.rfind(b"PK\x05\x06")
+    size = int.from_bytes(whole[end + 12 : end + 16], "little")
+    record = b"PK\x06\x06" + bytes(36) + size.to_bytes(8, "little") + bytes(8)
+    whole[end + 12 : end + 16] = b"\xff" * 4
+    whole[end:end] = record
+
+    check_content(bytes(whole), "xlsx")

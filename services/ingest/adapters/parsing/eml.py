@@ -4,6 +4,7 @@ Attachments of served kinds are read by their own parsers, messages in messages 
 Of a text in two forms the plain one is read, but where only the other has a table. Images inside a text are left out.
 """
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def parse_eml(data: bytes) -> ParsedDocument:
     reader = _Reader()
     try:
         # Not the newer policy: it parses addresses by a grammar that a long line keeps busy for minutes.
-        message = message_from_bytes(data)
+        message = message_from_bytes(data.removeprefix(codecs.BOM_UTF8))
         return compose(reader.message(message, 1), title=_header(message, "Subject"))
     except RecursionError as error:
         raise FileBroken("the message holds messages nested too deeply") from error

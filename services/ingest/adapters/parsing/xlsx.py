@@ -55,7 +55,7 @@ def parse_xlsx(data: bytes, on_page: OnPage | None = None) -> ParsedDocument:
         listed = _sheets(package, main, root)
         workbook = _Workbook(_shared_texts(package, main), _formats(package, main), _counts_from_1904(root))
         if not any(listed):
-            raise FileWithoutText("every sheet of the workbook is hidden; show those that are to be read")
+            raise FileWithoutText("the workbook has no sheet to read: hidden ones and charts are left out")
         pieces = _pieces(package, workbook, listed, on_page)
         return compose(pieces, title=package.title(), page_count=len(listed))
 
