@@ -286,7 +286,9 @@ async def test_changing_a_job(aws_account: AwsAccount, is_heard: bool, change: s
             case "heartbeat":
                 await _jobs(table).heartbeat(leased, lease_seconds=0)
             case "advance":
-                await _jobs(table).advance(leased, JobState.INDEXING, Progress(indexed_chunk_count=1, total_chunk_count=2))
+                await _jobs(table).advance(
+                    leased, JobState.INDEXING, Progress(indexed_chunk_count=1, total_chunk_count=2)
+                )
             case _:
                 await _jobs(table).release(leased, pause_seconds=0)
 
@@ -300,6 +302,47 @@ async def test_changing_a_job(aws_account: AwsAccount, is_heard: bool, change: s
         assert taken is not None
         assert (taken.job.job_id, taken.job.lost_lease_count) == (leased.job.job_id, 0)
         await _jobs(table).finish(taken)
+        await _jobs_hold_together()
+
+    assert await _breaking(JOBS, is_heard, prepare, step, check) == 1
+
+
+@Heard
+async def test_beginning_a_failed_job_again(aws_account: AwsAccount, is_heard: bool) -> None:
+    async def prepare(table: DynamoTable, tenant: str) -> LeasedJob:
+        leased = await _create(table, tenant)
+        await _jobs(table).fail(leased, reason="STORAGE_FULL", detail="full", keep_file_seconds=60)
+        return leased
+
+    async def step(table: DynamoTable, tenant: str, leased: LeasedJob) -> None:
+        assert await _jobs(table).requeue(tenant, leased.job.job_id) is not None
+
+    async def check(table: DynamoTable, tenant: str, leased: LeasedJob) -> None:
+        await _jobs_hold_together()
+        await _jobs(table).requeue(tenant, leased.job.job_id)
+        await _jobs_hold_together()
+        assert dict(await _jobs(table).count_by_state(tenant)) == {JobState.QUEUED: 1}
+        taken = await _jobs(table).claim_due(lease_seconds=60)
+        assert taken is not None
+        assert (taken.job.job_id, taken.job.attempt_count) == (leased.job.job_id, 1)
+        await _jobs(table).finish(taken)
+        assert dict(await _jobs(table).count_by_state(tenant)) == {JobState.READY: 1}
+
+    assert await _breaking(JOBS, is_heard, prepare, step, check) >= 3
+
+
+@Heard
+async def test_a_name_that_joins_a_job(aws_account: AwsAccount, is_heard: bool) -> None:
+    async def prepare(table: DynamoTable, tenant: str) -> LeasedJob:
+        return await _create(table, tenant)
+
+    async def step(table: DynamoTable, tenant: str, leased: LeasedJob) -> None:
+        assert await _jobs(table).join(leased.job.job_id, "copy.txt") is True
+
+    async def check(table: DynamoTable, tenant: str, leased: LeasedJob) -> None:
+        await step(table, tenant, leased)
+        assert await _jobs(table).finish(leased) is False
+        assert await _jobs(table).finish(leased, joined=["copy.txt"]) is True
         await _jobs_hold_together()
 
     assert await _breaking(JOBS, is_heard, prepare, step, check) == 1
