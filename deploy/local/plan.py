@@ -34,7 +34,14 @@ _WITHOUT_PREFIX = {
         "CACHE_MEMORY_BYTES",
     ),
     "sql": (*_MODEL, *_VECTORS, "VANNA_PINECONE_INDEX", "PINECONE_CONTROLLER_HOST"),
-    "ingest": ("STORAGE_BACKEND", "S3_CACHE_BUCKET", "USE_DOCLING", "USE_DOCKLING", "DOCLING_ARTIFACTS_PATH"),
+    "ingest": (
+        "STORAGE_BACKEND",
+        "S3_CACHE_BUCKET",
+        "USE_DOCLING",
+        "USE_DOCKLING",
+        "DOCLING_ARTIFACTS_PATH",
+        "DOCLING_ALLOW_DOWNLOAD",
+    ),
 }
 _SECRET_REFERENCES = ("secretsmanager:", "ssm:")
 

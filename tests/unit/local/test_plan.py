@@ -108,8 +108,9 @@ def test_credentials_of_aws_reach_who_listens_to_a_queue_there(monkeypatch: pyte
     assert knowing("aws-secret") == ["ingest"]
 
 
-def test_the_folder_of_doclings_models_reaches_ingest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCLING_ARTIFACTS_PATH", "/opt/docling")
+@pytest.mark.parametrize("name", ["DOCLING_ARTIFACTS_PATH", "DOCLING_ALLOW_DOWNLOAD", "INGEST_OCR_ENGINE"])
+def test_who_helps_to_read_reaches_ingest(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "/opt/docling")
 
     assert knowing("/opt/docling") == ["ingest"]
 
