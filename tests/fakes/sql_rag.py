@@ -59,7 +59,10 @@ class RagForSql(RagServiceServicer):
     async def IndexChunks(self, request: object, context: object) -> NoReturn:
         raise PassedOn(unknown_method("rag.diglot"))
 
-    DeleteDocumentChunks = AnswerQuestion = AssessQuestion = IndexChunks
+    def StreamAnswer(self, request: object, context: object) -> NoReturn:
+        raise PassedOn(unknown_method("rag.diglot"))
+
+    DeleteDocumentChunks = ShowDocumentChunks = AnswerQuestion = AssessQuestion = IndexChunks
 
     def _own(self) -> list[Passage]:
         return self.passages.get(current_caller().tenant, [])
