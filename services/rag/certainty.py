@@ -1,8 +1,8 @@
 """How sure the figures of a sentence make us that it answers, and which of several sentences answers best.
 
 The weights come from `python -m tests.quality.fit_weights`, which fits them to the project's own questions: the ranking
-by which sentence of the found passages holds the answer, the certainty by whether any does. Those for quoting are fitted
-to all of tests/quality/dev, the quick ones to its questions.jsonl alone, which has questions for a database too.
+by which sentence of the found passages holds the answer, the certainty by whether any does. Those for quoting are
+fitted to all of tests/quality/dev, the quick ones to its questions.jsonl alone, which has questions for a database too.
 """
 
 import math

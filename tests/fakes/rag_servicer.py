@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from protos.rag.v1 import chunk_pb2, rag_service_pb2, rag_service_pb2_grpc
@@ -59,6 +59,18 @@ class FakeRag(rag_service_pb2_grpc.RagServiceServicer):
             writer="extractive",
             usage=chunk_pb2.Usage(embedded_texts=1),
         )
+
+    async def StreamAnswer(
+        self, request: rag_service_pb2.StreamAnswerRequest, context: object
+    ) -> AsyncIterator[rag_service_pb2.StreamAnswerResponse]:
+        asked = rag_service_pb2.AnswerQuestionRequest(
+            question=request.question, top_k=request.top_k, documents=request.documents, filters=request.filters
+        )
+        whole = await self.AnswerQuestion(asked, context)
+        if whole.answered:
+            sentence = rag_service_pb2.AnswerSentence(text=whole.answer, citations=whole.citations)
+            yield rag_service_pb2.StreamAnswerResponse(sentence=sentence)
+        yield rag_service_pb2.StreamAnswerResponse(answer=whole)
 
     async def GetStats(
         self, request: rag_service_pb2.GetStatsRequest, context: object
