@@ -182,7 +182,9 @@ class Uploading:
     async def _complete(self, upload: FileUpload) -> Started:
         if not upload.job_id:
             known = await self.jobs.find_by_request(upload.tenant, _request_id(upload))
-            upload = upload.completed_by(known.job_id) if known is not None else upload
+            if known is not None:
+                upload = upload.completed_by(known.job_id)
+                await self.store.complete(upload)
         if upload.job_id and (job := await self.jobs.get(upload.tenant, upload.job_id)) is not None:
             document = await self.registry.get(upload.tenant, job.document_id) if job.state.is_final else None
             return Started(job, document if document is not None and document.filenames else None)

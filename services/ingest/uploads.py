@@ -36,7 +36,8 @@ class FileUpload:
     job_id: str = ""
 
     def completed_by(self, job_id: str) -> Self:
-        return replace(self, job_id=job_id)
+        """The same upload with its job, and with nothing of the file it was, which may be erased later."""
+        return replace(self, job_id=job_id, subject="", filename="", extension="", content_type="", sha256="", tags=())
 
 
 @dataclass(frozen=True)
