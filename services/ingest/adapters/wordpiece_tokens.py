@@ -1,11 +1,15 @@
 """Tokens of the sentence model that is shipped, counted by its own tokenizer."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+_PART_CHARACTERS = 20_000
+_HELD_CHARACTERS = 200_000
+_SPACE = re.compile(r"\s")
 _TOKENIZER_FILE = Path("embeddings", "data", "all-MiniLM-L6-v2-onnx-int8", "tokenizer.json")
 
 
@@ -20,7 +24,39 @@ class WordPieceTokens:
         self._tokenizer.no_padding()
 
     def count_all(self, texts: Sequence[str]) -> list[int]:
-        return [len(encoding) for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        """The tokens of each. A token takes hundreds of bytes while it is counted, so that few are held at a time."""
+        counts = [0] * len(texts)
+        held: list[tuple[int, str]] = []
+        held_characters = 0
+        for place, text in enumerate(texts):
+            for part in _parts(text):
+                held.append((place, part))
+                held_characters += len(part)
+                if held_characters >= _HELD_CHARACTERS:
+                    self._add(counts, held)
+                    held, held_characters = [], 0
+        self._add(counts, held)
+        return counts
+
+    def _add(self, counts: list[int], held: list[tuple[int, str]]) -> None:
+        parts = [part for _, part in held]
+        for (place, _), encoding in zip(
+            held, self._tokenizer.encode_batch_fast(parts, add_special_tokens=False), strict=True
+        ):
+            counts[place] += len(encoding)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text in parts that end with a word, since tokens do not reach over white space. A word without an end is
+    one part."""
+    start = 0
+    while len(text) - start > _PART_CHARACTERS:
+        space = _SPACE.search(text, start + _PART_CHARACTERS)
+        if space is None:
+            break
+        yield text[start : space.start()]
+        start = space.start()
+    yield text[start:] if start else text
 
 
 def _tokenizer_path() -> Path:

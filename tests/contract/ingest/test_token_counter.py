@@ -19,6 +19,11 @@ class TokenCounterContract:
     def test_nothing_is_cut(self, counter: TokenCounter) -> None:
         assert counter.count_all(["word " * 5_000]) == [5_000]
 
+    def test_long_texts_are_counted_whole(self, counter: TokenCounter) -> None:
+        texts = ["one two " * 40_000, "six\n" * 30_000, "", "one"]
+
+        assert counter.count_all(texts) == [80_000, 30_000, 0, 1]
+
     def test_tokens_add_up_over_white_space(self, counter: TokenCounter) -> None:
         left, right = "The quick brown fox,", "jumps over (the) lazy dog."
 
