@@ -37,9 +37,10 @@ test: setup ## unit, contract, integration and end-to-end tests
 unit contract integration e2e: setup ## one tier of tests
 	$(BIN)/python -m pytest $(IN_PARALLEL) tests/$@
 
-test-docling: setup .venv-docling/.installed ## docling as a parser, in an environment of its own
+test-docling: setup .venv-docling/.installed ## docling and text recognition, in an environment of their own
 	DIGLOT_TEST_DOCLING_SITE="$$(.venv-docling/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
-		$(BIN)/python -m pytest tests/integration/ingest/test_docling.py
+		DIGLOT_TEST_OCR_SITE="$$(.venv-docling/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		$(BIN)/python -m pytest tests/integration/ingest/test_docling.py tests/integration/ingest/test_ocr.py
 
 .venv-docling/.installed: requirements/docling.txt $(VENV)/.installed-dev
 	@test -x .venv-docling/bin/python || $(PYTHON) -m venv .venv-docling

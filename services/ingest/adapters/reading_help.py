@@ -18,7 +18,6 @@ OcrWanted = Literal["auto", "rapidocr", "docling", "none"]
 
 _DOWNLOAD_SECONDS = 600
 _DOWNLOAD = "from docling.cli.models import app; app(['download', 'layout', 'tableformer', '-o', {folder!r}])"
-_INSTALL = "pip install -r requirements/{group}.txt"
 
 
 def reading_help(
@@ -59,7 +58,7 @@ def _docling(wanted: Wanted, models: Path | None) -> ReadingHelp:
     if wanted == "true":
         if not installed:
             raise SettingsRefused(
-                f"USE_DOCLING=true needs packages that are not installed: {_INSTALL.format(group='docling')}, "
+                "USE_DOCLING=true needs packages that are not installed: pip install -r requirements/docling.txt, "
                 "or set USE_DOCLING=auto"
             )
         return ReadingHelp("always", models)
@@ -71,7 +70,7 @@ def _engine(wanted: OcrWanted, use: ReadingHelp) -> Literal["rapidocr", "docling
     match wanted:
         case "rapidocr" if not installed:
             raise SettingsRefused(
-                f"INGEST_OCR_ENGINE=rapidocr needs packages that are not installed: {_INSTALL.format(group='ocr')}, "
+                "INGEST_OCR_ENGINE=rapidocr needs packages that are not installed: pip install rapidocr onnxruntime, "
                 "or set INGEST_OCR_ENGINE=auto"
             )
         case "docling" if not use.reads_layout or not installed:

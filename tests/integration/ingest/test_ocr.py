@@ -19,7 +19,10 @@ from tests.unit.ingest.pdf_files import PAGE_HEIGHT, PAGE_WIDTH, Sheet, pdf_of_s
 
 SITE = os.environ.get("DIGLOT_TEST_OCR_SITE", "")
 
-pytestmark = pytest.mark.skipif(not SITE, reason="text recognition has an environment of its own: make test-docling")
+pytestmark = pytest.mark.skipif(
+    not SITE or not Path(SITE, "rapidocr").is_dir(),
+    reason="text recognition has an environment of its own: make test-docling",
+)
 
 
 @pytest.fixture

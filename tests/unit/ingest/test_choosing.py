@@ -182,7 +182,7 @@ def test_text_is_recognised_by_what_is_installed_unless_told_otherwise(installed
 
 
 def test_an_engine_that_is_wanted_and_missing_refuses_the_start(installed: set[str], tmp_path: Path) -> None:
-    with pytest.raises(SettingsRefused, match=r"INGEST_OCR_ENGINE=rapidocr.*requirements/ocr.txt"):
+    with pytest.raises(SettingsRefused, match=r"INGEST_OCR_ENGINE=rapidocr.*pip install rapidocr"):
         reading_help("auto", None, "rapidocr")
     with pytest.raises(SettingsRefused, match=r"INGEST_OCR_ENGINE=docling.*DOCLING_ARTIFACTS_PATH"):
         reading_help("auto", None, "docling")

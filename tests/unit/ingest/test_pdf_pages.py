@@ -19,9 +19,10 @@ BODY = "The harbour office opens at seven and closes when the last ferry has lef
 class FakeEngine:
     """Reads one line on each picture, in letters of 10 points; `silent` fails."""
 
-    def __init__(self, text: str = "Recognised words", *, silent: bool = False) -> None:
+    def __init__(self, text: str = "Recognised words", *, silent: bool = False, sure: float = 0.98) -> None:
         self.images: list[PageImage] = []
         self._text = text
+        self._sure = sure
         self._silent = silent
 
     def recognise(self, image: PageImage) -> list[RecognisedLine]:
@@ -29,7 +30,7 @@ class FakeEngine:
         if self._silent:
             raise OcrFailed("text recognition failed on the page")
         return [
-            RecognisedLine(100, 200, 400, 221, self._text, 0.98),
+            RecognisedLine(100, 200, 400, 221, self._text, self._sure),
             RecognisedLine(100, 400, 400, 421, "a smudge", 0.2),
         ]
 
@@ -245,6 +246,11 @@ def test_a_scan_that_is_not_recognised_is_noted(page_help: PageHelp, reason: Pag
     document = parse_pdf(pdf_of_sheets(Sheet().text(BODY, 60, 100), Sheet().image()), help_with=page_help)
 
     assert [(note.page, note.reason) for note in document.page_notes] == [(2, reason)]
+
+
+def test_a_scan_on_which_nothing_is_recognised_is_refused_saying_so() -> None:
+    with pytest.raises(FileWithoutText, match="found none"):
+        parse_pdf(pdf_of_sheets(Sheet().image()), help_with=PageHelp(ocr=FakeEngine(sure=0.1)))
 
 
 def test_only_pages_whose_tables_are_unsure_go_to_layout_models() -> None:

@@ -203,12 +203,15 @@ class _Document:
         try:
             return compose(pieces.all(), title=self._opened.title, page_count=count, page_notes=notes)
         except FileWithoutText:
-            raise FileWithoutText(_why_empty(notes)) from None
+            seen = any(page.is_picture for page in self._pages)
+            raise FileWithoutText(_why_empty(notes, seen=seen)) from None
 
 
-def _why_empty(notes: Sequence[PageNote]) -> str:
+def _why_empty(notes: Sequence[PageNote], *, seen: bool) -> str:
+    """What to say of a document without text; `seen` when there are pictures on its pages."""
     if not notes:
-        return "the PDF holds no text: its pages are empty"
+        found = "text recognition (OCR) found none on its pages" if seen else "its pages are empty"
+        return f"the PDF holds no text: {found}"
     told = []
     for problem in dict.fromkeys(note.reason for note in notes):
         same = [note for note in notes if note.reason is problem]
