@@ -51,6 +51,8 @@ _S3_PLACES = {
 # Which table a module's rows are in.
 _TABLE_MODULES = {
     "services.ingest.adapters.dynamodb_documents": DOCUMENTS,
+    "services.ingest.adapters.dynamodb_ended_jobs": JOBS,
+    "services.ingest.adapters.dynamodb_job_items": JOBS,
     "services.ingest.adapters.dynamodb_jobs": JOBS,
     "services.sql.adapters.dynamodb_audit": QUERIES,
     "services.sql.adapters.dynamodb_queries": QUERIES,

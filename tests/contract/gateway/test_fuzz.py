@@ -34,6 +34,8 @@ OPERATIONS = [
     ("DELETE", "/documents/{document_id}"),
     ("GET", "/jobs"),
     ("GET", "/jobs/{job_id}"),
+    ("POST", "/jobs/{job_id}/cancel"),
+    ("POST", "/jobs/{job_id}/retry"),
     ("POST", "/query"),
     ("POST", "/query/documents"),
     ("POST", "/query/sql/generate"),

@@ -205,3 +205,24 @@ async def test_an_index_that_goes_away_in_the_middle_loses_and_doubles_nothing(
     assert (waits.failure_reason, done.attempt_count > 1) == ("", True)
     assert len(rag.texts["red", document.name]) == document.chunk_count
     assert set(rag.embedded.values()) == {1}
+
+
+async def test_a_job_that_failed_through_no_fault_of_its_file_is_retried_without_the_file(
+    ingest: Running, rag: RagStandIn
+) -> None:
+    rag.refuses = True
+    upload = ingest.stub.IngestDocument(IngestDocumentRequest(filename="policy.md", content=POLICY))
+    failure = await refusal(upload)
+    [failed] = (await ingest.stub.ListJobs(ListJobsRequest(state=State.FAILED))).jobs
+
+    rag.refuses = False
+    retried = await ingest.stub.RetryJob(RetryJobRequest(name=failed.name))
+    done = await until_state(ingest, failed.name, State.READY)
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INDEX_REFUSED")
+    assert failure.metadata == {"index_reason": "EMBEDDING_MODEL_MISMATCH"}
+    assert failed.HasField("retry_end_time")
+    assert (retried.state, retried.attempt_count) == (State.QUEUED, 0)
+    assert (done.attempt_count, done.HasField("retry_end_time")) == (1, False)
+    [document] = (await ingest.stub.ListDocuments(ListDocumentsRequest())).documents
+    assert list(document.filenames) == ["policy.md"]

@@ -21,7 +21,6 @@ from protos.ingest.v1.ingest_service_pb2 import (
     IngestDocumentResponse,
     ListDocumentsRequest,
     ListJobsRequest,
-    RetryJobRequest,
 )
 from services.transport.errors import RemoteFailure, read_failure
 from services.transport.identity import acting_as
@@ -238,24 +237,6 @@ async def test_while_rag_is_away_the_caller_is_told_when_to_come_back_and_a_work
             with acting_as(ANN):
                 job = await ingest.stub.GetJob(GetJobRequest(name=job.name))
     assert set(rag.embedded.values()) == {1}
-
-
-async def test_an_index_of_another_model_is_told_and_the_job_can_be_retried(ingest: Running, rag: RagStandIn) -> None:
-    rag.refuses = True
-
-    failure = await refusal(ingest, POLICY, "policy.md")
-
-    assert (failure.code, failure.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INDEX_REFUSED")
-    assert failure.metadata == {"index_reason": "EMBEDDING_MODEL_MISMATCH"}
-    with acting_as(ANN):
-        [job] = (await ingest.stub.ListJobs(ListJobsRequest(state=FAILED))).jobs
-        rag.refuses = False
-        retried = await ingest.stub.RetryJob(RetryJobRequest(name=job.name))
-        assert (retried.state, retried.attempt_count) == (QUEUED, 0)
-        while (await ingest.stub.GetJob(GetJobRequest(name=job.name))).state != READY:
-            await asyncio.sleep(0.05)
-        [document] = (await ingest.stub.ListDocuments(ListDocumentsRequest())).documents
-    assert (list(document.filenames), job.HasField("retry_end_time")) == (["policy.md"], True)
 
 
 async def test_a_call_that_ends_early_leaves_the_work_going_on(ingest: Running, rag: RagStandIn) -> None:
