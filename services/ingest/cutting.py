@@ -100,32 +100,40 @@ class Cutter:
 
     def _cut_block(self, text: str, block: Block) -> Iterator[Span]:
         parted = {BlockKind.ROW: _CELL_END, BlockKind.CODE: _LINE_END}.get(block.kind, _SENTENCE_END)
-        places = list(_parted(text, block.start, block.end, parted))
-        for (start, end), count in zip(places, self.count(text, places), strict=True):
+        for start, end, count in self._counted(text, _parted(text, block.start, block.end, parted)):
             if self._is_whole(text, start, end, count):
                 yield Span(start, end, count, block)
             else:
                 yield from self._cut_words(text, start, end, block)
 
     def _cut_words(self, text: str, start: int, end: int, block: Block) -> Iterator[Span]:
-        words = [
-            (at, min(at + MAX_WORD_CHARACTERS, match.end()))
-            for match in _WORD.finditer(text, start, end)
-            for at in range(match.start(), match.end(), MAX_WORD_CHARACTERS)
-        ]
-        pieces: list[tuple[int, int, int]] = []
-        for (at, to), count in zip(words, self.count(text, words), strict=True):
-            if self.fits(text, at, to, count):
-                pieces.append((at, to, count))
-            else:  # scripts that put a token, or three, into each character
-                pieces.extend(self.halved(text, at, to))
-        open_start, open_end, open_count = pieces[0]
-        for at, to, count in pieces[1:]:
+        pieces = self._pieces(text, start, end)
+        open_start, open_end, open_count = next(pieces)
+        for at, to, count in pieces:
             if not self.fits(text, open_start, to, open_count + count):
                 yield Span(open_start, open_end, open_count, block, is_counted=False)
                 open_start, open_count = at, 0
             open_end, open_count = to, open_count + count
         yield Span(open_start, open_end, open_count, block, is_counted=False)
+
+    def _pieces(self, text: str, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """(start, end, tokens) of the words of a stretch, and of the parts of those that are too long."""
+        words = (
+            (at, min(at + MAX_WORD_CHARACTERS, match.end()))
+            for match in _WORD.finditer(text, start, end)
+            for at in range(match.start(), match.end(), MAX_WORD_CHARACTERS)
+        )
+        for at, to, count in self._counted(text, words):
+            if self.fits(text, at, to, count):
+                yield at, to, count
+            else:  # scripts that put a token, or three, into each character
+                yield from self.halved(text, at, to)
+
+    def _counted(self, text: str, places: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+        """(start, end, tokens) of each place, a batch at a time."""
+        while batch := list(islice(places, _COUNT_BATCH)):
+            for (start, end), count in zip(batch, self.count(text, batch), strict=True):
+                yield start, end, count
 
 
 def _parted(text: str, start: int, end: int, border: re.Pattern[str]) -> Iterator[tuple[int, int]]:

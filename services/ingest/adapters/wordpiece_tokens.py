@@ -47,15 +47,16 @@ class WordPieceTokens:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The text in parts that end with a word, since tokens do not reach over white space. A word without an end is
-    one part."""
+    """The text in parts that end with a word, since tokens do not reach over white space.
+
+    A word longer than a part is cut too, and counts once for each of them: whole it would be one unknown token.
+    """
     start = 0
-    while len(text) - start > _PART_CHARACTERS:
-        space = _SPACE.search(text, start + _PART_CHARACTERS)
-        if space is None:
-            break
-        yield text[start : space.start()]
-        start = space.start()
+    while len(text) - start > 2 * _PART_CHARACTERS:
+        space = _SPACE.search(text, start + _PART_CHARACTERS, start + 2 * _PART_CHARACTERS)
+        end = space.start() if space else start + _PART_CHARACTERS
+        yield text[start:end]
+        start = end
     yield text[start:] if start else text
 
 
