@@ -119,7 +119,7 @@ async def get_job(job_id: JobId, callees: Asked) -> Job:
     summary="Cancel a job",
     response_model=Job,
     response_model_exclude_unset=True,
-    responses=problem_docs(404, 409, 413, 415, 422, 503, 504),
+    responses=problem_docs(400, 404, 409, 413, 415, 422, 503, 504),
 )
 async def cancel_job(job_id: JobId, callees: Asked, body: NoFields | None = None) -> Job:
     """Stop a job wherever it is being done, and remove what it has stored. Cancelling again changes nothing.
@@ -136,7 +136,7 @@ async def cancel_job(job_id: JobId, callees: Asked, body: NoFields | None = None
     summary="Retry a job",
     response_model=Job,
     response_model_exclude_unset=True,
-    responses={202: {"headers": LOCATION}, **problem_docs(404, 409, 410, 413, 415, 422, 503, 504)},
+    responses={202: {"headers": LOCATION}, **problem_docs(400, 404, 409, 410, 413, 415, 422, 503, 504)},
 )
 async def retry_job(job_id: JobId, callees: Asked, response: Response, body: NoFields | None = None) -> Job:
     """Begin a failed job again while its file is kept: until `retry_until`. A job that goes on is left as it is.
