@@ -7,6 +7,7 @@ keys in Secrets Manager, and SQS tells of waiting jobs: each a server that speak
 import json
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from tests.e2e.running_system import ask, problem
 from tests.e2e.test_production_parts import HOURS, answered
 from tests.lambda_cluster import Function, LambdaCluster
 from tests.openai_server import OpenAiServer
+from tests.performance.upload_memory import padded_pdf
 from tests.pinecone_server import Fault, PineconeServer
 from tests.upstash_server import UpstashServer
 
@@ -225,3 +227,31 @@ def test_a_job_that_cannot_be_finished_waits_in_the_queue_and_is_done_once(
     assert document["filenames"] == ["keeper.txt"]
     stored = pinecone.indexes["rag-documents"].namespaces["default"]
     assert len(stored) == document["chunk_count"] == 1
+
+
+@pytest.mark.timeout(240)
+def test_a_file_past_what_the_functions_url_takes_goes_straight_to_the_bucket_and_back(
+    client: httpx.Client, cluster: LambdaCluster, queue_url: str, pinecone: PineconeServer
+) -> None:
+    content = padded_pdf("Harwich", size_bytes=7_000_000)
+    wanted = {"filename": "pier.pdf", "size_bytes": len(content), "sha256": sha256(content).hexdigest()}
+    opened = client.post("/uploads", json=wanted).json()
+
+    sent = httpx.request(opened["method"], opened["url"], content=content, headers=opened["headers"])
+    completed = client.post(f"/uploads/{opened['upload_id']}/complete")
+    again = client.post(f"/uploads/{opened['upload_id']}/complete")
+    answer = delivered(cluster, queue_url)
+
+    assert (sent.status_code, completed.status_code, answer) == (200, 202, {"batchItemFailures": []}), completed.text
+    assert again.json()["job_id"] == completed.json()["job_id"]
+    job = client.get(completed.headers["location"]).json()
+    assert job["state"] == "READY", job
+    link = client.get(f"/documents/{job['document_id']}/content")
+    assert link.status_code == 307
+    assert httpx.get(link.headers["location"]).content == content
+    erased = client.delete(f"/documents/{job['document_id']}").json()
+    assert (erased["verified"], erased["filenames"]) == (True, ["pier.pdf"])
+    assert erased["chunk_count"] == erased["cache_entry_count"] >= 1
+    assert not pinecone.indexes["rag-documents"].namespaces.get("default")
+    left = [found["Key"] for found in boto3.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())]
+    assert not [key for key in left if not key.startswith(("claims/", "tmp/"))]

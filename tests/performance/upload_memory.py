@@ -26,9 +26,9 @@ _LOOK_EVERY_SECONDS = 0.05
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def padded_pdf(mark: str) -> bytes:
-    """A PDF of one short page and a stream of noise that no page shows, 47 MB in all."""
-    noise = (hashlib.sha256(mark.encode()).digest() * (FILE_BYTES // 32))[: FILE_BYTES - 1_000]
+def padded_pdf(mark: str, *, size_bytes: int = FILE_BYTES) -> bytes:
+    """A PDF of one short page and a stream of noise that no page shows, of about so many bytes."""
+    noise = (hashlib.sha256(mark.encode()).digest() * (size_bytes // 32))[: size_bytes - 1_000]
     text = f"BT /F1 12 Tf 72 720 Td (The gate {mark} opens at nine.) Tj ET".encode()
     bodies = [
         b"<</Type/Catalog/Pages 2 0 R>>",
