@@ -95,7 +95,7 @@ def _middleware(settings: GatewaySettings, own_machine_alone: bool) -> list[Midd
             allow_origins=list(settings.allowed_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID_HEADER, "traceparent"],
-            expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+            expose_headers=[REQUEST_ID_HEADER, "Location", "Retry-After"],
         )
         stack.insert(0, cors)
     return stack
