@@ -9,6 +9,7 @@ has given up the network, other processes and writing files.
 
 import contextlib
 import gc
+import io
 import json
 import math
 import os
@@ -83,10 +84,12 @@ def as_bytes(document: ParsedDocument) -> list[bytes]:
     """The document; heading paths and table headers, which most blocks share, are numbered. A block takes a line."""
     paths: dict[tuple[str, ...], int] = {}
     headers: dict[tuple[str, ...], int] = {}
-    blocks = "\n".join(json.dumps(_block(block, paths, headers)) for block in document.blocks)
+    blocks = io.BytesIO()
+    for block in document.blocks:
+        blocks.write(json.dumps(_block(block, paths, headers)).encode("ascii") + b"\n")
     facts: dict[str, Any] = {
         "text_bytes": len(text := document.text.encode()),
-        "blocks_bytes": len(written := blocks.encode("ascii")),
+        "blocks_bytes": len(written := blocks.getvalue()),
         "paths": list(paths),
         "headers": list(headers),
         "title": document.title,
