@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.questions import Body, valid_text
+from gateway.questions import SHOWN_TEXT_PATTERN, Body, valid_text
 from protos.rag.v1 import rag_service_pb2
 from protos.router.v1 import router_service_pb2
 
@@ -44,10 +44,16 @@ def _moment(value: object) -> object:
     raise PydanticCustomError("moment_invalid", "Input should be {wanted}", {"wanted": _WANTED})
 
 
+def _text_schema(most_characters: int) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": most_characters, "pattern": SHOWN_TEXT_PATTERN}
+    )
+
+
 DocumentId = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Filename = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_not_blank)]
+Filename = Annotated[str, Field(max_length=255), AfterValidator(_not_blank), _text_schema(255)]
 FileType = Annotated[str, Field(pattern="^[A-Za-z0-9]{1,16}$", examples=["pdf"])]
-Tag = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_not_blank)]
+Tag = Annotated[str, Field(max_length=50), AfterValidator(_not_blank), _text_schema(50)]
 Moment = Annotated[
     date | datetime | None,
     BeforeValidator(_moment),

@@ -14,7 +14,7 @@ MAX_TOP_K = 50
 
 _ALLOWED_CONTROLS = frozenset("\t\n\r")
 # No control characters but tab and line ends, and at least one character that is no white space.
-_QUESTION_PATTERN = (
+SHOWN_TEXT_PATTERN = (
     r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 )
 
@@ -56,7 +56,7 @@ QuestionText = Annotated[
     str,
     AfterValidator(_valid_question),
     # No maxLength: the limit holds for the trimmed text, and JSON Schema knows no trimming.
-    WithJsonSchema({"type": "string", "minLength": 1, "pattern": _QUESTION_PATTERN}),
+    WithJsonSchema({"type": "string", "minLength": 1, "pattern": SHOWN_TEXT_PATTERN}),
 ]
 
 

@@ -56,7 +56,8 @@ OPERATIONS = [
 # Whether bytes are a file that can be parsed, a text is DDL or a query, a time comes after another, or a token is one
 # that a list gave, is nothing a schema could say: a refusal of random ones is right.
 LISTS = ("/documents", "/documents/{document_id}/images", "/jobs", "/query/sql/pending", "/sql/audit", "/sql/training")
-UNDECIDABLE: dict[str, list[Any]] = {path: [positive_data_acceptance] for path in ("/upload", *LISTS)}
+QUESTIONS = ("/query", "/query/documents")  # the days of their filters
+UNDECIDABLE: dict[str, list[Any]] = {path: [positive_data_acceptance] for path in ("/upload", *QUESTIONS, *LISTS)}
 TAKES_NOTHING = {"/health", "/info", "/stats", "/sql/schema"}
 
 
