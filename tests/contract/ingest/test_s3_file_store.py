@@ -313,7 +313,7 @@ def gated(s3: S3Client) -> Iterator[Callable[[str], tuple[S3Files, Gate]]]:
         client.close()
 
 
-async def abandoned(work: Coroutine[Any, Any, None], gate: Gate) -> None:
+async def abandoned(work: Coroutine[Any, Any, object], gate: Gate) -> None:
     """The work has arrived at the gate, and nobody waits for it any more."""
     task = asyncio.create_task(work)
     assert await asyncio.to_thread(gate.arrived.wait, 10)

@@ -178,7 +178,7 @@ async def test_whoever_stops_waiting_to_be_alone_holds_nobody_up() -> None:
     alone.cancel()
     gate.set()
 
-    assert await asyncio.wait_for(asyncio.gather(first, last), 5) == ["done", "done"]
+    assert [*await asyncio.wait_for(asyncio.gather(first, last), 5)] == ["done", "done"]
 
 
 async def test_a_file_that_kills_its_workers_takes_no_innocent_one_with_it() -> None:
