@@ -90,9 +90,30 @@ def test_running_heads_are_kept_once_and_page_numbers_left_out() -> None:
     assert document.text.count(BODY) == 4
 
 
+def test_a_foot_that_ends_each_page_at_another_height_is_one_all_the_same() -> None:
+    pages = [
+        Sheet().text(f"{BODY} {number * number}", 60, 60).text("Harbour report", 60, 300 + 50 * number)
+        for number in range(6)
+    ]
+
+    document = parse_pdf(pdf_of_sheets(*pages))
+
+    assert document.text.count("Harbour report") == 1
+    assert document.text.count(BODY) == 6
+
+
+def test_lines_at_the_top_of_pages_that_differ_by_more_than_the_page_all_stay() -> None:
+    takings = (310, 205, 377, 401, 222)
+    pages = [Sheet().text(f"Takings of week {7 * week}: {each}", 60, 40) for week, each in enumerate(takings)]
+
+    document = parse_pdf(pdf_of_sheets(*[page.text(BODY, 60, 300) for page in pages]))
+
+    assert all(f": {each}" in document.text for each in takings)
+
+
 def test_what_repeats_in_the_middle_of_pages_or_on_two_alone_stays() -> None:
-    pages = [Sheet().text("Signed and sealed", 60, 400).text("Draft", 60, 30) for _ in range(2)]
-    pages += [Sheet().text("Signed and sealed", 60, 400) for _ in range(3)]
+    pages = [Sheet().text("Signed and sealed", 60, 400).text("Draft", 60, 30).text(BODY, 60, 500) for _ in range(2)]
+    pages += [Sheet().text("Signed and sealed", 60, 400).text(f"{BODY}{'!' * n}", 60, 500) for n in range(3)]
 
     document = parse_pdf(pdf_of_sheets(*pages))
 
