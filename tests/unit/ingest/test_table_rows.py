@@ -117,3 +117,14 @@ def test_a_value_over_several_columns_is_told_once() -> None:
     rows = [[Cell("A"), Cell("B"), Cell("C")], [Cell("x", columns=2), Cell("y")]]
 
     assert told(list(Tables().of_cells(rows))) == ["A: x; C: y", "B"]
+
+
+def test_names_that_stand_beside_their_values_are_no_header() -> None:
+    marked = [
+        [Cell("Name", is_header=True), Cell("Ann")],
+        [Cell("Role", is_header=True), Cell("Captain"), Cell("Pilot")],
+    ]
+    announced = [["Name:", "Ann"], ["Role:", "Captain"]]
+
+    assert told(list(Tables().of_cells(marked))) == ["Name: Ann", "Role: Captain; Pilot"]
+    assert told(list(Tables().of_texts(announced))) == ["Name: Ann", "Role: Captain"]

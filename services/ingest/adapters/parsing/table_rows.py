@@ -66,6 +66,8 @@ class Tables:
         if header_rows >= len(places):
             header_rows = 0
         header = _joined([grid[place] for place in places[:header_rows]]) if header_rows else None
+        if header is None and _names_stand_beside([rows[place] for place in places]):
+            grid = [[f"{row[0].removesuffix(':')}:", *row[1:]] if row[0] else row for row in grid]
         body = (grid[place] for place in places[header_rows:])
         yield from self.of_rows(_without_repeats(body, rows, places[header_rows:]), header, page=page)
 
@@ -109,7 +111,7 @@ def row_line(row: Sequence[str], names: Sequence[str]) -> str:
         name = names[place] if place < len(names) else ""
         if value:
             cells.append(f"{name}: {value}" if name and name != value else value)
-    return "; ".join(cells)
+    return "; ".join(cells).replace(":; ", ": ")  # a cell that announces the next one
 
 
 def looks_like_header(row: Sequence[str], following: Sequence[Sequence[str]] = ()) -> bool:
@@ -126,6 +128,8 @@ def looks_like_header(row: Sequence[str], following: Sequence[Sequence[str]] = (
         return False
     if any(len(cell) > _MAX_HEADER_CHARACTERS or _SENTENCE.search(cell) for cell in named):
         return False
+    if cells[0].endswith(":") and all(each[0].strip().endswith(":") for each in following if each):
+        return False  # the names stand beside the values
     numbers = [place for place, cell in enumerate(cells) if cell and is_number(cell)]
     if not numbers:
         return True
@@ -186,6 +190,11 @@ def _title(row: Sequence[Cell], width: int) -> str:
     return filled[0].text if width > 1 and len(filled) == 1 and filled[0].columns >= width else ""
 
 
+def _names_stand_beside(rows: Sequence[Sequence[Cell]]) -> bool:
+    """Whether each row is marked as beginning with what it is about."""
+    return all(len(row) > 1 and row[0].is_header and not row[1].is_header for row in rows)
+
+
 def _header_rows(rows: Sequence[Sequence[Cell]], grid: Sequence[Sequence[str]]) -> int:
     """How many rows at the start name columns: those marked so, else one that looks so, or two under shared names."""
     marked = 0
@@ -193,7 +202,7 @@ def _header_rows(rows: Sequence[Sequence[Cell]], grid: Sequence[Sequence[str]]) 
         if not row or not all(cell.is_header for cell in row):
             break
         marked += 1
-    if marked:
+    if marked or _names_stand_beside(rows):
         return marked
     shares = len(rows) > 2 and any(cell.columns > 1 for cell in rows[0])
     names = _joined(grid[:2]) if shares else []
