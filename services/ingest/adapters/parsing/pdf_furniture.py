@@ -68,9 +68,13 @@ def _differ_by_page_alone(pages: Sequence[PageReading], places: Sequence[tuple[i
     for column in zip(*(values for _, values in told), strict=True):
         if len(set(column)) == 1:
             continue
-        if not all(map(str.isdecimal, column)):
-            return all(len(values) == 1 for _, values in told)  # Roman ones, which are not counted with
-        if len({int(value[-_MAX_DIGITS:]) - number for value, (number, _) in zip(column, told, strict=True)}) > 1:
+        numbers = [number for number, _ in told]
+        counted = [
+            (int(value[-_MAX_DIGITS:]), number)
+            for value, number in zip(column, numbers, strict=True)
+            if value.isdecimal()
+        ]
+        if len({value - number for value, number in counted}) > 1:  # Roman ones, of the first pages, go uncounted
             return False
     return True
 
