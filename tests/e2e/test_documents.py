@@ -61,6 +61,23 @@ def test_an_upload_says_what_became_of_the_file(policy: dict[str, Any]) -> None:
     assert policy["processing_time_ms"] > 0
 
 
+def test_an_upload_that_is_not_waited_for_ends_ready_and_cannot_be_cancelled_then(client: httpx.Client) -> None:
+    content = POLICY.format(copy=uuid4()).encode()
+
+    accepted = client.post("/upload?mode=async", files={"file": ("not_waited_for.txt", content)})
+    assert accepted.status_code == 202, accepted.text
+    give_up = time.monotonic() + 60
+    while (job := client.get(accepted.headers["location"]).json())["state"] != "READY":
+        assert time.monotonic() < give_up, job
+        time.sleep(0.05)
+
+    progress = job["progress"]
+    assert progress["chunks_done"] == progress["chunks_total"] >= 1
+    assert client.get(f"/documents/{job['document_id']}").json()["filename"] == "not_waited_for.txt"
+    assert problem(client.post(f"/jobs/{job['job_id']}/cancel"), 409)["reason"] == "JOB_FINAL"
+    assert problem(client.post(f"/jobs/{job['job_id']}/retry"), 409)["reason"] == "JOB_NOT_RETRYABLE"
+
+
 def test_known_bytes_under_another_name_are_neither_parsed_nor_embedded(client: httpx.Client) -> None:
     content = POLICY.format(copy=uuid4()).encode()
     first = upload(client, "first_name.txt", content)
