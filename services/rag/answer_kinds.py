@@ -93,6 +93,11 @@ def holds_wanted(asked: Asked, sentence: str) -> bool | None:
             return bool(_new_names(asked, sentence)) or _PLACE.search(sentence) is not None
 
 
+def leaves_uncounted(asked: Asked, sentence: str) -> bool:
+    """Whether a question asks how many there are of something, and the sentence tells no number of anything."""
+    return bool(asked.counted) and _QUANTITY.search(sentence) is None
+
+
 def _counts(asked: Asked, sentence: str) -> bool:
     """Whether a number stands before what is counted, with at most a few words between: "240 passengers and 32 cars".
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from operator import mul
 
+from services.rag.answer_kinds import leaves_uncounted
 from services.rag.asking import Asked, take_apart
 from services.rag.certainty import CERTAINTY, QUICK_RANKING, RANKING, certainty
 from services.rag.disagreeing import disagree
@@ -24,6 +25,8 @@ _CLOSE_RANK = 1.5
 _MOST_SENTENCES = 3
 _MOST_SENTENCES_OF_DESCRIPTION = 4
 _MOST_WORDS = 60
+# "Show all orders" names what many sentences speak of and none lists: even odds, at the least.
+_LEAST_CERTAINTY_OF_LIST = 0.5
 _MOST_RIVALS = 3
 _REMEMBERED_SENTENCES = 8_192
 _REFERS_BACK = re.compile(r"(?:it|they|he|she|this|these|that|those|its|their|his|her)\b", re.IGNORECASE)
@@ -80,9 +83,14 @@ class ExtractiveWriter:
 
     def _choose(self, asked: Asked, ranked: Sequence[_Ranked]) -> list[_Ranked]:
         """The sentences to quote, the best first; none when that is not good enough."""
-        if not ranked or certainty(CERTAINTY, ranked[0].candidate.figures, ranked[0].similarity) < self._min_certainty:
+        if not ranked:
+            return []
+        needed = max(self._min_certainty, _LEAST_CERTAINTY_OF_LIST) if asked.asks_for_list else self._min_certainty
+        if certainty(CERTAINTY, ranked[0].candidate.figures, ranked[0].similarity) < needed:
             return []
         best = ranked[0]
+        if leaves_uncounted(asked, best.text):
+            return []
         most = _MOST_SENTENCES_OF_DESCRIPTION if asked.enumerates else _MOST_SENTENCES
         chosen = [best]
         before = _referred_to(best, ranked)

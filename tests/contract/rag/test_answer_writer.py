@@ -77,6 +77,13 @@ class TestExtractiveWriter(AnswerWriterContract):
 
         assert sentences == []
 
+    async def test_how_many_is_not_answered_without_a_number(self, writer: AnswerWriter) -> None:
+        text = "We have customers in every town of the valley, and all of our customers get the same price."
+
+        sentences, _ = await write(writer, await read("How many customers do we have in the valley?", passage(text)))
+
+        assert sentences == []
+
     async def test_quotes_are_on_one_line_and_without_marks(self, writer: AnswerWriter) -> None:
         text = "- **Returns** are accepted within 30\n  days of delivery."
 

@@ -44,20 +44,26 @@ async def evaluate(options: Options) -> Report:
     Raises: BadInput, RunFailed.
     """
     part = read_part(options.data, options.part, limit=options.limit, told=options.passages)
-    began = time.monotonic()
     with _open_out(options.out) as out, scratch_store(options.store) as url:
-        async with open_library(url) as library:
-            refused = await add_documents(library, part)
-            given = await ask_all(library, part)
+        report, given = await measure(part, url, title=f"{options.data.resolve().name}, {options.part}")
         write_predictions(out, part, given)
-    report = measured(f"{options.data.resolve().name}, {options.part}", part.questions, part.unanswerable, given)
+    return report
+
+
+async def measure(part: Part, store_url: str, *, title: str) -> tuple[Report, dict[str | int, Given]]:
+    """Index the documents of a part in a store, put its questions, and judge what is answered. Raises: BadInput."""
+    began = time.monotonic()
+    async with open_library(store_url) as library:
+        refused = await add_documents(library, part)
+        given = await ask_all(library, part)
+    report = measured(title, part.questions, part.unanswerable, given)
     report.further = {
         "disagreements_told": sum(each.text.startswith(_DISAGREEMENT) for each in given.values()),
         "documents": len(part.documents),
         "documents_refused": refused,
         "seconds": round(time.monotonic() - began, 1),
     }
-    return report
+    return report, given
 
 
 async def add_documents(library: Library, part: Part) -> int:
