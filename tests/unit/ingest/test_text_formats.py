@@ -63,6 +63,13 @@ def test_quoted_cells_keep_delimiters_and_line_breaks() -> None:
     assert texts('Name,Note\n"Ann, the first","one\ntwo"\n', "csv") == ["Name: Ann, the first; Note: one two"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_rows_of_a_csv_end_as_any_system_ends_lines(end: str) -> None:
+    table = end.join(["Name,Note", f'Ann,"one{end}two"', "", "Bo,three"])
+
+    assert texts(table, "csv") == texts(table + end, "csv") == ["Name: Ann; Note: one two", "Name: Bo; Note: three"]
+
+
 def test_a_csv_without_header_keeps_every_row() -> None:
     assert texts("1,2\n3,4\n", "csv") == ["1; 2", "3; 4"]
     assert texts("Name,City\n", "csv") == ["Name; City"]
