@@ -111,6 +111,12 @@ def test_lines_at_the_top_of_pages_that_differ_by_more_than_the_page_all_stay() 
     assert all(f": {each}" in document.text for each in takings)
 
 
+def test_a_page_number_that_says_so_is_left_out_of_short_documents_too() -> None:
+    document = parse_pdf(pdf_of_sheets(Sheet().text(BODY, 60, 300).text("Page 1 of 1", 280, 815)))
+
+    assert document.text == BODY
+
+
 def test_what_repeats_in_the_middle_of_pages_or_on_two_alone_stays() -> None:
     pages = [Sheet().text("Signed and sealed", 60, 400).text("Draft", 60, 30).text(BODY, 60, 500) for _ in range(2)]
     pages += [Sheet().text("Signed and sealed", 60, 400).text(f"{BODY}{'!' * n}", 60, 500) for n in range(3)]

@@ -4,7 +4,8 @@ The rule: a passage within the top or bottom eighth of its page, at most two lin
 head or foot when the same words, the page's number aside, stand at nearly the same height on at least three pages and
 on more than half of all pages with text, or of all even or all odd ones; at whatever height, when it is the uppermost
 or lowest passage of at least five such pages. Its first appearance is kept, unless it is a page number; every other one
-is left out. Lines that differ by more than the number of the page all stay.
+is left out. Lines that differ by more than the number of the page all stay. "Page 3 of 7" at an edge is always left
+out.
 """
 
 import re
@@ -24,6 +25,8 @@ _MAX_CHARACTERS = 200
 _MAX_DIGITS = 9
 _DIGITS = re.compile(r"\d+|\b[ivxlc]+\b")
 _PAGE_NUMBER = re.compile(r"[\s\W_]*(?:(?:page|seite|p\.?)\s*)?#(?:\s*(?:of|/|von|-|–)\s*#)?[\s\W_]*", re.IGNORECASE)
+
+_NAMED_PAGE = re.compile(r"[\W_]*(?:page|seite)\s*#(?:\s*(?:of|/|von)\s*#)?[\W_]*")
 
 _Place = tuple[int, int]
 
@@ -53,7 +56,7 @@ def without_furniture(pages: Sequence[PageReading]) -> list[tuple[Passage, ...]]
         is_number = _PAGE_NUMBER.fullmatch(words) is not None
         same = alike if is_number or _differ_by_page_alone(pages, alike) else _most_frequent(pages, alike)
         numbers = {number for number, _, _ in same}
-        if len(numbers) >= least and _covers_most(numbers, filled):
+        if _NAMED_PAGE.fullmatch(words) or (len(numbers) >= least and _covers_most(numbers, filled)):
             kept = None if is_number else min(same)
             dropped |= {(number, place) for number, place, upper in same if (number, place, upper) != kept}
     return [
