@@ -27,8 +27,12 @@ OPERATIONS = [
     ("GET", "/info"),
     ("GET", "/stats"),
     ("POST", "/upload"),
+    ("POST", "/uploads"),
+    ("PUT", "/uploads/{upload_id}/content"),
+    ("POST", "/uploads/{upload_id}/complete"),
     ("GET", "/documents"),
     ("GET", "/documents/{document_id}"),
+    ("GET", "/documents/{document_id}/content"),
     ("GET", "/documents/{document_id}/images"),
     ("GET", "/documents/{document_id}/images/{image_id}"),
     ("DELETE", "/documents/{document_id}"),
@@ -56,8 +60,9 @@ OPERATIONS = [
 # Whether bytes are a file that can be parsed, a text is DDL or a query, a time comes after another, or a token is one
 # that a list gave, is nothing a schema could say: a refusal of random ones is right.
 LISTS = ("/documents", "/documents/{document_id}/images", "/jobs", "/query/sql/pending", "/sql/audit", "/sql/training")
+SENT = ("/upload", "/uploads", "/uploads/{upload_id}/content")  # a link is signed
 QUESTIONS = ("/query", "/query/documents")  # the days of their filters
-UNDECIDABLE: dict[str, list[Any]] = {path: [positive_data_acceptance] for path in ("/upload", *QUESTIONS, *LISTS)}
+UNDECIDABLE: dict[str, list[Any]] = {path: [positive_data_acceptance] for path in (*SENT, *QUESTIONS, *LISTS)}
 TAKES_NOTHING = {"/health", "/info", "/stats", "/sql/schema"}
 
 
