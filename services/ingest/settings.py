@@ -245,6 +245,15 @@ class IngestSettings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_room_for_the_largest_file(self) -> Self:
+        if self.max_open_upload_bytes < self.max_file_bytes:
+            raise ValueError(
+                "INGEST_MAX_OPEN_UPLOAD_BYTES is less than INGEST_MAX_FILE_BYTES, and the largest file could never be "
+                f"sent (for example INGEST_MAX_OPEN_UPLOAD_BYTES={8 * self.max_file_bytes})"
+            )
+        return self
+
     @property
     def docling(self) -> Literal["true", "false", "auto"]:
         """Whether docling reads, under whichever name it was set."""

@@ -17,18 +17,21 @@ from services.ingest.errors import (
     FileEmpty,
     FileStoreUnavailable,
     FileTooLarge,
+    IngestError,
     NameInvalid,
     OffsetInvalid,
     SendingInvalid,
+    Unreachable,
     UploadExpired,
     UploadMismatch,
     UploadNotFound,
     UploadReceived,
     UploadUnfinished,
+    WorkGoesOn,
 )
 from services.ingest.filenames import CONTENT_TYPES, clean_filename, served_extension
 from services.ingest.ingesting import Ingesting
-from services.ingest.models import Ingested, Started
+from services.ingest.models import DocumentState, Ingested, Started
 from services.ingest.ports import DocumentRegistry, JobStore
 from services.ingest.tags import clean_tags
 from services.ingest.uploads import MAX_PIECE_BYTES, FileUpload, SignedUpload, UploadStore, is_upload_id
@@ -144,18 +147,22 @@ class Uploading:
             return await self._complete(await self._known(tenant, name))
 
     async def ingest(self, tenant: str, name: str, *, request_id: str = "") -> Ingested:
-        """Make an upload a document, wait for that, and forget the upload.
+        """Make an upload a document, wait for that, and forget its bytes. Asked again, it answers with the document.
+
+        Bytes that cannot be a document are forgotten too; those for which a part was away are kept, for a next call.
 
         Raises: as `complete` and Ingesting.ingest.
         """
         upload = await self._open(tenant, name)
+        if upload.job_id:
+            return await self._ingested_before(upload)
         async with self.store.received(upload.upload_id) as path:
             if path is None:
                 raise UploadUnfinished
             if (mismatch := await _mismatch(path, upload)) is not None:
                 raise mismatch
             try:
-                return await self.ingesting.ingest(
+                ingested = await self.ingesting.ingest(
                     tenant=tenant,
                     subject=upload.subject,
                     filename=upload.filename,
@@ -163,8 +170,20 @@ class Uploading:
                     request_id=request_id,
                     tags=upload.tags,
                 )
-            finally:
+            except (Unreachable, WorkGoesOn):
+                raise
+            except IngestError:
                 await self.store.remove(upload.upload_id)
+                raise
+        await self.store.complete(upload.completed_by(ingested.job_id))
+        return ingested
+
+    async def _ingested_before(self, upload: FileUpload) -> Ingested:
+        job = await self.jobs.get(upload.tenant, upload.job_id)
+        document = await self.registry.get(upload.tenant, job.document_id) if job is not None else None
+        if document is None or document.state is not DocumentState.READY:
+            raise UploadReceived
+        return Ingested(document, cache_hit=True, job_id=upload.job_id)
 
     async def sweep(self) -> None:
         """Forget what was abandoned. Raises FileStoreUnavailable."""

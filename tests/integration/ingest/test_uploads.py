@@ -164,7 +164,7 @@ async def test_pieces_find_their_way_into_the_bucket_too(in_bucket: Running) -> 
     reply = await in_bucket.stub.IngestDocument(IngestDocumentRequest(upload=upload.name))
 
     assert reply.document.size_bytes == len(CONTENT)
-    assert not any(key.startswith("tmp/") for key in keys())
+    assert [key for key in keys() if key.startswith("tmp/")] == [f"tmp/{upload.name}.json"]
 
 
 async def test_a_foreign_upload_is_unknown_and_one_without_bytes_unfinished(ingest: Running) -> None:

@@ -127,3 +127,13 @@ def test_a_variable_handed_on_empty_is_one_that_is_not_set(monkeypatch: pytest.M
         monkeypatch.setenv(variable, blank)
 
     assert read_settings(IngestSettings) == unset
+
+
+def test_room_for_uploads_that_is_less_than_the_largest_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGEST_MAX_OPEN_UPLOAD_BYTES", "2000000")
+
+    with pytest.raises(SettingsRefused) as caught:
+        read_settings(IngestSettings)
+
+    assert "INGEST_MAX_OPEN_UPLOAD_BYTES is less than INGEST_MAX_FILE_BYTES" in str(caught.value)
+    assert "for example INGEST_MAX_OPEN_UPLOAD_BYTES=" in str(caught.value)

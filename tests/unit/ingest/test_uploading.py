@@ -18,6 +18,7 @@ from services.ingest.errors import (
     FileTypeMismatch,
     FileTypeUnsupported,
     FileWithoutText,
+    IndexUnavailable,
     NameInvalid,
     OffsetInvalid,
     SendingInvalid,
@@ -305,7 +306,23 @@ async def test_an_upload_that_is_waited_for_becomes_a_document_and_is_forgotten(
 
     assert ingested.document.document_id == id_of(TEXT)
     assert not ingested.cache_hit
-    assert (desk.store.uploads, desk.store.parts) == ({}, {})
+    assert desk.store.parts == {}
+    again = await desk.uploading.ingest("red", name)
+    assert (again.document, again.job_id, again.cache_hit) == (ingested.document, ingested.job_id, True)
+
+
+async def test_an_upload_whose_index_is_away_is_kept_for_the_next_call() -> None:
+    desk = Desk()
+    desk.world.indexer.trouble.errors["index"] = IndexUnavailable("away")
+    name = await desk.opened()
+    await desk.send(name)
+
+    with pytest.raises(IndexUnavailable):
+        await desk.uploading.ingest("red", name)
+    desk.world.indexer.trouble.errors.clear()
+
+    assert (await desk.uploading.ingest("red", name)).document.document_id == id_of(TEXT)
+    assert desk.store.parts == {}
 
 
 async def test_an_upload_that_is_waited_for_is_forgotten_when_its_file_is_refused() -> None:
