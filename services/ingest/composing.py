@@ -15,6 +15,8 @@ MAX_HEADINGS_DEEP = 8
 MAX_TITLE_CHARACTERS = 300
 # Between two of these a single line break does; everything else is set apart by an empty line.
 _TIGHT = frozenset({BlockKind.ROW, BlockKind.ITEM})
+# A string takes fifty bytes besides its text: a long table is joined as it comes.
+_PARTS_TOGETHER = 4096
 # Two letters side by side, or one of a script that writes words with one.
 _NAMES_SOMETHING = re.compile(r"[^\W\d_]{2}|[\u3040-\u9fff\uac00-\ud7af]")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -45,9 +47,11 @@ def compose(
     Raises: FileWithoutText: no piece holds a letter or digit. FileBroken: there is more than MAX_TEXT_CHARACTERS.
     """
     title = " ".join(clean_text(title).split()) if _NAMES_SOMETHING.search(title) else ""
+    stretches: list[str] = []
     parts: list[str] = []
     blocks: list[Block] = []
     path: list[tuple[int, str]] = []
+    headings: tuple[str, ...] = ()  # one for all blocks that stand under it
     length = 0
     previous: BlockKind | None = None
     for piece in pieces:
@@ -63,15 +67,19 @@ def compose(
         if piece.kind is BlockKind.HEADING:
             while path and path[-1][0] >= piece.level:
                 path.pop()
-        headings = tuple(heading for _, heading in path[:MAX_HEADINGS_DEEP])
+            headings = tuple(heading for _, heading in path[:MAX_HEADINGS_DEEP])
         blocks.append(Block(piece.kind, length, length + len(text), piece.page, headings, piece.table))
         parts.append(text)
         length += len(text)
         if piece.kind is BlockKind.HEADING:
             path.append((piece.level, " ".join(text.split())[:MAX_HEADING_CHARACTERS]))
             title = title or path[0][1]
+            headings = tuple(heading for _, heading in path[:MAX_HEADINGS_DEEP])
         previous = piece.kind
-    whole = "".join(parts)
+        if len(parts) >= _PARTS_TOGETHER:
+            stretches.append("".join(parts))
+            parts.clear()
+    whole = "".join([*stretches, *parts])
     if not any(character.isalnum() for character in whole):
         raise FileWithoutText("there is no text in the file")
     return ParsedDocument(whole, tuple(blocks), title[:MAX_TITLE_CHARACTERS], page_count, tuple(page_notes))
