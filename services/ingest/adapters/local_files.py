@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from services.ingest.models import DocumentImage, FileKey
 
 Result = TypeVar("Result")
 
+_ABANDONED_AFTER_SECONDS = 10.0
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -134,6 +136,15 @@ def write_whole(path: Path, content: bytes | Path) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+    _remove_abandoned(path)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed processes wrote of this file. One that is only slow finds its own gone, and is tried again."""
+    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - temporary.stat().st_ctime > _ABANDONED_AFTER_SECONDS:
+                temporary.unlink()
 
 
 def _link_or_copy(source: Path, path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.adapters import local_files
 from services.ingest.adapters.local_files import LocalFiles
 from services.ingest.errors import FileStoreUnavailable, StorageFull
 from services.ingest.models import FileKey
@@ -55,6 +56,24 @@ class TestLocalFiles(FileStoreContract):
             assert path is not None
             assert path.read_bytes() == b"bytes"
         assert len(list(tmp_path.iterdir())) == 2
+
+    async def test_what_a_killed_process_wrote_of_a_file_goes_with_the_next_one_and_what_is_being_written_stays(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files = LocalFiles(tmp_path)
+        await files.save_record(KEY, "chunks.json", b"[1]")
+        [record] = tmp_path.rglob("chunks.json")
+        abandoned, other = record.with_name(".chunks.json.0.tmp"), record.with_name(".metadata.json.0.tmp")
+        for path in (abandoned, other):
+            path.write_bytes(b"half")
+
+        await files.save_record(KEY, "chunks.json", b"[2]")
+        assert abandoned.exists()  # it may be under way
+        monkeypatch.setattr(local_files, "_ABANDONED_AFTER_SECONDS", -1)
+        await files.save_record(KEY, "chunks.json", b"[3]")
+
+        assert (abandoned.exists(), other.exists()) == (False, True)
+        assert await files.load_record(KEY, "chunks.json") == b"[3]"
 
     async def test_delete_leaves_no_empty_folders(self, tmp_path: Path) -> None:
         files = LocalFiles(tmp_path)
