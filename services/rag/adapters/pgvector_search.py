@@ -1,4 +1,4 @@
-"""Searching the chunks in PostgreSQL: by meaning and by words, at one moment, in one round trip.
+"""Searching the chunks in PostgreSQL: by meaning and by words, at one moment.
 
 Up to a number of chunks a tenant's embeddings are all compared. Above it their signs are (a thirtieth of the bytes),
 and then the embeddings of the likeliest: among 50,000 chunks that misses less than one of a hundred neighbours.
@@ -53,38 +53,35 @@ chunks.page, chunks.headings, chunks.table_number, chunks.first_row, chunks.last
 """
 # The legs see the same chunks, also while one document takes the place of another.
 _ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+# A search is too short for processes beside it: starting them takes as long.
+_ONE_PROCESS = "SET LOCAL max_parallel_workers_per_gather = 0"
 _CORPUS = """
 SELECT coalesce(sum(chunk_count), 0), (SELECT name FROM index_model), (SELECT dimension FROM index_model)
 FROM documents WHERE tenant = %(tenant)s
 """
-# Embeddings have length 1, so the inner product is the cosine. The sub-selects are read once, before any embedding:
-# those of another dimension cannot be compared, and of the two ways one is not taken.
-_BY_MEANING = """
-WITH corpus AS MATERIALIZED (
-    SELECT coalesce(sum(chunk_count), 0) AS chunk_count FROM documents WHERE tenant = %(tenant)s
-), likely AS MATERIALIZED (
-    SELECT chunk_id FROM sketches
-    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s
-        AND (SELECT chunk_count FROM corpus) > %(most_compared)s {only_within}
-    ORDER BY sketch <~> binary_quantize(%(embedding)s::vector)
-    LIMIT greatest(%(likely)s, (SELECT chunk_count / %(sketches_per_likely)s FROM corpus)::bigint)
+# Embeddings have length 1, so the inner product is the cosine. How many are likely stands there as a number: planned
+# without it, all embeddings are read.
+_LIKELY = """
+WITH likely AS MATERIALIZED (
+    SELECT chunk_id FROM sketches WHERE tenant = %(tenant)s {only_within}
+    ORDER BY sketch <~> binary_quantize(%(embedding)s::vector) LIMIT %(likely)s
 ), nearest AS (
-    (
-        SELECT chunk_id, embedding <#> %(embedding)s::vector AS distance FROM likely JOIN embeddings USING (chunk_id)
-        WHERE tenant = %(tenant)s ORDER BY distance LIMIT %(limit)s
-    ) UNION ALL (
-        SELECT chunk_id, embedding <#> %(embedding)s::vector AS distance FROM embeddings
-        WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s
-            AND (SELECT chunk_count FROM corpus) <= %(most_compared)s {only_within}
-        ORDER BY distance LIMIT %(limit)s
-    )
+    SELECT chunk_id, embedding <#> %(embedding)s::vector AS distance FROM likely JOIN embeddings USING (chunk_id)
+    WHERE tenant = %(tenant)s ORDER BY distance LIMIT %(limit)s
 )
+"""
+_ALL = """
+WITH nearest AS (
+    SELECT chunk_id, embedding <#> %(embedding)s::vector AS distance FROM embeddings
+    WHERE tenant = %(tenant)s {only_within} ORDER BY distance LIMIT %(limit)s
+)
+"""
+_BY_MEANING = """
 SELECT -nearest.distance, {chunk_columns}
 FROM nearest JOIN chunks ON chunks.id = nearest.chunk_id
 JOIN documents ON documents.tenant = chunks.tenant AND documents.document = chunks.document
 WHERE chunks.tenant = %(tenant)s
 ORDER BY nearest.distance, chunks.document, chunks.chunk_index
-LIMIT %(limit)s
 """
 _BY_WORDS = """
 WITH corpus AS (
@@ -101,7 +98,7 @@ WITH corpus AS (
         occurrences + %(saturation)s * (1 - %(length_weight)s + %(length_weight)s * chunk_length / corpus.length)
     )) AS score
     FROM postings JOIN weights USING (term), corpus
-    WHERE tenant = %(tenant)s AND (SELECT dimension FROM index_model) = %(dimension)s {only_within}
+    WHERE tenant = %(tenant)s {only_within}
     GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %(limit)s
 )
 SELECT counted.containing, -(embeddings.embedding <#> %(embedding)s::vector), {chunk_columns}
@@ -118,45 +115,43 @@ ORDER BY best.score DESC, chunks.document, chunks.chunk_index
 async def find(
     connection: AsyncConnection[TupleRow], query: IndexQuery, model: EmbeddingModel, *, most_compared: int
 ) -> tuple[EmbeddingModel | None, Retrieved]:
-    """Which model the store's embeddings are of, and what both legs find; nothing where it is one of other dimension.
+    """Which model the tenant's embeddings are of, None where there are none; and, of our model, what both legs find.
 
     The connection is in no transaction yet.
     """
+    async with connection.pipeline(), connection.cursor() as corpus:
+        await corpus.execute(_ONE_MOMENT)
+        await corpus.execute(_ONE_PROCESS)
+        await corpus.execute(_CORPUS, {"tenant": query.tenant})
+        [(chunk_count, *recorded)] = await corpus.fetchall()
+    counts = TermCounts(int(chunk_count))
+    if not chunk_count or EmbeddingModel(*recorded) != model:
+        return EmbeddingModel(*recorded) if chunk_count else None, Retrieved({}, (), (), counts)
     narrowed = _narrowed(query)
     parameters = {
         "tenant": query.tenant,
         "embedding": vector_text(query.embedding),
-        "dimension": model.dimension,
         "terms": list(query.terms),
         "limit": query.limit,
-        "likely": max(_LEAST_LIKELY, _LIKELY_PER_RESULT * query.limit),
-        "most_compared": most_compared,
-        "sketches_per_likely": _SKETCHES_PER_LIKELY,
+        "likely": max(_LEAST_LIKELY, _LIKELY_PER_RESULT * query.limit, counts.chunk_count // _SKETCHES_PER_LIKELY),
         "common": _COMMON_TERM_CHUNKS,
         "saturation": _SATURATION,
         "length_weight": _LENGTH_WEIGHT,
     } | narrowed
     only_within = _only_within(narrowed)
-    async with (
-        connection.pipeline(),
-        connection.cursor() as corpus,
-        connection.cursor() as meaning,
-        connection.cursor() as words,
-    ):
-        await corpus.execute(_ONE_MOMENT)
-        await corpus.execute(_CORPUS, parameters)
+    nearest = _ALL if counts.chunk_count <= most_compared else _LIKELY
+    async with connection.pipeline(), connection.cursor() as meaning, connection.cursor() as words:
         # Not prepared: planned without the terms and the sizes, both take twice as long.
-        await meaning.execute(_filled(_BY_MEANING, only_within), parameters, prepare=False)
+        await meaning.execute(_filled(nearest + _BY_MEANING, only_within), parameters, prepare=False)
         await words.execute(_filled(_BY_WORDS, only_within), parameters, prepare=False)
-        chunk_count, *recorded = (await corpus.fetchall())[0]
         by_meaning = [_found(row) for row in await meaning.fetchall()]
         word_rows = await words.fetchall()
     by_words = [_found(row[1:]) for row in word_rows if row[2] is not None]
-    return EmbeddingModel(*recorded) if chunk_count else None, Retrieved(
+    return model, Retrieved(
         chunks={found.id: found for found in [*by_meaning, *by_words]},
         by_meaning=tuple(found.id for found in by_meaning),
         by_words=tuple(found.id for found in by_words),
-        counts=TermCounts(int(chunk_count), (word_rows[0][0] if word_rows else None) or {}),
+        counts=TermCounts(counts.chunk_count, (word_rows[0][0] if word_rows else None) or {}),
     )
 
 
