@@ -52,7 +52,25 @@ class ChunkFiltersContract:
             (SearchFilters(("guide.md",), ("md",), ("travel",), MARCH, JUNE), {GUIDE}),
             (SearchFilters(("guide.md",), ("pdf",)), set()),
         ],
-        ids=str,
+        ids=[  # sets are written in another order by every process
+            "none",
+            "filenames",
+            "filename in other case",
+            "quoted filename",
+            "extensions",
+            "absent extension",
+            "tag",
+            "quoted tag",
+            "absent tag",
+            "from",
+            "just after from",
+            "before",
+            "just before before",
+            "from and before",
+            "from elsewhere",
+            "all at once",
+            "other extension of a filename",
+        ],
     )
     async def test_a_search_finds_only_documents_that_pass_every_filter(
         self, index: ChunkIndex, filters: SearchFilters, expected: set[str]
