@@ -83,6 +83,7 @@ JOIN documents ON documents.tenant = chunks.tenant AND documents.document = chun
 WHERE chunks.tenant = %(tenant)s
 ORDER BY nearest.distance, chunks.document, chunks.chunk_index
 """
+# Scored before they are filtered: the other way round all postings of all chunks that a filter lets pass are read.
 _BY_WORDS = """
 WITH corpus AS (
     SELECT sum(chunk_count)::float8 AS chunk_count, greatest(sum(term_count), 1)::float8 / sum(chunk_count) AS length
@@ -93,13 +94,15 @@ WITH corpus AS (
     SELECT term, ln(1 + (greatest(chunk_count - containing, 0) + 0.5) / (containing + 0.5)) AS weight
     FROM counts, corpus
     WHERE containing <= greatest(%(common)s, (SELECT min(containing) FROM counts))
-), best AS (
+), scored AS MATERIALIZED (
     SELECT chunk_id, sum(weight * occurrences * (%(saturation)s + 1) / (
         occurrences + %(saturation)s * (1 - %(length_weight)s + %(length_weight)s * chunk_length / corpus.length)
     )) AS score
     FROM postings JOIN weights USING (term), corpus
-    WHERE tenant = %(tenant)s {only_within}
-    GROUP BY chunk_id ORDER BY score DESC, chunk_id LIMIT %(limit)s
+    WHERE tenant = %(tenant)s
+    GROUP BY chunk_id
+), best AS (
+    SELECT chunk_id, score FROM scored WHERE true {only_within} ORDER BY score DESC, chunk_id LIMIT %(limit)s
 )
 SELECT counted.containing, -(embeddings.embedding <#> %(embedding)s::vector), {chunk_columns}
 FROM (SELECT jsonb_object_agg(term, containing) AS containing FROM counts) AS counted
