@@ -16,7 +16,7 @@ from services.rag.answer_kinds import holds_wanted
 from services.rag.asking import Asked
 from services.rag.instructions import instructs_a_model
 from services.rag.models import FoundChunk, TermCounts
-from services.rag.sentences import Sentence, sentences_of
+from services.rag.sentences import Sentence, rows_and_sentences_of, sentences_of
 from services.rag.words import terms_of, words_of
 
 # As if these many chunks of other texts had been indexed too, of which a few hold the term: in a corpus of five chunks
@@ -101,9 +101,9 @@ class _TextView:
 
 
 @lru_cache(maxsize=2_048)
-def _view(text: str) -> _TextView:
+def _view(text: str, *, has_rows: bool) -> _TextView:
     """A text cut into sentences, with the terms of each; kept, because the same passages are read again and again."""
-    sentences = tuple(sentences_of(text))
+    sentences = tuple(rows_and_sentences_of(text) if has_rows else sentences_of(text))
     ordered = [_ordered_terms(text[start:end]) for start, end, _ in sentences]
     orders = tuple(instructs_a_model(text[start:end]) for start, end, _ in sentences)
     return _TextView(sentences, tuple(map(frozenset, ordered)), tuple(map(_neighbours, ordered)), orders)
@@ -124,7 +124,7 @@ class PassageView:
     def __init__(self, found: FoundChunk) -> None:
         self.found = found
         self.text = found.chunk.text
-        view = _view(self.text)
+        view = _view(self.text, has_rows=found.chunk.table is not None)
         self.sentences = view.sentences
         self.sentence_terms = view.terms
         self.sentence_neighbours = view.neighbours

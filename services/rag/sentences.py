@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 # Past this a stretch is no sentence but unpunctuated text; it is cut where a reader would draw breath.
 LONGEST_SENTENCE_CHARACTERS = 400
+# A row of a table may be longer, because no piece of it can be understood alone.
+LONGEST_ROW_CHARACTERS = 1_200
 
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE = re.compile(r"[^\n]+")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•‣◦▪·–—o]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])\s+\S")
 _MARKUP = re.compile(r"\s*(?:[-*•‣◦▪·–—]\s+|#{1,6}\s+|>\s+|\|\s*)+")
+_ROW = re.compile(r"(?=[^\n]*:\s+\S)[^;\n]+;\s+\S")
 _RULE = re.compile(r"[\s|:=_*+#~-]*")
 _HEADING_MARK = re.compile(r"\s*#{1,6}\s")
 # "Monday: 9 to 5", but not a wrapped line of prose that happens to hold a colon: that begins with a small letter.
@@ -59,6 +62,27 @@ def sentences_of(text: str) -> list[Sentence]:
             if first < last and not _RULE.fullmatch(text, first, last):
                 found.append(Sentence(first, last, heading))
     return found
+
+
+def rows_and_sentences_of(text: str) -> list[Sentence]:
+    """As `sentences_of`, for a text that holds rows of a table: a row stays whole, whatever stops its cells hold.
+
+    A row is a line of cells parted by semicolons, some of which are named: "Oak tiller; price: 64.00; stock: 12". Apart
+    from its first cell and the names of the others no part of it can be understood.
+    """
+    found: list[Sentence] = []
+    opened = 0
+    for line in _LINE.finditer(text):
+        if _ROW.match(line.group()) and len(line.group()) <= LONGEST_ROW_CHARACTERS:
+            found += _moved(sentences_of(text[opened : line.start()]), opened)
+            start, end = _trim(text, line.start(), line.end())
+            found.append(Sentence(start, end, is_heading=False))
+            opened = line.end()
+    return found + _moved(sentences_of(text[opened:]), opened)
+
+
+def _moved(sentences: list[Sentence], by: int) -> list[Sentence]:
+    return [Sentence(start + by, end + by, is_heading) for start, end, is_heading in sentences]
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:

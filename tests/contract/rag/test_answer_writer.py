@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from services.rag.adapters.extractive_writer import ExtractiveWriter
-from services.rag.models import Chunk, FoundChunk
+from services.rag.models import Chunk, FoundChunk, TableRange
 from services.rag.ports import AnswerWriter
 from tests.contract.rag.answer_writer_contract import AnswerWriterContract, passage, read, write
 from tests.fakes.rag import FakeAnswerWriter, FakeEmbedder
@@ -76,6 +76,19 @@ class TestExtractiveWriter(AnswerWriterContract):
         sentences, _ = await write(writer, await read("How many customers do we have?", passage(text)))
 
         assert sentences == []
+
+    async def test_a_row_is_quoted_with_what_names_it_and_its_cells(self, writer: AnswerWriter) -> None:
+        rows = (
+            "Tiller of oak; description: Oiled twice. Fits most boats of the yard. Made to measure; price: 64.00; stock: 12"
+            "\nTiller of ash; description: Plain. Fits some; price: 58.00; stock: 3"
+        )
+        found = passage(rows)
+        table = replace(found, chunk=replace(found.chunk, table=TableRange(0, 0, 1)))
+
+        sentences, _ = await write(writer, await read("What is the price of the tiller of oak?", table))
+
+        assert sentences[0].text.startswith("Tiller of oak; description:")
+        assert "price: 64.00" in sentences[0].text
 
     async def test_how_many_is_not_answered_without_a_number(self, writer: AnswerWriter) -> None:
         text = "We have customers in every town of the valley, and all of our customers get the same price."

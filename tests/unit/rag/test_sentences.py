@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.rag.sentences import LONGEST_SENTENCE_CHARACTERS, sentences_of
+from services.rag.sentences import LONGEST_SENTENCE_CHARACTERS, rows_and_sentences_of, sentences_of
 
 
 def cut(text: str) -> list[str]:
@@ -100,3 +100,18 @@ def test_any_text_is_cut_into_stretches_in_order_that_hold_all_its_words(text: s
         left_out = left_out[:start] + left_out[end:]
     assert not any(character.isdigit() for character in left_out)
     assert not any(character.isalpha() for character in left_out if character not in "o")
+
+
+def test_a_row_stays_whole_and_what_stands_around_it_is_cut_as_ever() -> None:
+    row = f"Oak tiller; notes: Oiled twice. Fits most boats. See p. 4.; origin: {'far ' * 120}; price: 64.00"
+    text = f"Prices are per piece. They include tax.\n{row}\nAsh tiller; price: 58.00\nAsk us; we deliver."
+
+    found = rows_and_sentences_of(text)
+
+    assert [text[start:end] for start, end, _ in found] == [
+        "Prices are per piece.",
+        "They include tax.",
+        row,
+        "Ash tiller; price: 58.00",
+        "Ask us; we deliver.",
+    ]
