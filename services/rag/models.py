@@ -191,7 +191,7 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class ScoredChunk:
-    """A found chunk with the rank score by which results are ordered."""
+    """A found chunk with the rank score by which results are ordered, unless a reranker puts the best of them anew."""
 
     found: FoundChunk
     fused_score: float
