@@ -118,3 +118,14 @@ async def test_questions_on_tables_and_their_texts_are_answered_from_rows_and_se
 
     tell(measured)
     assert measured.figures["contains"] >= 0.35
+
+
+@needs_evaluation_data()
+@pytest.mark.timeout(3_600)
+async def test_questions_on_company_filings_are_answered_with_the_page(store_url: str) -> None:
+    part = read_part(EVALUATION / "qa_financebench", "public")
+
+    measured, _ = await measure(part, store_url, title="answers qa_financebench")
+
+    tell(measured)
+    assert measured.figures["read_doc"] >= 0.6
