@@ -209,7 +209,9 @@ async def test_the_largest_file_is_named_in_the_refusal() -> None:
         (RuntimeError("a bug"), "UNEXPECTED"),
     ],
 )
-async def test_a_file_that_fails_to_parse_leaves_only_its_failed_job_and_what_may_be_retried(error: Exception, reason: str) -> None:
+async def test_a_file_that_fails_to_parse_leaves_only_its_failed_job_and_what_may_be_retried(
+    error: Exception, reason: str
+) -> None:
     world = new_world()
     world.parser.error = error
 
