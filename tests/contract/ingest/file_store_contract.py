@@ -1,7 +1,5 @@
 """What every store of files does, whatever keeps them."""
 
-
-
 import asyncio
 from pathlib import Path
 

@@ -79,7 +79,8 @@ class TestExtractiveWriter(AnswerWriterContract):
 
     async def test_a_row_is_quoted_with_what_names_it_and_its_cells(self, writer: AnswerWriter) -> None:
         rows = (
-            "Tiller of oak; description: Oiled twice. Fits most boats of the yard. Made to measure; price: 64.00; stock: 12"
+            "Tiller of oak; description: Oiled twice. Fits most boats of the yard. Made to measure; price: 64.00;"
+            " stock: 12"
             "\nTiller of ash; description: Plain. Fits some; price: 58.00; stock: 3"
         )
         found = passage(rows)
