@@ -1,7 +1,5 @@
 """What every store of uploads does, whatever keeps them."""
 
-
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
