@@ -2,8 +2,8 @@
 
 The questions are those of dev/questions.jsonl and of dev/answers, asked of the documents of both at once; the quick
 sets are fitted to the first alone. Prints the four sets of weights and, by leaving out a fifth of the questions at a
-time, how they do on unseen ones at several thresholds. The default of RAG_MIN_CERTAINTY is the one at which about one in ten
-answerable questions is refused.
+time, how they do on unseen ones at several thresholds. The default of RAG_MIN_CERTAINTY is the one at which about one
+in ten answerable questions is refused.
 """
 
 import asyncio
