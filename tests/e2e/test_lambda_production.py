@@ -173,7 +173,7 @@ def test_documents_and_the_database_answer_without_a_store_in_postgresql(
 ) -> None:
     info = client.get("/info").json()
     assert info["adapters"]["file_store"] == "s3"
-    assert info["parts"]["rag"] == {"embedding_cache": "upstash"}
+    assert info["parts"]["rag"] == {"embedding_cache": "upstash", "reranker": "off"}
     assert info["parts"]["sql"] == {
         "query_store": "dynamodb",
         "model": "gpt-4o-mini",

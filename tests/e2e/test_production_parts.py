@@ -83,7 +83,7 @@ def test_the_production_parts_answer_together(
         "file_store": "s3",
     }
     assert info["parts"]["gateway"] == {"traces": "otlp", "metrics": "otlp"}
-    assert info["parts"]["rag"] == {"embedding_cache": "redis"}
+    assert info["parts"]["rag"] == {"embedding_cache": "redis", "reranker": "off"}
     assert info["parts"]["sql"]["training"] == "pinecone"
 
     # The sample documents lie in the bucket by their content, and their chunks in the tenant's namespace.

@@ -109,10 +109,15 @@ async def test_a_client_that_asks_first_is_refused_before_it_sends(gateway: Runn
 
 async def test_a_file_of_40_megabytes_is_taken(gateway: Running) -> None:
     async with httpx.AsyncClient(base_url=gateway.url, timeout=60) as client:
-        response = await client.post("/upload", files={"file": ("big.txt", b"x y " * 10_000_000)})
+        waited_for = await client.post(
+            "/upload", params={"mode": "wait"}, files={"file": ("big.txt", b"x y " * 10_000_000)}
+        )
+        large = await client.post("/upload", files={"file": ("other.txt", b"y z " * 10_000_000)})
 
-    assert response.status_code == 201
-    assert response.json()["file_size_bytes"] == 40_000_000
+    assert waited_for.status_code == 201
+    assert waited_for.json()["file_size_bytes"] == 40_000_000
+    assert large.status_code == 202
+    assert large.headers["Location"] == f"/jobs/{large.json()['job_id']}"
 
 
 async def test_a_request_cut_off_by_its_client_harms_nobody(gateway: Running) -> None:
