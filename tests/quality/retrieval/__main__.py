@@ -12,14 +12,13 @@ Exit status: 0 after a run, whatever its figures; 1 when the scratch server fail
 cannot be used.
 """
 
-import argparse
-import asyncio
-import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+
+from tests.quality.command_line import new_parser, status_of, unwind_when_terminated
+
+COMMAND = "tests.quality.retrieval"
 
 # PostgreSQL is started from this process by fork and exec, which gRPC's own handling of forks now and then kills.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
@@ -28,45 +27,23 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as told. Returns: the exit status."""
     from tests.quality.retrieval.run import Options, evaluate
-    from tests.quality.sql.errors import HarnessError
 
-    given = _parser().parse_args(arguments)
-    try:
-        report = asyncio.run(evaluate(Options(**vars(given))))
-    except HarnessError as error:
-        print(f"tests.quality.retrieval: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    print(report.as_text(), file=sys.stderr)
-    print(json.dumps(report.as_figures(), allow_nan=False))
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.quality.retrieval",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = new_parser(
+        COMMAND,
+        __doc__,
+        example="retrieval_cranfield",
+        limit_does="search for the first N queries alone",
+        counted="queries",
+        written="rankings",
     )
-    add = parser.add_argument
-    add(
-        "--data", type=Path, required=True, help="folder of evaluation data, such as ../shared/eval/retrieval_cranfield"
+    given = parser.parse_args(arguments)
+    return status_of(
+        COMMAND,
+        lambda: evaluate(Options(**vars(given))),
+        lambda report: print(report.as_text(), file=sys.stderr),
     )
-    add("--part", required=True, metavar="NAME", help="folder in it, such as public")
-    add("--out", type=Path, required=True, metavar="FILE", help="where rankings go, one JSON object a line")
-    add("--limit", type=_positive, metavar="N", help="search for the first N queries alone")
-    return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of queries, such as 20")
-    return number
 
 
 if __name__ == "__main__":
-    # A termination unwinds as Ctrl-C does, so that the server is stopped and its folder removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    unwind_when_terminated()
     sys.exit(main())

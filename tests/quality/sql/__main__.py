@@ -12,13 +12,14 @@ data that cannot be used.
 """
 
 import argparse
-import asyncio
-import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.quality.command_line import Report, new_parser, show_predictions, status_of, unwind_when_terminated
+
+COMMAND = "tests.quality.sql"
 
 # PostgreSQL is started from this process by fork and exec, which gRPC's own handling of forks now and then kills.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
@@ -26,12 +27,13 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as told. Returns: the exit status."""
-    from tests.quality.sql.errors import BadInput, HarnessError
+    from tests.quality.sql.errors import BadInput
     from tests.quality.sql.model_traffic import OPENAI_URL
     from tests.quality.sql.run import Options, evaluate
 
     given = _parser().parse_args(arguments)
-    try:
+
+    async def evaluated() -> Report:
         if given.generator == "grounded" and (given.record or given.replay):
             raise BadInput("--record and --replay go with --generator model: the grounded generator asks nobody")
         options = Options(
@@ -39,26 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             key=os.environ.get("OPENAI_API_KEY", ""),
             base_url=os.environ.get("OPENAI_BASE_URL") or OPENAI_URL,
         )
-        report = asyncio.run(evaluate(options))
-    except HarnessError as error:
-        print(f"tests.quality.sql: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    print(report.as_text())
-    print(f"Predictions: {given.out}")
-    print(json.dumps(report.as_figures(), allow_nan=False))
-    return 0
+        return await evaluate(options)
+
+    return status_of(COMMAND, evaluated, lambda report: show_predictions(report, given.out))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.quality.sql", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = new_parser(
+        COMMAND,
+        __doc__,
+        example="text2sql_defog",
+        limit_does="ask the first N questions of each file alone",
+        counted="questions",
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of evaluation data, such as ../shared/eval/text2sql_defog")
-    add("--part", required=True, metavar="NAME", help="folder in it, such as public")
-    add("--out", type=Path, required=True, metavar="FILE", help="where predictions go, one JSON object a line")
     add(
         "--generator",
         choices=["grounded", "model"],
@@ -68,7 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     traffic = parser.add_mutually_exclusive_group()
     traffic.add_argument("--record", type=Path, metavar="FILE", help="write every prompt and reply of the model here")
     traffic.add_argument("--replay", type=Path, metavar="FILE", help="hear replies from this file; no key, no network")
-    add("--limit", type=_positive, metavar="N", help="ask the first N questions of each file alone")
     add(
         "--metadata",
         action=argparse.BooleanOptionalAction,
@@ -84,14 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of questions, such as 20")
-    return number
-
-
 if __name__ == "__main__":
-    # A termination unwinds as Ctrl-C does, so that servers are stopped and folders removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    unwind_when_terminated()
     sys.exit(main())
